@@ -1,0 +1,3 @@
+"""Syntra: one base URL, one assistant, every provider."""
+
+__version__ = "0.1.0"

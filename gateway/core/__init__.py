@@ -1,0 +1,1 @@
+"""Types and pure functions; imports nothing of the floors above."""

@@ -1,0 +1,207 @@
+"""Everything that can go wrong, as one tree.
+
+    SyntraError
+    ├── BadRequest                     400  the caller's own mistake, `param` says where
+    │   ├── ContextTooLong             400  context_length_exceeded
+    │   ├── BodyTooSlow                408
+    │   ├── BodyTooLarge               413
+    │   ├── WrongMediaType             415
+    │   ├── UnknownRoute               404
+    │   └── UnknownModel               404  model_not_found, with near names
+    ├── WrongMethod                    405
+    ├── BadKey                         401  invalid_api_key
+    ├── Draining                       503  this process is going away
+    ├── Internal                       500  our own defect
+    └── UpstreamError                       a provider's doing, told in our words
+        ├── UpstreamRejected           4xx  the provider finds the request itself wrong
+        ├── UpstreamBusy               429  with the provider's Retry-After
+        ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
+        ├── UpstreamFailed             502  it answered with a failure
+        ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
+        ├── UpstreamSilent             504  a deadline passed
+        └── UpstreamBroken             502  cut, half a frame, not what was promised
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class SyntraError(Exception):
+    """A failure that knows how it is told: status, type, code and our own words."""
+
+    status: int = 500
+    type: ClassVar[str] = "server_error"
+    code: str | None = None
+    retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Reply headers that belong to this error."""
+        return []
+
+    def body(self) -> bytes:
+        """OpenAI's error object as JSON."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return msgspec.json.encode({"error": error})
+
+
+class BadRequest(SyntraError):
+    """The request cannot be served as it stands."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class ContextTooLong(BadRequest):
+    """The prompt does not fit the model's window."""
+
+    code = "context_length_exceeded"
+    retryable = False
+
+
+class BodyTooSlow(BadRequest):
+    """The body did not arrive in time."""
+
+    status = 408
+
+
+class BodyTooLarge(BadRequest):
+    """The body is over the limit."""
+
+    status = 413
+
+
+class WrongMediaType(BadRequest):
+    """The body is not JSON."""
+
+    status = 415
+
+
+class UnknownRoute(BadRequest):
+    """Nothing is served at this path."""
+
+    status = 404
+    code = "unknown_url"
+
+
+class UnknownModel(BadRequest):
+    """No model goes by this name."""
+
+    status = 404
+    code = "model_not_found"
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        hint = f" Did you mean {' or '.join(near)}?" if near else " GET /v1/models lists what there is."
+        super().__init__(f"The model '{name}' does not exist or no key is set for its provider.{hint}", param="model")
+
+
+class WrongMethod(SyntraError):
+    """The path is served, but not with this method."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+class BadKey(SyntraError):
+    """No key, or one that we do not know."""
+
+    status = 401
+    type = "invalid_request_error"  # as OpenAI types it; clients match on the code
+    code = "invalid_api_key"
+
+
+class Draining(SyntraError):
+    """The process is shutting down and takes no new work."""
+
+    status = 503
+    code = "draining"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", b"1")]
+
+
+class Internal(SyntraError):
+    """A defect of ours; the log has the rest under the request id."""
+
+    code = "internal_error"
+
+
+class UpstreamError(SyntraError):
+    """A provider's failure; `provider` is for the log, the message never quotes the provider."""
+
+    status = 502
+    code = "upstream_error"
+    retryable = True
+
+    def __init__(self, message: str, *, provider: str = "", param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.provider = provider
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider finds the request itself wrong; another would most likely too."""
+
+    type = "invalid_request_error"
+    code = "upstream_rejected"
+    retryable = False
+
+    def __init__(self, message: str, *, status: int = 400, provider: str = "", code: str | None = None) -> None:
+        super().__init__(message, provider=provider, code=code)
+        self.status = status
+
+
+class UpstreamBusy(UpstreamError):
+    """The provider's own rate limit; `retry_after` in whole seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int, provider: str = "") -> None:
+        super().__init__(message, provider=provider)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", str(self.retry_after).encode())]
+
+
+class UpstreamCredential(UpstreamError):
+    """The provider does not take our key."""
+
+    code = "upstream_credential"
+
+
+class UpstreamFailed(UpstreamError):
+    """The provider answered with a failure of its own."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection could be made."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamSilent(UpstreamError):
+    """A connection, first event, idle or total deadline passed."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamError):
+    """The reply was cut or is not what its head promised."""
+
+    code = "upstream_broken"

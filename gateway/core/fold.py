@@ -1,0 +1,129 @@
+"""Many chunks to one completion: what a client gets that did not ask for a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, field
+
+from gateway.core.events import Choice, Chunk, ToolCallDelta
+
+_encoder = msgspec.json.Encoder()
+_STREAM_ONLY = frozenset({"choices", "object", "error", "usage", "obfuscation", "extra"})
+
+
+class _Call(Struct):
+    """One tool call while its pieces come in."""
+
+    head: ToolCallDelta
+    arguments: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        call: dict[str, Any] = {"id": self.head.id, "type": self.head.type or "function"}
+        if self.head.function is not None:
+            call["function"] = {"name": self.head.function.name or "", "arguments": "".join(self.arguments)}
+        for name in ("custom", "extra_content"):
+            if (value := getattr(self.head, name)) is not UNSET:
+                call[name] = value
+        return call
+
+
+class _Message(Struct):
+    """One choice while its pieces come in."""
+
+    text: dict[str, list[str]] = field(default_factory=dict)
+    calls: dict[int, _Call] = field(default_factory=dict)
+    logprobs: dict[str, list[Raw]] | None = None
+    audio: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Any] = field(default_factory=dict)  # fields that come in one piece; the last one wins
+    finish_reason: str | None = None
+
+
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+_WHOLES = ("reasoning_details", "thinking_blocks", "function_call", "annotations", "images")
+
+
+class Fold:
+    """Gathers the chunks of one answer; `completion()` is the same answer without a stream."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, _Message] = {}
+        self._head: dict[str, Any] = {}
+        self._usage: Raw | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Take one chunk in."""
+        for name in chunk.__struct_fields__:
+            if name not in _STREAM_ONLY and (value := getattr(chunk, name)) is not UNSET:
+                self._head[name] = value
+        if chunk.extra is not UNSET:
+            self._head.update(chunk.extra)
+        if chunk.usage is not UNSET:
+            self._usage = chunk.usage
+        for choice in chunk.choices:
+            self._add_choice(choice)
+
+    def _add_choice(self, choice: Choice) -> None:
+        message = self._messages.setdefault(choice.index, _Message())
+        message.finish_reason = choice.finish_reason or message.finish_reason
+        if bytes(choice.logprobs) != b"null":
+            _join_logprobs(message, choice.logprobs)
+        delta = choice.delta
+        for name in _TEXTS:
+            if (text := getattr(delta, name)) is not None:
+                message.text.setdefault(name, []).append(text)
+        for name in _WHOLES:
+            if (value := getattr(delta, name)) is not UNSET:
+                message.whole[name] = value
+        if delta.extra is not UNSET:
+            message.whole.update(delta.extra)
+        if delta.audio is not UNSET:
+            _join_audio(message.audio, delta.audio)
+        for piece in delta.tool_calls or ():
+            _join_call(message.calls, piece)
+
+    def completion(self) -> bytes:
+        """The answer as JSON, choices in order of their index."""
+        choices = [_plain_choice(index, self._messages[index]) for index in sorted(self._messages)]
+        whole = {**self._head, "object": "chat.completion", "choices": choices, "usage": self._usage}
+        return _encoder.encode(whole)
+
+
+def _plain_choice(index: int, message: _Message) -> dict[str, Any]:
+    texts = {name: "".join(pieces) for name, pieces in message.text.items()}
+    content = texts.pop("content", None)
+    if not content and (message.calls or message.audio or texts.get("refusal")):
+        content = None
+    plain: dict[str, Any] = {"role": "assistant", "content": content, "refusal": texts.pop("refusal", "") or None}
+    plain.update(texts)
+    plain.update(message.whole)
+    if message.calls:
+        plain["tool_calls"] = [message.calls[k].plain() for k in sorted(message.calls)]
+    if message.audio:
+        plain["audio"] = message.audio
+    reason = message.finish_reason
+    return {"index": index, "message": plain, "logprobs": message.logprobs, "finish_reason": reason}
+
+
+def _join_call(calls: dict[int, _Call], piece: ToolCallDelta) -> None:
+    """Join one piece of a tool call; the first piece names it, the others bring arguments."""
+    index = piece.index if isinstance(piece.index, int) else len(calls)
+    call = calls.setdefault(index, _Call(piece))
+    if piece.function is not None and piece.function.arguments:
+        call.arguments.append(piece.function.arguments)
+
+
+def _join_logprobs(message: _Message, raw: Raw) -> None:
+    """Logprobs are lists that are told in pieces."""
+    message.logprobs = message.logprobs or {"content": [], "refusal": []}
+    for name, items in msgspec.json.decode(raw, type=dict[str, list[Raw] | None]).items():
+        message.logprobs.setdefault(name, []).extend(items or ())
+
+
+def _join_audio(audio: dict[str, Any], raw: Raw) -> None:
+    """Audio is told in pieces of base64 and of transcript."""
+    for name, value in msgspec.json.decode(raw, type=dict[str, Any]).items():
+        audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
+
+

@@ -1,0 +1,96 @@
+"""The form that every answer has, whatever its provider sent: opened, complete, and ended once.
+
+Real clients were watched on answers that break it: without a finish reason some ask again without end, others show
+half an answer as whole; a role that comes twice is joined to "assistantassistant"; a tool call without an index is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from gateway.core.errors import UpstreamBroken
+from gateway.core.events import Choice, Chunk, Delta
+
+
+class _Track(Struct):
+    """What is known of one choice so far."""
+
+    finished: bool = False
+    calls: int = 0
+
+
+class Shape:
+    """Brings the chunks of one answer into form; `expected` is the number of choices that were asked for."""
+
+    def __init__(self, expected: int = 1) -> None:
+        self._expected = expected
+        self._tracks: dict[int, _Track] = {}
+        self._open = 0
+        self.characters = 0  # of text and arguments, for an estimate where the provider does not count
+
+    def form(self, chunk: Chunk) -> Sequence[Chunk]:
+        """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
+        opening: list[Choice] = []
+        late = False
+        for choice in chunk.choices:
+            track = self._tracks.get(choice.index)
+            if track is None:
+                track = self._begin(choice, opening)
+            elif choice.delta.role is not None:
+                choice.delta.role = None
+            if track.finished:
+                late = True
+                continue
+            if choice.delta.tool_calls is not None:
+                self._number(track, choice.delta)
+            elif choice.delta.content is not None:
+                self.characters += len(choice.delta.content)
+            if choice.finish_reason is not None:
+                track.finished = True
+                self._open -= 1
+        if late:
+            chunk.choices = [choice for choice in chunk.choices if not self._is_late(choice)]
+            if not chunk.choices:
+                return ()
+        if opening:
+            return (Chunk(choices=opening), chunk)
+        return (chunk,)
+
+    def _begin(self, choice: Choice, opening: list[Choice]) -> _Track:
+        """A choice's first chunk names the role and brings no text yet, as OpenAI's does."""
+        track = self._tracks[choice.index] = _Track()
+        self._open += 1
+        delta = choice.delta
+        if delta.role is None or delta.content or delta.tool_calls or delta.reasoning_content or choice.finish_reason:
+            delta.role = None
+            opening.append(Choice(choice.index, Delta(role="assistant", content="")))
+        return track
+
+    def _number(self, track: _Track, delta: Delta) -> None:
+        """Give every piece of a tool call the integer index that clients join the pieces by."""
+        for piece in delta.tool_calls or ():
+            if not isinstance(piece.index, int):
+                # Without an index a piece with an id begins a call and one without continues the last.
+                piece.index = track.calls if piece.id or not track.calls else track.calls - 1
+            track.calls = max(track.calls, piece.index + 1)
+            if piece.function is not None and piece.function.arguments:
+                self.characters += len(piece.function.arguments)
+
+    def _is_late(self, choice: Choice) -> bool:
+        return self._tracks[choice.index].finished and choice.finish_reason is None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice that was asked for has been opened and finished."""
+        return not self._open and len(self._tracks) >= self._expected
+
+    def close(self, *, terminal: bool) -> None:
+        """The answer is over; raises UpstreamBroken when it is not whole.
+
+        With the wire's own `terminal` event a provider may give fewer choices than were asked for, but none half.
+        """
+        if self.complete or (terminal and self._tracks and not self._open):
+            return
+        raise UpstreamBroken("The provider's answer ended before it was complete.")

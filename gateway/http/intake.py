@@ -1,0 +1,106 @@
+"""From a socket to bytes that may be parsed: headers, size, time and media type are checked before any JSON is."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from gateway.core.errors import BadRequest, BodyTooLarge, BodyTooSlow, WrongMediaType
+from gateway.core.ids import uuid7
+
+if TYPE_CHECKING:
+    from litestar.types import HTTPScope, Receive
+
+BODY_LIMIT = 32 * 1024 * 1024  # bytes; what Anthropic takes, above OpenAI's own limit for images
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_JSON = re.compile(rb"\s*application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
+
+
+class Left(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+class Head(Struct, frozen=True):
+    """What a request says before its body."""
+
+    request_id: str
+    bearer: str | None
+    json: bool
+    length: int | None
+    persona: bool | None
+    debug: bool
+
+
+def read_head(scope: HTTPScope) -> Head:
+    """The headers that Syntra reads; raw headers go no further than this. Raises BadRequest for an ambiguous one."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name == b"authorization" and name in found:
+            raise BadRequest("There are two Authorization headers.", code="ambiguous_authorization")
+        found[name] = value
+    length = found.get(b"content-length", b"")
+    if length and b"transfer-encoding" in found:
+        raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")
+    request_id = found.get(b"x-request-id", b"")
+    return Head(
+        request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else uuid7(),
+        bearer=_bearer(found),
+        json=b"content-type" not in found or _JSON.fullmatch(found[b"content-type"]) is not None,
+        length=int(length) if length.isdigit() else None,
+        persona=_switch(found, b"x-syntra-persona"),
+        debug=bool(_switch(found, b"x-syntra-debug")),
+    )
+
+
+def _bearer(found: dict[bytes, bytes]) -> str | None:
+    """The key from `Authorization: Bearer`, or from `x-api-key` as some editors send it."""
+    scheme, _, key = found.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        key = found.get(b"x-api-key", b"")
+    return key.strip().decode("utf-8", "surrogateescape") or None
+
+
+def _switch(found: dict[bytes, bytes], name: bytes) -> bool | None:
+    value = found.get(name)
+    if value is None:
+        return None
+    if (wanted := _SWITCH.get(value.strip().lower())) is None:
+        raise BadRequest(f"The header {name.decode()} is either on or off.", code="invalid_header")
+    return wanted
+
+
+async def read_body(head: Head, receive: Receive, seconds: float) -> bytes:
+    """The whole body; raises WrongMediaType, BodyTooLarge, BodyTooSlow, or Left."""
+    if not head.json:
+        raise WrongMediaType("The body must be JSON: send the header `Content-Type: application/json`.")
+    if head.length is not None and head.length > BODY_LIMIT:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(seconds):
+            return await _gather(receive)
+    except TimeoutError:
+        raise BodyTooSlow(f"The body did not arrive within {seconds:g} s.") from None
+
+
+async def _gather(receive: Receive) -> bytes:
+    blocks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Left
+        block = message["body"]
+        size += len(block)
+        if size > BODY_LIMIT:
+            raise _too_large()
+        blocks.append(block)
+        if not message["more_body"]:
+            return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {BODY_LIMIT // 1024 // 1024} MiB.")

@@ -1,0 +1,84 @@
+"""Everybody who waits for a reply: who is kept awake by heartbeats, who is too slow, and how all leave at shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+
+from gateway.core.errors import Draining
+from gateway.http.intake import Left
+from gateway.http.visit import Visit
+
+_TICK = 1.0  # s between two looks around; one for all visits, so that a stream costs no timer of its own
+_QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
+_MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
+
+
+class Lounge:
+    """The visits of this process that are being served."""
+
+    def __init__(self, drain_seconds: float) -> None:
+        self.draining = False
+        self._drain_seconds = drain_seconds
+        self._visits: set[Visit] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def enter(self, visit: Visit) -> None:
+        """A visit begins to be served."""
+        self._visits.add(visit)
+        self._empty.clear()
+
+    def leave(self, visit: Visit) -> None:
+        """It has its reply, or has gone."""
+        self._visits.discard(visit)
+        if not self._visits:
+            self._empty.set()
+
+    def open(self) -> None:
+        """Begin to look after the visits, and to listen for the end; needs the running loop."""
+        self._spawn(self._tend())
+        loop = asyncio.get_running_loop()
+        # Granian's worker stops on SIGTERM and on SIGINT. The first becomes ours: drain, then hand it the second.
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._drain(_hand_over)))
+
+    def close(self) -> None:
+        """Stop looking after visits."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _drain(self, then: Callable[[], None]) -> None:
+        """Take nobody new, let who is here finish, tell the rest that it is over."""
+        if self.draining:
+            return
+        self.draining = True
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            for visit in tuple(self._visits):
+                visit.stop(Draining("This server is shutting down and could not finish the answer in time."))
+            await self._empty.wait()
+        then()
+
+    async def _tend(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK)
+            now = loop.time()
+            for visit in tuple(self._visits):
+                if visit.sending_since and now - visit.sending_since > _MOST_WRITE:
+                    visit.stop(Left())
+                elif visit.streams and not visit.sending_since and now - visit.last_write > _QUIET:
+                    self._spawn(visit.ping())
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _hand_over() -> None:
+    signal.raise_signal(signal.SIGINT)

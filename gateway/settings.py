@@ -1,0 +1,74 @@
+"""Every setting there is, read once from the environment; nothing else looks at it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from gateway.core.deadline import Patience
+from gateway.core.secret import Secret
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message says which and what to write."""
+
+
+class Settings(Struct, frozen=True):
+    """Settings by the name of their environment variable."""
+
+    host: str = field(default="127.0.0.1", name="HOST")
+    port: Annotated[int, Meta(ge=1, le=65535)] = field(default=8000, name="PORT")
+    data_dir: str = field(default="", name="SYNTRA_DATA_DIR")
+    workers: Annotated[int, Meta(ge=1, le=256)] = field(default=1, name="SYNTRA_WORKERS")
+    frontend_url: str = field(default="", name="FRONTEND_URL")  # origins for CORS, comma-separated
+    providers: str = field(default="", name="SYNTRA_PROVIDERS")  # further OpenAI-wire servers: name=base_url, …
+    allow_private: bool = field(default=False, name="SYNTRA_ALLOW_PRIVATE_UPSTREAMS")
+    ca_bundle: str = field(default="", name="SYNTRA_CA_BUNDLE")
+    outbound_proxy: str = field(default="", name="SYNTRA_OUTBOUND_PROXY")
+    persona: bool = field(default=True, name="SYNTRA_PERSONA")  # for the key in the data directory
+    connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
+    first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
+    idle_seconds: Seconds = field(default=120.0, name="SYNTRA_IDLE_SECONDS")
+    total_seconds: Seconds = field(default=600.0, name="SYNTRA_TOTAL_SECONDS")
+    body_seconds: Seconds = field(default=10.0, name="SYNTRA_BODY_SECONDS")
+    drain_seconds: Seconds = field(default=30.0, name="SYNTRA_DRAIN_SECONDS")
+
+    @property
+    def patience(self) -> Patience:
+        """The waits of one upstream call."""
+        return Patience(self.connect_seconds, self.first_event_seconds, self.idle_seconds, self.total_seconds)
+
+    @property
+    def data_path(self) -> Path:
+        """Where Syntra keeps what must outlive it."""
+        return Path(self.data_dir) if self.data_dir else Path.home() / ".local" / "share" / "syntra"
+
+
+_SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings in an environment; raises SettingsError. An empty value counts as none."""
+    names = set(Settings.__struct_encode_fields__)
+    given = {name: _SWITCHES.get(value.lower(), value) for name, value in environ.items() if name in names and value}
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        match = re.search(r"\$\.(\w+)", str(error))
+        name = match[1] if match else "settings"
+        raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
+
+
+def key_of(environ: Mapping[str, str], *names: str) -> Secret | None:
+    """The first of these credentials that is set."""
+    for name in names:
+        if value := environ.get(name, "").strip():
+            return Secret(value)
+    return None

@@ -1,0 +1,1 @@
+"""What outlives a request, one system a file."""
