@@ -80,6 +80,7 @@ class Reply:
         self._services = services
         self._model = request.body.model
         self._masked = not choice.pinned
+        self.candidate: Candidate = begun.candidate
         self._opened = begun.opened
         self._waiting: Sequence[Chunk] | None = begun.first
         # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
@@ -91,11 +92,6 @@ class Reply:
         self._overhead = overhead
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
-
-    @property
-    def candidate(self) -> Candidate:
-        """Who answers."""
-        return self._opened.candidate
 
     async def next(self) -> Sequence[Chunk]:
         """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""

@@ -8,7 +8,7 @@ from gateway.core import chat
 from gateway.core.deadline import Deadline
 from gateway.core.events import encode_chunk
 from gateway.core.fold import Fold
-from gateway.http.intake import Head, read_body
+from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Reply, Services, Wishes, answer
 from gateway.stages.keys import Keys
@@ -38,10 +38,10 @@ class ChatCompletions:
 
     async def _serve(self, visit: Visit, head: Head) -> None:
         caller = self._keys.identify(head.bearer)
-        request = chat.parse(await read_body(head, visit.receive, self._body_seconds))
+        request = chat.parse(await visit.body(head, self._body_seconds))
         wishes = Wishes(head.persona, head.debug, visit.began)
         deadline = Deadline(self._total_seconds)
-        async with visit.present(), answer(self._services, caller, request, wishes, deadline) as reply:
+        async with answer(self._services, caller, request, wishes, deadline) as reply:
             if request.body.stream:
                 await _stream(visit, reply)
             else:

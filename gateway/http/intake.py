@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from gateway.core.errors import BadRequest, BodyTooLarge, BodyTooSlow, WrongMediaType
+from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.ids import uuid7
 
 if TYPE_CHECKING:
@@ -73,20 +72,12 @@ def _switch(found: dict[bytes, bytes], name: bytes) -> bool | None:
     return wanted
 
 
-async def read_body(head: Head, receive: Receive, seconds: float) -> bytes:
-    """The whole body; raises WrongMediaType, BodyTooLarge, BodyTooSlow, or Left."""
+async def read_body(head: Head, receive: Receive) -> bytes:
+    """The whole body; raises WrongMediaType, BodyTooLarge, or Left. How long it may take is the lounge's to say."""
     if not head.json:
         raise WrongMediaType("The body must be JSON: send the header `Content-Type: application/json`.")
     if head.length is not None and head.length > BODY_LIMIT:
         raise _too_large()
-    try:
-        async with asyncio.timeout(seconds):
-            return await _gather(receive)
-    except TimeoutError:
-        raise BodyTooSlow(f"The body did not arrive within {seconds:g} s.") from None
-
-
-async def _gather(receive: Receive) -> bytes:
     blocks: list[bytes] = []
     size = 0
     while True:

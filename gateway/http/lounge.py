@@ -6,11 +6,11 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 
-from gateway.core.errors import Draining
+from gateway.core.errors import BodyTooSlow, Draining
 from gateway.http.intake import Left
 from gateway.http.visit import Visit
 
-_TICK = 1.0  # s between two looks around; one for all visits, so that a stream costs no timer of its own
+_TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
 _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
 
@@ -71,6 +71,8 @@ class Lounge:
             for visit in tuple(self._visits):
                 if visit.sending_since and now - visit.sending_since > _MOST_WRITE:
                     visit.stop(Left())
+                elif visit.must_have_body_at and now > visit.must_have_body_at:
+                    visit.stop(BodyTooSlow("The body did not arrive in time."))
                 elif visit.streams and not visit.sending_since and now - visit.last_write > _QUIET:
                     self._spawn(visit.ping())
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.core.errors import Draining, Internal, SyntraError
-from gateway.http.intake import Head, Left, read_head
+from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Send
@@ -23,6 +22,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 _COMMON = ((b"cache-control", b"no-store"), (b"vary", b"Authorization"), (b"x-content-type-options", b"nosniff"))
 _EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
+_WATCH_AFTER = 0.02  # s; a task to watch costs more than most short requests, and leaving is told within 100 ms
 PING = b": ping\n"  # one line end: a blank line would end an event, and some clients then parse an empty one
 
 
@@ -31,26 +31,25 @@ class Visit:
 
     def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge) -> None:
         self.began = time.perf_counter()
-        self.receive = receive
+        self._receive = receive
         self._scope = scope
         self._send = send
         self._lounge = lounge
         self._task: asyncio.Task[object] | None = None
         self._stopped: SyntraError | Left | None = None
+        self._watch: asyncio.Task[None] | asyncio.TimerHandle | None = None
         self._started = False
         self._streams = False
         self.sending_since = 0.0  # loop time at which a write began that has not ended
         self.last_write = 0.0
+        self.must_have_body_at = 0.0  # loop time, 0 when the body is there
         self.request_id = b""
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in OpenAI's shape."""
+        self._lounge.enter(self)
         try:
-            head = read_head(self._scope)
-            self.request_id = head.request_id.encode()
-            if self._lounge.draining:
-                raise Draining("This server is shutting down; please try again.")
-            await serve(self, head)
+            await self._serve(serve)
         except Left:
             log.info("client left", extra={"request_id": self.request_id.decode()})
         except SyntraError as error:
@@ -58,29 +57,43 @@ class Visit:
         except Exception:
             log.exception("defect", extra={"request_id": self.request_id.decode()})
             await self._fail(Internal("Syntra failed on this request; the log has more under its request id."))
-
-    @asynccontextmanager
-    async def present(self) -> AsyncIterator[None]:
-        """While this is open, a client that leaves, or a drain that ends, stops the work inside at once."""
-        self._task = asyncio.current_task()
-        watch = asyncio.get_running_loop().create_task(self._watch())
-        self._lounge.enter(self)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._stopped is None:
-                raise
-            if self._task is not None:
-                self._task.uncancel()
-            raise self._stopped from None
         finally:
             self._lounge.leave(self)
-            self._task = None
-            watch.cancel()
 
-    async def _watch(self) -> None:
+    async def _serve(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
+        """Serve until done, or until somebody stops the visit."""
+        self._task = asyncio.current_task()
+        try:
+            head = read_head(self._scope)
+            self.request_id = head.request_id.encode()
+            if self._lounge.draining:
+                raise Draining("This server is shutting down; please try again.")
+            await serve(self, head)
+        except asyncio.CancelledError:
+            if self._stopped is None or self._task is None:
+                raise
+            self._task.uncancel()
+            raise self._stopped from None
+        finally:
+            self._task = None
+            if self._watch is not None:
+                self._watch.cancel()
+
+    async def body(self, head: Head, seconds: float) -> bytes:
+        """The request's body; from its end on, a client that leaves stops the work."""
+        loop = asyncio.get_running_loop()
+        self.must_have_body_at = loop.time() + seconds
+        body = await read_body(head, self._receive)
+        self.must_have_body_at = 0.0
+        self._watch = loop.call_later(_WATCH_AFTER, self._begin_watch)
+        return body
+
+    def _begin_watch(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._wait_for_leaving())
+
+    async def _wait_for_leaving(self) -> None:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
-        while (await self.receive())["type"] != "http.disconnect":
+        while (await self._receive())["type"] != "http.disconnect":
             continue
         self.stop(Left())
 

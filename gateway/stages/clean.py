@@ -1,0 +1,77 @@
+"""Cleans an answer chunk by chunk: every text of every choice goes through a sanitizer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from gateway.core.chat import ChatRequest
+from gateway.core.events import NULL, Choice, Chunk, Delta
+from gateway.stages.sanitize import Sanitizer
+
+Field = Literal["content", "reasoning_content", "reasoning", "refusal"]
+_ASIDE: tuple[Field, ...] = ("reasoning_content", "reasoning", "refusal")
+
+
+class Clean:
+    """The sanitizers of one answer; tool arguments, audio and JSON pass untouched."""
+
+    def __init__(self, name: str, request: ChatRequest, *, voice: bool) -> None:
+        self._name = name
+        self._request = request
+        self._voice = voice and not request.body.wants_json
+        self._open: dict[tuple[int, Field], Sanitizer] = {}
+
+    def chunks(self, batch: Sequence[Chunk]) -> list[Chunk]:
+        """The batch, cleaned; what could still become a match is held back until it is decided."""
+        cleaned: list[Chunk] = []
+        for chunk in batch:
+            held: list[Choice] = []
+            for choice in chunk.choices:
+                self._clean(choice, held)
+            if held:
+                cleaned.append(Chunk(choices=held))
+            if not chunk.choices or any(map(_says_something, chunk.choices)):
+                cleaned.append(chunk)
+        return cleaned
+
+    def _clean(self, choice: Choice, held: list[Choice]) -> None:
+        """Clean one choice's delta in place; text that was held goes before a tool call or the end."""
+        delta = choice.delta
+        if delta.content:
+            delta.content = self._feed(choice.index, "content", delta.content)
+        if delta.reasoning_content is not None or delta.reasoning is not None or delta.refusal is not None:
+            for field in _ASIDE:
+                if text := getattr(delta, field):
+                    setattr(delta, field, self._feed(choice.index, field, text))
+        if choice.finish_reason is not None or delta.tool_calls is not None:
+            self._release(choice, held)
+
+    def _feed(self, index: int, field: Field, text: str) -> str:
+        sanitizer = self._open.get((index, field))
+        if sanitizer is None:
+            quoted = self._request.users_words() if self._voice else ""
+            sanitizer = self._open[index, field] = Sanitizer(self._name, quoted)
+        return sanitizer.feed(text)
+
+    def _release(self, choice: Choice, held: list[Choice]) -> None:
+        """Nothing more will decide what is held: it goes out, in this chunk where the chunk has the text already."""
+        for index, field in [key for key in self._open if key[0] == choice.index]:
+            rest = self._open.pop((index, field)).finish()
+            if not rest:
+                continue
+            text = getattr(choice.delta, field)
+            if text is not None:
+                setattr(choice.delta, field, text + rest)
+            else:
+                held.append(Choice(index, Delta(**{field: rest})))
+
+
+_EMPTY = Delta(content="")
+
+
+def _says_something(choice: Choice) -> bool:
+    """Whether anything is left of a choice after all of its text was held back."""
+    if choice.delta.content or choice.finish_reason is not None or choice.delta.role is not None:
+        return True
+    return choice.delta not in (_EMPTY, Delta()) or choice.logprobs is not NULL

@@ -1,0 +1,1 @@
+"""The world outside: how a provider is reached, spoken to and understood."""

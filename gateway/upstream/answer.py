@@ -1,0 +1,174 @@
+"""One attempt at one provider: a request goes out, batches of chunks come in, and nothing half passes for whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import UNSET, Struct
+
+from gateway.core.chat import ChatRequest
+from gateway.core.deadline import Deadline, Patience
+from gateway.core.errors import SyntraError, UpstreamBroken
+from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
+from gateway.core.shape import Shape
+from gateway.upstream.dialect import Decoder, Provider
+from gateway.upstream.sse import Frames
+from gateway.upstream.wire import Exchange, Wire
+
+_CHARACTERS_PER_TOKEN = 4
+_FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
+
+
+class Answer(Protocol):
+    """An answer while it comes in."""
+
+    async def next(self) -> Sequence[Chunk]:
+        """What has come since the last call, at least one chunk; empty when the answer is whole and over.
+
+        The last chunk of an answer has no choices and holds the usage. Raises UpstreamError when the answer breaks.
+        """
+
+
+class Opened(Struct, frozen=True):
+    """An answer that has begun to come in; `close` cuts it where it is not over."""
+
+    answer: Answer
+    close: Callable[[], None]
+    dropped: tuple[str, ...] = ()  # the client's fields that this wire cannot carry
+
+
+class StreamedAnswer:
+    """An answer that arrives as server-sent events."""
+
+    def __init__(self, exchange: Exchange, decoder: Decoder, shape: Shape, idle: float, prompt: int) -> None:
+        self._exchange = exchange
+        self._decoder = decoder
+        self._frames = Frames()
+        self._shape = shape
+        self._idle = idle
+        self._prompt = prompt
+        self._failure: SyntraError | None = None
+        self._over = False
+
+    async def next(self) -> Sequence[Chunk]:
+        """The chunks of the next events."""
+        if self._failure is not None:
+            raise self._failure
+        while not self._over:
+            block = await self._exchange.read()
+            if not block:
+                return self._end()
+            seen = self._frames.seen
+            batch = self._decode(block)
+            if batch:
+                return batch
+            if self._failure is not None:
+                raise self._failure
+            if self._frames.seen != seen:
+                self._exchange.expect(self._idle)
+        return ()
+
+    def _decode(self, block: bytes) -> list[Chunk]:
+        """The chunks in a block; a failure behind good ones waits for the next call, so that no text is lost."""
+        batch: list[Chunk] = []
+        form = self._shape.form
+        try:
+            for data in self._frames.feed(block):
+                for chunk in self._decoder.frame(data):
+                    batch.extend(form(chunk))
+                if self._decoder.ended:
+                    self._exchange.ended = True
+                    batch.extend(self._end())
+                    break
+        except SyntraError as error:
+            self._failure = error
+        if batch:
+            self._exchange.expect(self._idle)
+        return batch
+
+    def _end(self) -> Sequence[Chunk]:
+        """The body or the answer is over: whole, or an error."""
+        self._over = True
+        if not self._decoder.ended and self._frames.rest.strip():
+            raise UpstreamBroken("The provider's answer was cut inside an event.")
+        self._shape.close(terminal=self._decoder.ended)
+        return (_usage_chunk(self._decoder, self._shape, self._prompt),)
+
+
+class WholeAnswer:
+    """An answer that arrived in one piece."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self._chunks = chunks
+
+    async def next(self) -> Sequence[Chunk]:
+        """Everything, then nothing."""
+        chunks, self._chunks = self._chunks, ()
+        return chunks
+
+
+def _usage_chunk(decoder: Decoder, shape: Shape, prompt: int) -> Chunk:
+    """The provider's own count, or an estimate where it has none that can be believed."""
+    for chunk in decoder.finish():
+        if chunk.usage is not UNSET and decode_usage(chunk.usage) is not None:
+            return chunk
+    completion = -(-shape.characters // _CHARACTERS_PER_TOKEN)
+    estimate = Usage(prompt, completion, prompt + completion)
+    return Chunk(usage=encode_usage(estimate))
+
+
+class Remote:
+    """Calls providers over the wire."""
+
+    def __init__(self, wire: Wire, patience: Patience) -> None:
+        self._wire = wire
+        self._patience = patience
+
+    async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline) -> Opened:
+        """Send the request and wait for the reply's head; the caller closes what it gets."""
+        outbound = provider.dialect.encode(provider, model, request)
+        first = self._patience.first_event if request.body.stream else self._patience.total
+        headers = _lines(outbound.headers)
+        exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=first)
+        try:
+            answer = await self._open(exchange, provider, model, request, len(outbound.body))
+        except BaseException:
+            exchange.close()
+            raise
+        return Opened(answer, exchange.close, outbound.dropped)
+
+    async def _open(
+        self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest, size: int
+    ) -> Answer:
+        if exchange.status != 200:
+            raise provider.dialect.fault(provider, exchange.status, exchange.headers, await _some(exchange))
+        if exchange.headers.get("content-encoding", "identity") != "identity":
+            raise UpstreamBroken("The provider sent an encoding that was not asked for.")
+        kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+        decoder = provider.dialect.decoder(model, request)
+        shape = Shape(request.body.n or 1)
+        prompt = -(-size // _CHARACTERS_PER_TOKEN)
+        if kind == "text/event-stream" and request.body.stream:
+            return StreamedAnswer(exchange, decoder, shape, self._patience.idle, prompt)
+        if kind != "application/json":
+            raise UpstreamBroken("The provider's reply is not of the type that was asked for.")
+        chunks = [formed for chunk in decoder.whole(await exchange.body()) for formed in shape.form(chunk)]
+        shape.close(terminal=True)
+        return WholeAnswer([*chunks, _usage_chunk(decoder, shape, prompt)])
+
+
+async def _some(exchange: Exchange) -> bytes:
+    """The start of a failure's body; what it lacks is not worth waiting for."""
+    body = b""
+    while len(body) < _FAULT_BODY_LIMIT and (block := await exchange.read()):
+        body += block
+    return body
+
+
+def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
+    """Header lines; a value that could begin another line is a defect, not a request."""
+    text = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise UpstreamBroken("A header for the provider has a line break in it.")
+    return text.encode("latin-1")

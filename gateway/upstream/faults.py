@@ -1,0 +1,141 @@
+"""What a provider's failure means: its status and body in our terms, never its prose."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from gateway.core.errors import (
+    ContextTooLong,
+    SyntraError,
+    UpstreamBusy,
+    UpstreamCredential,
+    UpstreamFailed,
+    UpstreamRejected,
+    UpstreamSilent,
+)
+
+MOST_PATIENCE = 60  # s; a longer Retry-After is a provider's mistake or a quota, and clients hang on it
+DEFAULT_RETRY_AFTER = 1
+
+
+class _Error(Struct):
+    """The error object of OpenAI, Anthropic and Google; all three call the message `message`."""
+
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    status: str | None = None
+    param: str | None = None
+
+
+class _Body(Struct):
+    error: _Error | str | None = None
+
+
+_body = msgspec.json.Decoder(_Body)
+
+_CONTEXT_WORDS = (
+    "context_length_exceeded",
+    "maximum context length",
+    "prompt is too long",
+    "input token count",
+    "exceeds the maximum number of tokens",
+    "context window",
+    "too many tokens",
+)
+
+
+def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
+    """The error that a reply with this status means, whatever the wire."""
+    if status in (401, 403):
+        return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+    if status == 429:
+        wait = retry_after(headers)
+        return UpstreamBusy(f"{provider} is rate limited; try again in {wait} s.", retry_after=wait, provider=provider)
+    if status in (408, 504):
+        return UpstreamSilent(f"{provider} timed out (status {status}).", provider=provider)
+    if 400 <= status < 500:
+        return _rejected(provider, status, _read(body))
+    if 300 <= status < 400:
+        return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)
+    return UpstreamFailed(f"{provider} failed (status {status}).", provider=provider)
+
+
+def inband(provider: str, raw: bytes) -> SyntraError:
+    """The error that an error object inside a 200 reply means."""
+    error = _read(b'{"error":' + raw + b"}")
+    kind = f"{error.type} {error.code} {error.status}".lower()
+    if "rate_limit" in kind or "429" in kind or "resource_exhausted" in kind:
+        return UpstreamBusy(f"{provider} is rate limited.", retry_after=DEFAULT_RETRY_AFTER, provider=provider)
+    if "authentication" in kind or "permission" in kind or "401" in kind or "403" in kind:
+        return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+    if "invalid_request" in kind or "400" in kind or _is_context(error):
+        return _rejected(provider, 400, error)
+    return UpstreamFailed(f"{provider} reported an error while answering.", provider=provider)
+
+
+def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
+    """A 4xx that is about the request; only codes and paths of a known form come through, no prose."""
+    if _is_context(error):
+        return ContextTooLong("This model's maximum context length is exceeded: the prompt is too long.")
+    code = error.code if isinstance(error.code, str) and _is_word(error.code) else None
+    param = error.param if error.param is not None and len(error.param) < 100 and _is_path(error.param) else None
+    if status == 404:
+        code = "model_not_found"
+        message = f"{provider} does not know this model."
+    else:
+        about = f" It is about '{param}'." if param else ""
+        message = f"{provider} refused the request as invalid (status {status}).{about}"
+    rejected = UpstreamRejected(message, status=status, provider=provider, code=code)
+    rejected.param = param
+    return rejected
+
+
+def _read(body: bytes) -> _Error:
+    try:
+        error = _body.decode(body).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Error()  # not JSON, or not of this form: then the status alone speaks
+    return error if isinstance(error, _Error) else _Error(message=error)
+
+
+def _is_context(error: _Error) -> bool:
+    text = f"{error.code} {error.message}".lower()
+    return any(words in text for words in _CONTEXT_WORDS)
+
+
+def _is_word(text: str) -> bool:
+    return len(text) < 50 and text.replace("_", "").isalnum() and text.isascii()
+
+
+def _is_path(text: str) -> bool:
+    return text.isascii() and text.translate(_PATH_MARKS).isalnum()
+
+
+_PATH_MARKS = str.maketrans("", "", "._[]")
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Whole seconds to wait: `retry-after-ms`, or Retry-After as seconds or date (RFC 9110 §10.2.3), within 1..60."""
+    wait = _milliseconds(headers.get("retry-after-ms")) or _seconds(headers.get("retry-after", ""))
+    return max(DEFAULT_RETRY_AFTER, min(MOST_PATIENCE, wait))
+
+
+def _milliseconds(value: str | None) -> int:
+    return -(-int(value) // 1000) if value is not None and value.isdecimal() and len(value) < 10 else 0
+
+
+def _seconds(value: str) -> int:
+    value = value.strip()
+    if value.replace(".", "", 1).isdecimal() and len(value) < 10:
+        return -int(-float(value) // 1)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return 0
+    return -int(-(date.timestamp() - time.time()) // 1)

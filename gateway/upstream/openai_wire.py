@@ -1,0 +1,133 @@
+"""The OpenAI wire, without translation: what stages did not rewrite is sent and forwarded as it came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamFailed
+from gateway.core.events import Chunk, decode_chunk, decode_completion
+from gateway.upstream import faults
+from gateway.upstream.dialect import Outbound, Provider
+
+_encode = msgspec.json.Encoder().encode
+_object = msgspec.json.Decoder(dict[str, Raw])
+_NEW_MODELS = re.compile(r"(.*/)?(o\d|gpt-5)")  # they refuse max_tokens
+_NULL = b"null"
+
+
+class Manners(Struct, frozen=True):
+    """In what servers of this wire differ."""
+
+    developer: bool = False  # knows the role `developer`
+    limit: str = "max_tokens"  # the name of the completion's token limit; "" where the model decides
+    options: bool = True  # takes stream_options
+
+
+class OpenAIWire:
+    """A dialect for every server that speaks OpenAI's chat completions."""
+
+    def __init__(self, manners: Manners | None = None) -> None:
+        self._manners = manners or Manners()
+
+    def encode(self, provider: Provider, model: str, request: ChatRequest) -> Outbound:
+        """The client's own fields with our model, messages and stream options."""
+        fields: dict[str, object] = {"model": model, "messages": self._messages(request)}
+        for name, value in request.fields.items():
+            fields.setdefault(name, value)
+        if request.body.stream and self._manners.options:
+            fields["stream_options"] = self._stream_options(request)  # always asked: an answer that is not counted is lost
+        self._rename_limit(model, fields)
+        headers = [("authorization", f"Bearer {provider.key.reveal()}"), ("content-type", "application/json")]
+        return Outbound(f"{provider.base_url}/chat/completions", headers, _encode(fields))
+
+    def _messages(self, request: ChatRequest) -> list[Raw]:
+        """The messages' bytes, with `developer` said as `system` where only that is known."""
+        raws = [message if isinstance(message, Raw) else Raw(message) for message in request.messages]
+        if not self._manners.developer:
+            for k, message in enumerate(request.body.messages):
+                if message.role == "developer":
+                    fields = _object.decode(raws[k])
+                    fields["role"] = Raw(b'"system"')
+                    raws[k] = Raw(_encode(fields))
+        return raws
+
+    def _stream_options(self, request: ChatRequest) -> dict[str, object]:
+        sent = request.fields.get("stream_options")
+        options = _object.decode(sent) if sent is not None and bytes(sent) != _NULL else {}
+        return {**options, "include_usage": True}
+
+    def _rename_limit(self, model: str, fields: dict[str, object]) -> None:
+        """max_tokens and max_completion_tokens mean the same; each model wants one of the two names."""
+        wanted = self._manners.limit or ("max_completion_tokens" if _NEW_MODELS.match(model) else "")
+        other = "max_tokens" if wanted == "max_completion_tokens" else "max_completion_tokens"
+        if wanted and other in fields:
+            value = fields.pop(other)
+            fields.setdefault(wanted, value)
+
+    def decoder(self, model: str, request: ChatRequest) -> OpenAIDecoder:
+        """A reader for one answer."""
+        return OpenAIDecoder()
+
+    def fault(self, provider: Provider, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
+        """The error that a status means."""
+        return faults.fault(provider.name, status, headers, body)
+
+
+class OpenAIDecoder:
+    """Reads one answer: chunks pass as they are, the usage is taken out and comes once, at the end."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._usage: Raw | None = None
+
+    def frame(self, data: bytes) -> Sequence[Chunk]:
+        """One event's chunk; the usage waits, `[DONE]` ends."""
+        if data == b"[DONE]":
+            self.ended = True
+            return ()
+        try:
+            chunk = decode_chunk(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamBroken("The provider sent an event that cannot be read.") from None
+        return self._take(chunk)
+
+    def whole(self, body: bytes) -> Sequence[Chunk]:
+        """A whole completion as one chunk."""
+        try:
+            chunk = decode_completion(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamBroken("The provider's reply cannot be read.") from None
+        self.ended = True
+        return self._take(chunk)
+
+    def finish(self) -> Sequence[Chunk]:
+        """The usage, if the provider told it."""
+        return (Chunk(usage=self._usage),) if self._usage is not None else ()
+
+    def _take(self, chunk: Chunk) -> Sequence[Chunk]:
+        """Take errors and usage out of a chunk."""
+        if chunk.error is not UNSET and bytes(chunk.error) != _NULL:
+            raise faults.inband("The provider", bytes(chunk.error))
+        if chunk.usage is not UNSET:
+            self._keep(chunk.usage)
+            chunk.usage = UNSET
+        for choice in chunk.choices:
+            if choice.usage is not UNSET:
+                self._keep(choice.usage)
+                choice.usage = UNSET
+            if choice.finish_reason == "error":
+                raise UpstreamFailed("The provider reported an error while answering.")
+        if not chunk.choices:
+            if chunk.object == "error":
+                raise UpstreamFailed("The provider reported an error while answering.")
+            return ()
+        return (chunk,)
+
+    def _keep(self, usage: Raw) -> None:
+        if bytes(usage) != _NULL:
+            self._usage = usage

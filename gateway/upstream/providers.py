@@ -1,0 +1,137 @@
+"""The providers that can be called: from the environment to where each is, with which key, on which wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from gateway.core.chat import ChatRequest
+from gateway.core.deadline import Deadline
+from gateway.core.errors import UpstreamError
+from gateway.core.secret import Secret
+from gateway.upstream.answer import Opened, Remote
+from gateway.upstream.dialect import Dialect, Provider
+from gateway.upstream.egress import split
+from gateway.upstream.openai_wire import Manners, OpenAIWire
+from gateway.upstream.simulate import Simulated
+from gateway.upstream.translate import Translated, names
+
+SIMULATED = "simulated"
+
+
+class Known(Struct, frozen=True):
+    """A provider that Syntra knows by name; `names` are the stems of its variables, the first is its own."""
+
+    name: str
+    stems: tuple[str, ...]
+    base_url: str
+    dialect: Dialect
+
+
+_PLAIN = OpenAIWire()
+
+KNOWN = (
+    Known("openai", ("OPENAI",), "https://api.openai.com/v1", OpenAIWire(Manners(developer=True, limit=""))),
+    Known("anthropic", ("ANTHROPIC",), "https://api.anthropic.com", Translated("anthropic")),
+    Known("google", ("GOOGLE", "GEMINI"), "https://generativelanguage.googleapis.com", Translated("gemini")),
+    Known("perplexity", ("PERPLEXITY",), "https://api.perplexity.ai", _PLAIN),
+    Known("kimi", ("KIMI", "MOONSHOT"), "https://api.moonshot.ai/v1", _PLAIN),
+    Known("openrouter", ("OPENROUTER",), "https://openrouter.ai/api/v1", _PLAIN),
+)
+ALIASES = {"gemini": "google", "moonshot": "kimi"}
+
+
+class ProvidersError(Exception):
+    """A provider's setting that cannot be used."""
+
+
+def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
+    """Every provider with a key, in the order of `KNOWN`, then those that `more` names (SYNTRA_PROVIDERS)."""
+    found: dict[str, Provider] = {}
+    for known in KNOWN:
+        key = _first(environ, known.stems, "_API_KEY")
+        if key:
+            base_url = _first(environ, known.stems, "_BASE_URL") or known.base_url
+            found[known.name] = _provider(known.name, base_url, key, known.dialect)
+    for name, base_url in _named(more):
+        found[name] = _provider(name, base_url, environ.get(f"{_stem(name)}_API_KEY", "").strip(), _PLAIN)
+    for name in sorted(names() - found.keys() - ALIASES.keys()):
+        key = environ.get(f"{_stem(name)}_API_KEY", "").strip()
+        if key and name not in _OWN:
+            base_url = environ.get(f"{_stem(name)}_BASE_URL", "").strip()
+            found[name] = Provider(name, base_url.rstrip("/"), Secret(key), Translated(name))
+    return found
+
+
+_OWN = frozenset(known.name for known in KNOWN)
+
+
+def _first(environ: Mapping[str, str], stems: Iterable[str], ending: str) -> str:
+    return next((value for stem in stems if (value := environ.get(stem + ending, "").strip())), "")
+
+
+def _stem(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def _named(more: str) -> list[tuple[str, str]]:
+    """`name=base_url` pairs, comma-separated."""
+    pairs = []
+    for item in filter(None, (part.strip() for part in more.split(","))):
+        name, sign, base_url = item.partition("=")
+        if not sign or not name.replace("-", "").replace("_", "").isalnum() or not base_url:
+            raise ProvidersError(f"SYNTRA_PROVIDERS: '{item}' is not of the form name=https://host/v1")
+        pairs.append((name.strip().lower(), base_url.strip()))
+    return pairs
+
+
+def _provider(name: str, base_url: str, key: str, dialect: Dialect) -> Provider:
+    base_url = base_url.rstrip("/")
+    try:
+        split(base_url)
+    except ValueError as error:
+        raise ProvidersError(f"{_stem(name)}_BASE_URL: {error}") from None
+    if not key.isascii() or not key.isprintable():
+        raise ProvidersError(f"{_stem(name)}_API_KEY has characters that no key has")
+    return Provider(name, base_url, Secret(key), dialect)
+
+
+def needs_litellm(providers: Mapping[str, Provider]) -> bool:
+    """Whether any of them speaks a wire that LiteLLM translates."""
+    return any(isinstance(provider.dialect, Translated) for provider in providers.values())
+
+
+class Candidate(Struct, frozen=True):
+    """One model at one provider that may answer."""
+
+    provider: str
+    model: str  # the provider's own name for it
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+
+class Upstream:
+    """Asks a candidate, wherever it is."""
+
+    def __init__(self, providers: Mapping[str, Provider], remote: Remote) -> None:
+        self.providers = providers
+        self._remote = remote
+        self._simulated = Simulated()
+
+    async def ask(self, candidate: Candidate, request: ChatRequest, deadline: Deadline) -> Opened:
+        """One attempt: an answer that has begun to come in, for the caller to close."""
+        if candidate.provider == SIMULATED:
+            return Opened(self._simulated.ask(request), _nothing)
+        try:
+            return await self._remote.ask(self.providers[candidate.provider], candidate.model, request, deadline)
+        except UpstreamError as error:
+            error.provider = candidate.provider
+            raise
+
+
+def _nothing() -> None:
+    """A simulated answer holds nothing that must be closed."""

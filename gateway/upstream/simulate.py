@@ -1,0 +1,109 @@
+"""A provider for those who have no key yet: it answers at once, in form, and says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.core.chat import ChatRequest
+from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
+from gateway.core.ids import uuid7
+
+_ANSWER = (
+    "Hello, this is Syntra. No provider key is set, so this answer is simulated: your client, your key and the stream "
+    "work. Set OPENAI_API_KEY, ANTHROPIC_API_KEY, GOOGLE_API_KEY, PERPLEXITY_API_KEY, KIMI_API_KEY or "
+    "OPENROUTER_API_KEY and start again to get real answers. You wrote: “{words}”"
+)
+_MOST_WORDS = 200  # characters of the question that are said back
+_DEPTH = 8  # levels of a schema that are filled in
+_DIMENSIONS = 256
+
+
+class SimulatedAnswer:
+    """An answer in small pieces, as a provider would send them."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self._chunks = iter(chunks)
+
+    async def next(self) -> Sequence[Chunk]:
+        """One chunk at a time, the usage last."""
+        chunk = next(self._chunks, None)
+        return (chunk,) if chunk is not None else ()
+
+
+class Simulated:
+    """Stands in for every provider while none has a key."""
+
+    def ask(self, request: ChatRequest) -> SimulatedAnswer:
+        """An answer that fits the request: text, JSON of the wanted schema, or a call of the tool that must be used."""
+        chunks: list[Chunk] = []
+        for index in range(request.body.n or 1):
+            chunks.append(Chunk(choices=[Choice(index, Delta(role="assistant", content=""))]))
+            name = _forced_tool(request)
+            if name is not None:
+                chunks.append(Chunk(choices=[Choice(index, Delta(tool_calls=[_call(request, name)]))]))
+            else:
+                words = _text(request).split(" ")
+                pieces = [word if k == 0 else f" {word}" for k, word in enumerate(words)]
+                chunks += [Chunk(choices=[Choice(index, Delta(content=piece))]) for piece in pieces]
+            chunks.append(Chunk(choices=[Choice(index, finish_reason="tool_calls" if name else "stop")]))
+        prompt = sum(len(message) for message in request.messages) // 4
+        usage = Usage(prompt, len(chunks), prompt + len(chunks))
+        return SimulatedAnswer([*chunks, Chunk(usage=encode_usage(usage))])
+
+
+def embed(text: str) -> list[float]:
+    """A unit vector that depends on the text alone; near texts are not near each other."""
+    digest = hashlib.shake_256(text.encode()).digest(_DIMENSIONS)
+    values = [byte / 127.5 - 1.0 for byte in digest]
+    norm = sum(value * value for value in values) ** 0.5
+    return [value / norm for value in values]
+
+
+def _text(request: ChatRequest) -> str:
+    wanted = request.body.response_format
+    if wanted is not None and wanted.json_schema is not None:
+        return msgspec.json.encode(_example(msgspec.json.decode(wanted.json_schema.schema or b"{}"))).decode()
+    if wanted is not None and wanted.type == "json_object":
+        return '{"simulated": true}'
+    said = [message.text() for message in request.body.messages if message.role == "user"]
+    return _ANSWER.format(words=said[-1][:_MOST_WORDS] if said else "")
+
+
+def _forced_tool(request: ChatRequest) -> str | None:
+    """The function that must be called, if the request leaves no choice."""
+    names = [tool.function.name for tool in request.body.tools or () if tool.function is not None]
+    choice = request.body.tool_choice
+    if isinstance(choice, dict) and "function" in choice:
+        return str(msgspec.json.decode(choice["function"]).get("name"))
+    return names[0] if choice == "required" and names else None
+
+
+def _call(request: ChatRequest, name: str) -> ToolCallDelta:
+    schemas = {t.function.name: t.function.parameters for t in request.body.tools or () if t.function is not None}
+    arguments = _example(msgspec.json.decode(schemas.get(name) or b"{}"))
+    function = FunctionDelta(name, msgspec.json.encode(arguments).decode())
+    return ToolCallDelta(0, f"call_{uuid7()}", "function", function)
+
+
+def _example(schema: Any, depth: int = _DEPTH) -> Any:
+    """The plainest value that a JSON schema allows, as far as its common words go."""
+    if not isinstance(schema, dict) or depth == 0:
+        return None
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if schema.get(word):
+            return _example(schema[word][0], depth - 1)
+    kind = schema.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind == "object":
+        return {name: _example(inner, depth - 1) for name, inner in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_example(schema.get("items", {}), depth - 1) for _ in range(schema.get("minItems", 0))]
+    return {"string": "simulated", "integer": 0, "number": 0.0, "boolean": True}.get(kind)

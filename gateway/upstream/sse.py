@@ -1,0 +1,75 @@
+"""Bytes to server-sent events, whatever way they are cut.
+
+Lines end at LF, CRLF or CR and nowhere else: U+2028, U+2029 and U+0085 are text (a decoder that splits on them loses
+whole answers). Only `data` matters here; the event's name stands again inside every provider's JSON. Source: WHATWG
+HTML, section 9.2.6.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import UpstreamBroken
+
+FRAME_LIMIT = 1024 * 1024  # bytes; above any real event, below what a broken provider could pile up
+
+
+class Frames:
+    """Cuts a byte stream into the data of its events."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        self.seen = 0  # whole frames so far, comments too: a provider that sends them is alive
+        self._limit = limit
+        self._rest = b""
+        self._ends_in_cr = False
+        self._first = True
+
+    def feed(self, block: bytes) -> list[bytes]:
+        """The data of every event that `block` completes."""
+        if self._first:
+            block = self._without_bom(block)
+        if self._ends_in_cr or b"\r" in block:
+            block = self._unix(block)
+        *frames, rest = (self._rest + block).split(b"\n\n") if self._rest else block.split(b"\n\n")
+        self._rest = rest
+        if len(rest) > self._limit:
+            raise UpstreamBroken("An event of the provider is larger than 1 MiB.")
+        found: list[bytes] = []
+        for frame in frames:
+            if frame.startswith(b"data: ") and b"\n" not in frame:
+                data: bytes | None = frame[6:]
+            else:
+                data = _data(frame)
+            if data:
+                if len(data) > self._limit:
+                    raise UpstreamBroken("An event of the provider is larger than 1 MiB.")
+                found.append(data)
+        self.seen += len(frames)
+        return found
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last whole event."""
+        return self._rest
+
+    def _without_bom(self, block: bytes) -> bytes:
+        """A byte order mark may stand before everything else."""
+        block = self._rest + block
+        self._rest = b""
+        if len(block) < 3 and b"\xef\xbb\xbf".startswith(block):
+            self._rest = block
+            return b""
+        self._first = False
+        return block.removeprefix(b"\xef\xbb\xbf")
+
+    def _unix(self, block: bytes) -> bytes:
+        """CRLF and CR to LF; a CRLF may be cut in two."""
+        if self._ends_in_cr and block.startswith(b"\n"):
+            block = block[1:]
+        self._ends_in_cr = block.endswith(b"\r") if block else self._ends_in_cr
+        return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _data(frame: bytes) -> bytes | None:
+    """The joined data lines of one frame, or None where it has none (a comment, a bare event name)."""
+    lines = [line for line in frame.split(b"\n") if line.startswith(b"data")]
+    values = [line[5:].removeprefix(b" ") for line in lines if line[4:5] in (b":", b"")]
+    return b"\n".join(values) if values else None

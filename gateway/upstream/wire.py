@@ -1,0 +1,187 @@
+"""The one place that dials out: connections kept per origin, and exchanges on them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote, urlsplit
+
+import certifi
+
+from gateway.core.deadline import Deadline, Patience
+from gateway.core.errors import UpstreamBroken, UpstreamSilent, UpstreamUnreachable
+from gateway.upstream.connection import Connection
+from gateway.upstream.egress import Egress, Origin, split
+
+_MOST_IDLE_SECONDS = 20.0  # below what servers and load balancers commonly keep (60 s and more)
+_MOST_IDLE_CONNECTIONS = 512  # per origin
+
+
+class Exchange:
+    """One request and its reply; whoever has it closes it."""
+
+    def __init__(self, connection: Connection, deadline: Deadline, keep: Callable[[], None]) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._keep = keep
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
+        self.read = connection.read
+        self.ended = False  # set by the reader at the terminal event: what follows is only the end of the body
+
+    def expect(self, seconds: float) -> None:
+        """The next event must come within `seconds` from now."""
+        self._connection.expect(self._deadline.left(seconds))
+
+    async def body(self) -> bytes:
+        """The whole body."""
+        blocks = []
+        while block := await self.read():
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def close(self) -> None:
+        """Give the connection back, or cut it at once when the reply is not over."""
+        if self._connection.reusable:
+            self._keep()
+        elif self.ended and not self._connection.closed:
+            self._connection.linger(self._keep)
+        else:
+            self._connection.abort()
+
+
+class Wire:
+    """Keeps connections to providers open and lends them for one exchange at a time."""
+
+    def __init__(self, egress: Egress, patience: Patience, *, ca_bundle: str = "", proxy: str = "") -> None:
+        self._egress = egress
+        self._patience = patience
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._proxy = proxy
+        self._tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
+        self._tls.set_alpn_protocols(["http/1.1"])
+
+    async def post(
+        self, url: str, headers: bytes, body: bytes, deadline: Deadline, *, first_event: float
+    ) -> Exchange:
+        """POST `body` and wait, at most `first_event` seconds, for the reply's head; the caller closes the exchange.
+
+        `headers` are whole lines, each with its CRLF. Redirects are not followed and bodies not decompressed: both
+        are for the caller to refuse.
+        """
+        origin, path = split(url)
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: {origin.authority}\r\ncontent-length: {len(body)}\r\n"
+            "accept-encoding: identity\r\n"
+        )
+        request = b"%b%b\r\n%b" % (head.encode("ascii"), headers, body)
+        connection = await self._exchange(origin, request, deadline, first_event)
+        return Exchange(connection, deadline, lambda: self._keep(origin, connection))
+
+    async def _exchange(self, origin: Origin, request: bytes, deadline: Deadline, seconds: float) -> Connection:
+        """Send on a kept connection or a new one, and wait for the head of the reply."""
+        loop = asyncio.get_running_loop()
+        kept = self._take(origin, loop.time())
+        connection = kept or await self._dial(origin, deadline)
+        try:
+            connection.send(request, deadline.left(seconds))
+            try:
+                await connection.head()
+            except UpstreamBroken:
+                if kept is None or connection.received:
+                    raise
+                # A kept connection that ends without a single byte was closed before it saw the request.
+                connection = await self._dial(origin, deadline)
+                connection.send(request, deadline.left(seconds))
+                await connection.head()
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    def _take(self, origin: Origin, now: float) -> Connection | None:
+        """The connection that was used last, if one is fresh enough."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and now - connection.idle_since < _MOST_IDLE_SECONDS:
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, origin: Origin, connection: Connection) -> None:
+        if not connection.reusable:
+            connection.abort()
+            return
+        idle = self._idle.setdefault(origin, deque())
+        connection.rest()
+        idle.append(connection)
+        while idle and (
+            len(idle) > _MOST_IDLE_CONNECTIONS or connection.idle_since - idle[0].idle_since > _MOST_IDLE_SECONDS
+        ):
+            idle.popleft().abort()
+
+    async def _dial(self, origin: Origin, deadline: Deadline) -> Connection:
+        """A new connection to the first address that takes one."""
+        try:
+            async with asyncio.timeout(deadline.left(self._patience.connect)):
+                if self._proxy:
+                    return await self._dial_through_proxy(origin)
+                addresses = await self._egress.addresses(origin)
+                return await self._dial_first(origin, addresses)
+        except TimeoutError:
+            raise UpstreamSilent("The provider could not be connected to in time.") from None
+
+    async def _dial_first(self, origin: Origin, addresses: list[str]) -> Connection:
+        loop = asyncio.get_running_loop()
+        tls = self._tls if origin.scheme == "https" else None
+        name = origin.host if tls else None
+        for address in addresses:
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop), address, origin.port, ssl=tls, server_hostname=name
+                )
+            except OSError:  # refused, unreachable, or a certificate that does not hold: the next address may do
+                continue
+            return connection
+        raise UpstreamUnreachable("The provider refused the connection.")
+
+    async def _dial_through_proxy(self, origin: Origin) -> Connection:
+        """A tunnel through the outbound proxy (CONNECT); the proxy is the operator's and resolves the name itself."""
+        self._egress.admit(origin)
+        proxy = urlsplit(self._proxy)
+        loop = asyncio.get_running_loop()
+        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 3128)
+        lines = [f"CONNECT {origin.host}:{origin.port} HTTP/1.1", f"host: {origin.host}:{origin.port}"]
+        if proxy.username:
+            pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+            lines.append(f"proxy-authorization: Basic {base64.b64encode(pair.encode()).decode()}")
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+            raise UpstreamUnreachable("The outbound proxy closed the connection.") from None
+        if head.split(b" ", 2)[1:2] != [b"200"]:
+            writer.transport.abort()
+            raise UpstreamUnreachable("The outbound proxy refused the connection.")
+        connection = Connection(loop)
+        transport: asyncio.Transport = writer.transport
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if origin.scheme == "https":
+            secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
+            if secure is None:
+                raise UpstreamUnreachable("The provider did not complete the TLS handshake.")
+            connection.connection_made(secure)
+        return connection
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.abort()
+        self._idle.clear()
