@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -10,9 +9,13 @@ from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
+from gateway.http import docs
 from gateway.http.chat import ChatCompletions
+from gateway.http.door import Door
+from gateway.http.embeddings import Embeddings
 from gateway.http.lounge import Lounge
-from gateway.http.public import health, live
+from gateway.http.models import Models
+from gateway.http.public import failed, health, live, ready
 from gateway.pipeline import Services
 from gateway.settings import Settings
 from gateway.stages.choose import Choose
@@ -23,25 +26,27 @@ from gateway.stores import keyfile
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
 from gateway.upstream.egress import Egress
+from gateway.upstream.embed import Embedder
 from gateway.upstream.wire import Wire
 from policies import documents
 
 
 def create(settings: Settings, environ: Mapping[str, str]) -> Litestar:
-    """The application of one worker."""
-    live_providers = providers.configured(environ, settings.providers)
+    """The application of one worker; called in the worker's own process."""
+    found = providers.configured(environ, settings.providers)
     persona = documents.persona()
-    known = prices.load(list(live_providers))
-    egress = Egress([provider.base_url for provider in live_providers.values()], private=settings.allow_private)
-    wire = Wire(egress, settings.patience, ca_bundle=settings.ca_bundle, proxy=settings.outbound_proxy)
-    upstream = providers.Upstream(live_providers, Remote(wire, settings.patience))
-    choose = Choose(documents.models(), live_providers, known)
-    services = Services(choose, Persona(persona), Fallback(upstream), known, persona.name)
-    keys = Keys(keyfile.read_or_make(settings.data_path), persona=settings.persona)
+    known = prices.load(list(found))
+    patience = settings.patience
+    egress = Egress([provider.base_url for provider in found.values()], private=settings.allow_private)
+    wire = Wire(egress, patience, ca_bundle=settings.ca_bundle, proxy=settings.outbound_proxy)
+    choose = Choose(documents.models(), found, known)
+    fallback = Fallback(providers.Upstream(found, Remote(wire, patience)))
+    services = Services(choose, Persona(persona), fallback, known, persona.name)
     lounge = Lounge(settings.drain_seconds)
-    chat = ChatCompletions(
-        services, keys, lounge, body_seconds=settings.body_seconds, total_seconds=settings.total_seconds
-    )
+    door = Door(Keys(keyfile.read_or_make(settings.data_path), persona=settings.persona), lounge)
+    waits = {"body_seconds": settings.body_seconds, "total_seconds": patience.total}
+    chat = ChatCompletions(services, **waits)
+    embeddings = Embeddings(choose, Embedder(wire, patience, found), **waits)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -52,12 +57,31 @@ def create(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             lounge.close()
             wire.close()
 
-    origins = [origin.strip() for origin in settings.frontend_url.split(",") if origin.strip()]
-    return Litestar(
-        route_handlers=[asgi("/v1/chat/completions")(chat.__call__), health, live],
+    app = Litestar(
+        route_handlers=[
+            asgi("/v1/chat/completions", copy_scope=True)(door.route("POST", chat.serve)),
+            asgi("/v1/embeddings", copy_scope=True)(door.route("POST", embeddings.serve)),
+            asgi("/v1/models", is_mount=True, copy_scope=True)(door.route("GET", Models(choose).serve)),
+            health,
+            live,
+            ready,
+            docs.assets(),
+        ],
         lifespan=[lifespan],
-        state=State({"live": list(live_providers) or [providers.SIMULATED]}),
-        cors_config=CORSConfig(allow_origins=origins) if origins else None,
-        openapi_config=None,
+        state=State({"live": list(found) or [providers.SIMULATED], "lounge": lounge}),
+        exception_handlers={Exception: failed},
+        cors_config=_cors(settings.frontend_url),
+        openapi_config=docs.config(),
         logging_config=None,
     )
+    docs.describe(app.openapi_schema)
+    return app
+
+
+def _cors(frontend_url: str) -> CORSConfig | None:
+    """Browsers of these origins may call and may read our headers; of no others."""
+    origins = [origin.strip().rstrip("/") for origin in frontend_url.split(",") if origin.strip()]
+    if not origins:
+        return None
+    exposed = ["x-request-id", "x-syntra-decision", "x-syntra-simulated", "x-syntra-warning", "retry-after"]
+    return CORSConfig(allow_origins=origins, expose_headers=exposed, max_age=600)

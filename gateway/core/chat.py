@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from gateway.core.errors import BadRequest
 
@@ -91,7 +91,7 @@ class Function(Struct):
 
     name: str
     description: str | None = None
-    parameters: Raw = Raw()
+    parameters: Raw | UnsetType = UNSET
     strict: bool | None = None
 
 
@@ -106,7 +106,7 @@ class JsonSchema(Struct):
     """A schema that the reply must fit."""
 
     name: str
-    schema: Raw = Raw()
+    schema: Raw | UnsetType = UNSET
     strict: bool | None = None
     description: str | None = None
 

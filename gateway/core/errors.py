@@ -112,6 +112,14 @@ class WrongMethod(SyntraError):
     type = "invalid_request_error"
     code = "method_not_allowed"
 
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"allow", self.allowed.encode())]
+
 
 class BadKey(SyntraError):
     """No key, or one that we do not know."""

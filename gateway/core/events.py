@@ -171,10 +171,10 @@ def decode_completion(data: bytes) -> Chunk:
     except msgspec.ValidationError:
         raw = _object.decode(data)
         choices = _objects.decode(raw.pop("choices", Raw(b"[]")))
-        for choice in choices:
-            choice["delta"] = choice.pop("message", Raw(b"{}"))
+        for raw_choice in choices:
+            raw_choice["delta"] = raw_choice.pop("message", Raw(b"{}"))
         chunk = _odd(Chunk, raw)
-        chunk.choices = [_odd_choice(choice) for choice in choices]
+        chunk.choices = [_odd_choice(raw_choice) for raw_choice in choices]
     else:
         chunk = Chunk(**{name: getattr(whole, name) for name in _COMMON})
         chunk.choices = [Choice(c.index, c.message, c.logprobs, c.finish_reason) for c in whole.choices]

@@ -1,20 +1,58 @@
-"""What needs no key: health."""
+"""What needs no key: health, and the errors of routes that do not exist."""
 
 from __future__ import annotations
 
-from litestar import get
+import logging
+
+from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 
 from gateway import __version__
+from gateway.core.errors import BadRequest, Internal, SyntraError, UnknownRoute, WrongMethod
+
+log = logging.getLogger("syntra")
 
 
 @get("/health", sync_to_thread=False, tags=["health"], summary="Whether Syntra is up, and which providers are live")
 def health(state: State) -> dict[str, object]:
     """Up, with the names of the live providers; `simulated` while none has a key."""
-    return {"status": "ok", "version": __version__, "providers": list(state.live)}
+    return {"status": "draining" if state.lounge.draining else "ok", "version": __version__, "providers": state.live}
 
 
 @get("/health/live", sync_to_thread=False, tags=["health"], summary="Whether the process answers")
 def live() -> dict[str, str]:
     """Always ok while the process runs."""
     return {"status": "ok"}
+
+
+@get("/health/ready", sync_to_thread=False, tags=["health"], summary="Whether requests should be sent here")
+def ready(state: State) -> Response[dict[str, str]]:
+    """503 while the process drains."""
+    if state.lounge.draining:
+        return Response({"status": "draining"}, status_code=503)
+    return Response({"status": "ready"})
+
+
+def failed(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+    """Errors of Litestar itself, such as an unknown URL, in OpenAI's shape."""
+    told = _told(request, error)
+    headers = {name.decode(): value.decode() for name, value in told.headers}
+    headers["x-request-id"] = request.headers.get("x-request-id", "")[:128]
+    return Response(told.body(), status_code=told.status, media_type="application/json", headers=headers)
+
+
+def _told(request: Request[object, object, State], error: Exception) -> SyntraError:
+    if not isinstance(error, HTTPException):
+        log.error("defect", exc_info=error)
+        return Internal("Syntra failed on this request; the log has more.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "GET")
+        return WrongMethod(f"This URL takes {allowed}, not {request.method}.", allowed)
+    if error.status_code == 404:
+        path = request.scope["path"][:200]
+        return UnknownRoute(f"Nothing is served at {request.method} {path}. The routes are listed at /docs.")
+    if error.status_code < 500:
+        return BadRequest(error.detail)
+    log.error("defect", exc_info=error)
+    return Internal("Syntra failed on this request; the log has more.")

@@ -45,6 +45,16 @@ class Visit:
         self.must_have_body_at = 0.0  # loop time, 0 when the body is there
         self.request_id = b""
 
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self._scope["method"]
+
+    @property
+    def path(self) -> str:
+        """The request's path; never a URL built from the Host header, which may lie (CVE-2026-48710)."""
+        return self._scope["path"]
+
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in OpenAI's shape."""
         self._lounge.enter(self)

@@ -58,9 +58,11 @@ class Choose:
             owners = [provider for provider in self._live if self._prices.get(f"{provider}/{name}") is not None]
             if owners:
                 return Candidate(owners[0], name)
-        raise UnknownModel(name[:100], self._near(name))
+        raise UnknownModel(name[:100], self.near(name))
 
-    def _near(self, name: str) -> list[str]:
+    def near(self, name: str) -> list[str]:
+        """Up to three names like this one, for an error that helps."""
+        name = name[:100]  # the comparison is quadratic in it
         names = self.names()
         near = difflib.get_close_matches(name, names, _NEAR)
         bare = {known.partition("/")[2]: known for known in names if "/" in known}

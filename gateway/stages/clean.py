@@ -64,7 +64,9 @@ class Clean:
             if text is not None:
                 setattr(choice.delta, field, text + rest)
             else:
-                held.append(Choice(index, Delta(**{field: rest})))
+                delta = Delta()
+                setattr(delta, field, rest)
+                held.append(Choice(index, delta))
 
 
 _EMPTY = Delta(content="")

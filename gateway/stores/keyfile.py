@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.core.secret import Secret
 
 _PUBLIC_BYTES = 6
-_SECRET_BYTES = 24
+_SECRET_BYTES = 20
 
 
 def read_or_make(directory: Path) -> Secret:

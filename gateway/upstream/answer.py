@@ -129,7 +129,7 @@ class Remote:
         """Send the request and wait for the reply's head; the caller closes what it gets."""
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
-        headers = _lines(outbound.headers)
+        headers = header_lines(outbound.headers)
         exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=first)
         try:
             answer = await self._open(exchange, provider, model, request, len(outbound.body))
@@ -141,21 +141,40 @@ class Remote:
     async def _open(
         self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest, size: int
     ) -> Answer:
-        if exchange.status != 200:
-            raise provider.dialect.fault(provider, exchange.status, exchange.headers, await _some(exchange))
-        if exchange.headers.get("content-encoding", "identity") != "identity":
-            raise UpstreamBroken("The provider sent an encoding that was not asked for.")
-        kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+        await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         shape = Shape(request.body.n or 1)
         prompt = -(-size // _CHARACTERS_PER_TOKEN)
-        if kind == "text/event-stream" and request.body.stream:
+        if request.body.stream and _media_type(exchange) == "text/event-stream":
             return StreamedAnswer(exchange, decoder, shape, self._patience.idle, prompt)
-        if kind != "application/json":
-            raise UpstreamBroken("The provider's reply is not of the type that was asked for.")
-        chunks = [formed for chunk in decoder.whole(await exchange.body()) for formed in shape.form(chunk)]
+        body = await _json_body(exchange)
+        chunks = [formed for chunk in decoder.whole(body) for formed in shape.form(chunk)]
         shape.close(terminal=True)
         return WholeAnswer([*chunks, _usage_chunk(decoder, shape, prompt)])
+
+
+async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
+    """The JSON body of a reply that is not streamed; raises what its status means."""
+    await _refuse_failure(exchange, provider)
+    return await _json_body(exchange)
+
+
+async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:
+    """A status other than 200 (a redirect too), or a body in an encoding that was not asked for (a bomb, perhaps)."""
+    if exchange.status != 200:
+        raise provider.dialect.fault(provider, exchange.status, exchange.headers, await _some(exchange))
+    if exchange.headers.get("content-encoding", "identity") != "identity":
+        raise UpstreamBroken("The provider sent an encoding that was not asked for.")
+
+
+def _media_type(exchange: Exchange) -> str:
+    return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _json_body(exchange: Exchange) -> bytes:
+    if _media_type(exchange) != "application/json":
+        raise UpstreamBroken("The provider's reply is not of the type that was asked for.")
+    return await exchange.body()
 
 
 async def _some(exchange: Exchange) -> bytes:
@@ -166,7 +185,7 @@ async def _some(exchange: Exchange) -> bytes:
     return body
 
 
-def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
+def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
     """Header lines; a value that could begin another line is a defect, not a request."""
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):

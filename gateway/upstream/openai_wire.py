@@ -42,8 +42,14 @@ class OpenAIWire:
         if request.body.stream and self._manners.options:
             fields["stream_options"] = self._stream_options(request)  # always asked: an answer that is not counted is lost
         self._rename_limit(model, fields)
-        headers = [("authorization", f"Bearer {provider.key.reveal()}"), ("content-type", "application/json")]
-        return Outbound(f"{provider.base_url}/chat/completions", headers, _encode(fields))
+        return Outbound(f"{provider.base_url}/chat/completions", self.headers(provider), _encode(fields))
+
+    @staticmethod
+    def headers(provider: Provider) -> list[tuple[str, str]]:
+        """What every request on this wire carries; a local server may need no key."""
+        key = provider.key.reveal()
+        credential = [("authorization", f"Bearer {key}")] if key else []
+        return [*credential, ("content-type", "application/json")]
 
     def _messages(self, request: ChatRequest) -> list[Raw]:
         """The messages' bytes, with `developer` said as `system` where only that is known."""

@@ -59,8 +59,9 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
     for name in sorted(names() - found.keys() - ALIASES.keys()):
         key = environ.get(f"{_stem(name)}_API_KEY", "").strip()
         if key and name not in _OWN:
-            base_url = environ.get(f"{_stem(name)}_BASE_URL", "").strip()
-            found[name] = Provider(name, base_url.rstrip("/"), Secret(key), Translated(name))
+            dialect = Translated(name)
+            base_url = environ.get(f"{_stem(name)}_BASE_URL", "").strip() or dialect.home()
+            found[name] = _provider(name, base_url, key, dialect)
     return found
 
 
@@ -97,9 +98,9 @@ def _provider(name: str, base_url: str, key: str, dialect: Dialect) -> Provider:
     return Provider(name, base_url, Secret(key), dialect)
 
 
-def needs_litellm(providers: Mapping[str, Provider]) -> bool:
-    """Whether any of them speaks a wire that LiteLLM translates."""
-    return any(isinstance(provider.dialect, Translated) for provider in providers.values())
+def is_translated(provider: Provider) -> bool:
+    """Whether it speaks a wire that LiteLLM translates, so that LiteLLM must be loaded before requests come."""
+    return isinstance(provider.dialect, Translated)
 
 
 class Candidate(Struct, frozen=True):

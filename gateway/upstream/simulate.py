@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from gateway.core.chat import ChatRequest
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
@@ -66,7 +67,7 @@ def embed(text: str) -> list[float]:
 def _text(request: ChatRequest) -> str:
     wanted = request.body.response_format
     if wanted is not None and wanted.json_schema is not None:
-        return msgspec.json.encode(_example(msgspec.json.decode(wanted.json_schema.schema or b"{}"))).decode()
+        return msgspec.json.encode(_example(_schema(wanted.json_schema.schema))).decode()
     if wanted is not None and wanted.type == "json_object":
         return '{"simulated": true}'
     said = [message.text() for message in request.body.messages if message.role == "user"]
@@ -84,9 +85,13 @@ def _forced_tool(request: ChatRequest) -> str | None:
 
 def _call(request: ChatRequest, name: str) -> ToolCallDelta:
     schemas = {t.function.name: t.function.parameters for t in request.body.tools or () if t.function is not None}
-    arguments = _example(msgspec.json.decode(schemas.get(name) or b"{}"))
+    arguments = _example(_schema(schemas.get(name, UNSET)))
     function = FunctionDelta(name, msgspec.json.encode(arguments).decode())
     return ToolCallDelta(0, f"call_{uuid7()}", "function", function)
+
+
+def _schema(raw: Raw | UnsetType) -> Any:
+    return {} if raw is UNSET else msgspec.json.decode(raw)
 
 
 def _example(schema: Any, depth: int = _DEPTH) -> Any:

@@ -7,6 +7,7 @@ import base64
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import certifi
@@ -169,7 +170,7 @@ class Wire:
             writer.transport.abort()
             raise UpstreamUnreachable("The outbound proxy refused the connection.")
         connection = Connection(loop)
-        transport: asyncio.Transport = writer.transport
+        transport = cast("asyncio.Transport", writer.transport)
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if origin.scheme == "https":

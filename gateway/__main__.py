@@ -1,0 +1,95 @@
+"""The command line: `syntra serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from functools import partial
+
+import rich_click as click
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from rich.console import Console
+
+from gateway import __version__, app, banner
+from gateway.settings import Settings, SettingsError, read
+from gateway.stores import keyfile
+from gateway.upstream import providers, translate
+from gateway.upstream.providers import ProvidersError
+from policies.documents import DocumentError
+
+_KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
+
+console = Console()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="syntra")
+def main() -> None:
+    """Syntra: one base URL, one assistant, every provider."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (HOST, default 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (PORT, default 8000).")
+@click.option("--workers", type=int, help="Worker processes (SYNTRA_WORKERS, default 1).")
+@click.option("--data-dir", help="Where Syntra keeps its key and data (SYNTRA_DATA_DIR).")
+def serve(host: str | None, port: int | None, workers: int | None, data_dir: str | None) -> None:
+    """Serve the gateway until SIGTERM or Ctrl-C."""
+    flags = {"HOST": host, "PORT": port, "SYNTRA_WORKERS": workers, "SYNTRA_DATA_DIR": data_dir}
+    environ = {**os.environ, **{name: str(value) for name, value in flags.items() if value is not None}}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        settings = read(environ)
+        _require_free(settings)
+        live = providers.configured(environ, settings.providers)
+        key = keyfile.read_or_make(settings.data_path)
+    except (SettingsError, ProvidersError, DocumentError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None
+    if translated := [name for name, provider in live.items() if providers.is_translated(provider)]:
+        # Before the workers are forked: they share its memory, and no request ever waits for it.
+        with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 6 s) …"):
+            translate.load()
+    banner.show(console, settings, key, list(live))
+    _run(settings, environ)
+
+
+def _require_free(settings: Settings) -> None:
+    """Say so now, and how to go on, if the port is taken."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            taken = f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            raise SettingsError(f"{taken}. Choose another port: PORT={settings.port + 1} make run") from None
+
+
+def _run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Granian, with our clock for the drain."""
+    server = Granian(
+        "gateway.app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=4096,
+        backpressure=16384,  # requests in flight per worker; open streams are cheap and must not starve health checks
+        respawn_failed_workers=True,
+        workers_kill_timeout=int(settings.drain_seconds) + _KILL_GRACE,
+        log_level=LogLevels.warning,
+    )
+    server.serve(target_loader=partial(app.create, settings, environ), wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main()

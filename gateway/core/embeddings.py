@@ -1,0 +1,43 @@
+"""An embeddings request, read as far as Syntra must, and carried for the rest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from gateway.core.chat import check_text, decode, refuse_forbidden
+from gateway.core.errors import BadRequest
+
+
+class EmbeddingsBody(Struct):
+    """The fields that Syntra reads. `input` is a text, texts, tokens, or lists of tokens."""
+
+    model: str
+    input: str | list[str | int | list[int]]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class EmbeddingsRequest(Struct, frozen=True):
+    """A request that was understood, with every field as it came."""
+
+    body: EmbeddingsBody
+    fields: dict[str, Raw]
+
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_body = msgspec.json.Decoder(EmbeddingsBody)
+
+
+def parse(raw: bytes) -> EmbeddingsRequest:
+    """Bytes to a request; raises BadRequest with the path of what is wrong."""
+    check_text(raw)
+    fields = decode(_fields, raw)
+    refuse_forbidden(fields)
+    body = decode(_body, raw)
+    if not body.input:
+        raise BadRequest("'input' must not be empty.", param="input", code="invalid_value")
+    return EmbeddingsRequest(body, fields)

@@ -1,0 +1,115 @@
+"""Gemini's own wire, where LiteLLM's configuration alone does not reach: its address, its links, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw, Struct
+
+from gateway.core.events import Choice, Chunk, Delta
+from gateway.upstream.terms import GEMINI, Said, Terms, restore_links
+from gateway.upstream.translated import Dictionary, TranslatedDecoder
+
+
+def say(config: Any, body_of: Any, terms: Terms, model: str, key: str, base: str, *, stream: bool) -> Said:
+    """Google's own wire; the key travels in a header, because URLs end up in logs."""
+    optional = config.map_openai_params(terms.params, {}, model, True)
+    body = body_of(
+        messages=terms.messages,
+        model=model,
+        optional_params=optional,
+        custom_llm_provider=GEMINI,
+        litellm_params={},
+        cached_content=None,
+    )
+    restore_links(body["contents"], terms.links)
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    headers = {"content-type": "application/json", "x-goog-api-key": key}
+    return f"{base.rstrip('/')}/v1beta/models/{quote(model, safe='')}:{method}", headers, body
+
+
+class _Part(Struct, forbid_unknown_fields=True):
+    text: str
+    thought: bool = False
+
+
+class _Content(Struct, forbid_unknown_fields=True):
+    parts: tuple[_Part]
+    role: str = "model"
+
+
+class _Candidate(Struct, forbid_unknown_fields=True):
+    content: _Content
+    index: int = 0
+
+
+class _Text(Struct, forbid_unknown_fields=True):
+    """The one event of Gemini's that is nearly all of them."""
+
+    candidates: tuple[_Candidate]
+    usageMetadata: Raw = Raw()  # noqa: N815  # Google's name
+    modelVersion: str = ""  # noqa: N815
+    responseId: str = ""  # noqa: N815
+
+
+_text = msgspec.json.Decoder(_Text)
+
+
+class GeminiDecoder(TranslatedDecoder):
+    """Reads Gemini's events, of which none says that it is the last one.
+
+    `ended` is true as soon as every candidate has its finish reason: a body that ends then is whole, and the usage came
+    with the last of them. Whoever reads on may hand in what follows.
+    """
+
+    def __init__(self, model: str, parser: Any, *, choices: int) -> None:
+        super().__init__(GEMINI, model, parser, None, Dictionary(None, None, None), {})
+        self._expected = choices
+        self._counted = Raw()  # in the last event that went past LiteLLM; read only if none counts after it
+
+    def frame(self, data: bytes) -> Sequence[Chunk]:
+        """One event's chunks; plain text goes past LiteLLM, whose parser keeps nothing of it."""
+        try:
+            text = _text.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return super().frame(data)
+        self._counted = text.usageMetadata
+        candidate = text.candidates[0]
+        part = candidate.content.parts[0]
+        delta = Delta(reasoning_content=part.text) if part.thought else Delta(content=part.text)
+        return self._chunk([Choice(candidate.index, delta)])
+
+    def whole(self, body: bytes) -> Sequence[Chunk]:
+        """A whole answer has an event's form, and LiteLLM's other reader drops all choices if the first is flagged."""
+        chunks = self._parse(self._read(body))
+        if not self.ended:
+            raise self._broken()
+        return chunks
+
+    def finish(self) -> Sequence[Chunk]:
+        """The usage, from whichever event told it last."""
+        if bytes(self._counted):
+            self._parse({"usageMetadata": msgspec.json.decode(self._counted)})
+        return super().finish()
+
+    def _parse(self, told: dict[str, Any]) -> Sequence[Chunk]:
+        if "usageMetadata" in told:
+            self._counted = Raw()
+        for candidate in told.get("candidates") or ():
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                if "functionCall" in part:
+                    part["functionCall"].setdefault("args", {})  # Google leaves them out where there are none
+        return super()._parse(told)
+
+    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None] | None:
+        if (told.get("promptFeedback") or {}).get("blockReason"):
+            self._expected = 1  # there is no answer, only this
+            return {0: "SAFETY"}
+        candidates = told.get("candidates") or ()
+        return {candidate.get("index", k): candidate.get("finishReason") for k, candidate in enumerate(candidates)}
+
+    def _after(self, told: dict[str, Any]) -> None:
+        self.ended = len(self._finished) >= self._expected

@@ -1,0 +1,1 @@
+"""The tests, and the small real servers that they run against."""
