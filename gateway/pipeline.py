@@ -1,6 +1,6 @@
 """The way of a request. Read `answer` first: it is the whole product, top to bottom.
 
-    bytes -> ChatRequest -> Caller -> Choice -> ChatRequest' -> Opened -> chunks -> bytes
+bytes -> ChatRequest -> Caller -> Choice -> ChatRequest' -> Opened -> chunks -> bytes
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ def decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
 
 
 def _wrong_type(message: str) -> BadRequest:
-    """msgspec says "Expected `str`, got `int` - at `$.messages[0].content`"; the path becomes `param`."""
+    """Msgspec says "Expected `str`, got `int` - at `$.messages[0].content`"; the path becomes `param`."""
     reason, _, path = message.partition(" - at `$")
     param = path.rstrip("`").lstrip(".") or None
     if missing := _MISSING.fullmatch(reason):
@@ -314,7 +314,9 @@ def _check_format(body: ChatBody) -> None:
     if wanted is not None and wanted.type == "json_schema" and wanted.json_schema is None:
         raise _missing("response_format.json_schema")
     if body.stream_options is not None and not body.stream:
-        raise BadRequest("'stream_options' is only allowed with 'stream'.", param="stream_options", code="invalid_value")
+        raise BadRequest(
+            "'stream_options' is only allowed with 'stream'.", param="stream_options", code="invalid_value"
+        )
 
 
 def _missing(param: str) -> BadRequest:

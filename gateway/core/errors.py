@@ -1,25 +1,25 @@
 """Everything that can go wrong, as one tree.
 
-    SyntraError
-    ├── BadRequest                     400  the caller's own mistake, `param` says where
-    │   ├── ContextTooLong             400  context_length_exceeded
-    │   ├── BodyTooSlow                408
-    │   ├── BodyTooLarge               413
-    │   ├── WrongMediaType             415
-    │   ├── UnknownRoute               404
-    │   └── UnknownModel               404  model_not_found, with near names
-    ├── WrongMethod                    405
-    ├── BadKey                         401  invalid_api_key
-    ├── Draining                       503  this process is going away
-    ├── Internal                       500  our own defect
-    └── UpstreamError                       a provider's doing, told in our words
-        ├── UpstreamRejected           4xx  the provider finds the request itself wrong
-        ├── UpstreamBusy               429  with the provider's Retry-After
-        ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
-        ├── UpstreamFailed             502  it answered with a failure
-        ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
-        ├── UpstreamSilent             504  a deadline passed
-        └── UpstreamBroken             502  cut, half a frame, not what was promised
+SyntraError
+├── BadRequest                     400  the caller's own mistake, `param` says where
+│   ├── ContextTooLong             400  context_length_exceeded
+│   ├── BodyTooSlow                408
+│   ├── BodyTooLarge               413
+│   ├── WrongMediaType             415
+│   ├── UnknownRoute               404
+│   └── UnknownModel               404  model_not_found, with near names
+├── WrongMethod                    405
+├── BadKey                         401  invalid_api_key
+├── Draining                       503  this process is going away
+├── Internal                       500  our own defect
+└── UpstreamError                       a provider's doing, told in our words
+    ├── UpstreamRejected           4xx  the provider finds the request itself wrong
+    ├── UpstreamBusy               429  with the provider's Retry-After
+    ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
+    ├── UpstreamFailed             502  it answered with a failure
+    ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
+    ├── UpstreamSilent             504  a deadline passed
+    └── UpstreamBroken             502  cut, half a frame, not what was promised
 """
 
 from __future__ import annotations

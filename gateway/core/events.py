@@ -112,8 +112,9 @@ class Usage(Struct, omit_defaults=True):
 
     @property
     def sane(self) -> bool:
-        """Whether the counts can be believed: none negative, none beyond any model's window."""
-        return 0 <= self.prompt_tokens <= _MOST_TOKENS and 0 <= self.completion_tokens <= _MOST_TOKENS
+        """Whether the counts can be believed: there, none negative, none beyond any model's window."""
+        counts = (self.prompt_tokens, self.completion_tokens)
+        return any(counts) and all(0 <= count <= _MOST_TOKENS for count in counts)
 
 
 class WholeChoice(Struct, forbid_unknown_fields=True):

@@ -125,5 +125,3 @@ def _join_audio(audio: dict[str, Any], raw: Raw) -> None:
     """Audio is told in pieces of base64 and of transcript."""
     for name, value in msgspec.json.decode(raw, type=dict[str, Any]).items():
         audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
-
-

@@ -162,5 +162,3 @@ class Visit:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self.sending_since = 0.0
         self.last_write = loop.time()
-
-

@@ -9,7 +9,7 @@ Places = frozenset[int]  # where in the phrases a walk can be
 DONE: Final = 0  # the place behind the last word of a phrase
 DEAD: Final = 0  # the state that is nowhere
 
-NOTATION: Final = re.compile(r"[()|?]|\{\d,\d\}|\$[\w-]+|<[\w-]+>|[^\s()|?{}<>$]+")
+NOTATION: Final = re.compile(r"[()|?]|\{\d+,\d+\}|\$[\w-]+|<[\w-]+>|[^\s()|?{}<>$]+")
 
 
 class Part(Protocol):
@@ -73,9 +73,17 @@ class Reader:
         self._macros = macros
         self._words = words
         self._read: dict[str, Part] = {}
+        self._capitals: dict[str, frozenset[str]] = {}  # a word in small letters is met with capitals, too
+        for word in words.findall(" ".join(macros.values())):
+            if word != word.lower():
+                self._capitals[word.lower()] = self._capitals.get(word.lower(), frozenset()) | {word}
 
     def phrase(self, text: str) -> Part:
-        return self._choice(NOTATION.findall(text)[::-1])
+        signs = NOTATION.findall(text)[::-1]
+        part = self._choice(signs)
+        if signs or text.count("(") != text.count(")"):
+            raise ValueError(f"brackets do not match: {text}")
+        return part
 
     def _choice(self, signs: list[str]) -> Part:
         options = [self._row(signs)]
@@ -99,8 +107,8 @@ class Reader:
             signs.pop()
             return Times(part, 0, 1)
         if signs and signs[-1][0] == "{":
-            count = signs.pop()
-            return Times(part, int(count[1]), int(count[3]))
+            least, most = signs.pop()[1:-1].split(",")
+            return Times(part, int(least), int(most))
         return part
 
     def _atom(self, signs: list[str]) -> Part:
@@ -115,8 +123,8 @@ class Reader:
             return self._read[sign]
         if sign[0] == "<":
             return Kind(self._kinds.get(sign[1:-1], frozenset([sign])))
-        words: list[str] = self._words.findall(sign)
-        return Kind(frozenset(words)) if len(words) == 1 else Row(tuple(Kind(frozenset([word])) for word in words))
+        words = [Kind(frozenset([word]) | self._capitals.get(word, frozenset())) for word in self._words.findall(sign)]
+        return words[0] if len(words) == 1 else Row(tuple(words))
 
 
 class Phrasebook:

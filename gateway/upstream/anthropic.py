@@ -18,7 +18,7 @@ _CHARACTERS_PER_TOKEN = 4
 _encode = msgspec.json.Encoder().encode
 
 
-def say(config: Any, terms: Terms, model: str, key: str, base: str) -> Said:
+def say(config: Any, terms: Terms, model: str, key: str, base: str, *, stream: bool) -> Said:
     """Anthropic's own wire; LiteLLM has its path and a few of its rules only inside its client."""
     params = terms.params
     top_k = params.pop("top_k", None)
@@ -42,6 +42,8 @@ def say(config: Any, terms: Terms, model: str, key: str, base: str) -> Said:
     litellm_params: dict[str, Any] = {}
     headers = config.validate_environment({}, model, terms.messages, optional, litellm_params, key, base)
     body = config.transform_request(model, terms.messages, optional, litellm_params, headers)
+    if stream:
+        body["stream"] = True
     return f"{base.rstrip('/')}/v1/messages", headers, body
 
 
@@ -108,18 +110,18 @@ class AnthropicDecoder(TranslatedDecoder):
         self._thought: list[str] = []
         self._thinking = 0  # characters
 
-    def frame(self, data: bytes) -> Sequence[Chunk]:
+    def _event(self, data: bytes) -> Sequence[Chunk]:
         """One event's chunks.
 
         Deltas go past LiteLLM: 2 µs instead of 30. Its parser keeps nothing of a text; of a thought it keeps the text
         only to tokenize it at the end, on the event loop; of arguments whether there were any, and that it is told.
         """
         if b'"content_block_delta"' not in data:
-            return super().frame(data)
+            return super()._event(data)
         try:
             delta = _block_delta.decode(data).delta
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return super().frame(data)
+        except msgspec.ValidationError:  # an event that is not quite one of these
+            return super()._event(data)
         if isinstance(delta, _Text):
             return self._chunk([Choice(0, Delta(content=delta.text))])
         if isinstance(delta, _Thought):
@@ -127,26 +129,26 @@ class AnthropicDecoder(TranslatedDecoder):
             return self._chunk([Choice(0, Delta(reasoning_content=delta.thinking))])
         number = self._calls.get(0, {}).get(self._parser.tool_index)
         if number is None or number < 0 or not delta.partial_json:
-            return super().frame(data)
+            return super()._event(data)
         self._parser.content_blocks.append({"delta": {"type": "input_json_delta", "partial_json": delta.partial_json}})
         piece = ToolCallDelta(number, function=FunctionDelta(arguments=delta.partial_json))
         return self._chunk([Choice(0, Delta(tool_calls=[piece]))])
 
-    def _read(self, data: bytes) -> dict[str, Any]:
-        """An event or a whole answer, with an estimate of the thinking's tokens where Anthropic counts them not."""
-        told = super()._read(data)
-        thinking = self._thinking or sum(
-            len(block.get("thinking") or "") for block in told.get("content") or () if isinstance(block, dict)
-        )
+    def _check(self, told: dict[str, Any]) -> None:
+        """Errors; and an estimate of the thinking's tokens where Anthropic does not count them."""
+        super()._check(told)
         usage = told.get("usage")
-        if thinking and isinstance(usage, dict) and not usage.get("output_tokens_details"):
+        if not isinstance(usage, dict) or usage.get("output_tokens_details"):
+            return
+        blocks = told.get("content") or ()
+        thinking = self._thinking + sum(len(block.get("thinking") or "") for block in blocks)
+        if thinking:
             # Else LiteLLM tokenizes the thinking with a tokenizer that is not Claude's: 0.2 s for a long one.
-            tokens = min(-(-thinking // _CHARACTERS_PER_TOKEN), usage.get("output_tokens") or 0)
+            tokens = min(-(-thinking // _CHARACTERS_PER_TOKEN), usage["output_tokens"])
             usage["output_tokens_details"] = {"thinking_tokens": tokens}
-        return told
 
     def _think(self, blocks: Iterable[Mapping[str, Any]], delta: Delta) -> None:
-        """Thinking comes in pieces and is of use only whole, with its signature; so all that is whole goes each time."""
+        """Thinking comes in pieces and is of use only whole, with its signature; all that is whole goes each time."""
         for block in blocks:
             thought = block.get("thinking") or ""
             self._thinking += len(thought)

@@ -213,4 +213,3 @@ class Connection(asyncio.Protocol):
             self._keep_alive = self._parser.should_keep_alive()
             if self._on_end is not None:
                 self._loop.call_soon(self._on_end)  # the parser may not be left while it runs
-

@@ -47,6 +47,7 @@ _CONTEXT_WORDS = (
     "exceeds the maximum number of tokens",
     "context window",
     "too many tokens",
+    "exceeded model token limit",
 )
 
 
@@ -60,6 +61,8 @@ def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -
     if status in (408, 504):
         return UpstreamSilent(f"{provider} timed out (status {status}).", provider=provider)
     if 400 <= status < 500:
+        if b"API_KEY_INVALID" in body:  # Google says 400 where others say 401
+            return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
         return _rejected(provider, status, _read(body))
     if 300 <= status < 400:
         return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)

@@ -70,29 +70,26 @@ class GeminiDecoder(TranslatedDecoder):
         self._expected = choices
         self._counted = Raw()  # in the last event that went past LiteLLM; read only if none counts after it
 
-    def frame(self, data: bytes) -> Sequence[Chunk]:
+    def _event(self, data: bytes) -> Sequence[Chunk]:
         """One event's chunks; plain text goes past LiteLLM, whose parser keeps nothing of it."""
         try:
             text = _text.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return super().frame(data)
+        except msgspec.ValidationError:  # an event that is not quite this one
+            return super()._event(data)
         self._counted = text.usageMetadata
         candidate = text.candidates[0]
         part = candidate.content.parts[0]
         delta = Delta(reasoning_content=part.text) if part.thought else Delta(content=part.text)
         return self._chunk([Choice(candidate.index, delta)])
 
-    def whole(self, body: bytes) -> Sequence[Chunk]:
+    def _answer(self, told: dict[str, Any]) -> Sequence[Chunk]:
         """A whole answer has an event's form, and LiteLLM's other reader drops all choices if the first is flagged."""
-        chunks = self._parse(self._read(body))
-        if not self.ended:
-            raise self._broken()
-        return chunks
+        return self._parse(told)
 
     def finish(self) -> Sequence[Chunk]:
         """The usage, from whichever event told it last."""
         if bytes(self._counted):
-            self._parse({"usageMetadata": msgspec.json.decode(self._counted)})
+            self.frame(b'{"usageMetadata":' + self._counted + b"}")
         return super().finish()
 
     def _parse(self, told: dict[str, Any]) -> Sequence[Chunk]:

@@ -40,7 +40,9 @@ class OpenAIWire:
         for name, value in request.fields.items():
             fields.setdefault(name, value)
         if request.body.stream and self._manners.options:
-            fields["stream_options"] = self._stream_options(request)  # always asked: an answer that is not counted is lost
+            fields["stream_options"] = self._stream_options(
+                request
+            )  # always asked: an answer that is not counted is lost
         self._rename_limit(model, fields)
         return Outbound(f"{provider.base_url}/chat/completions", self.headers(provider), _encode(fields))
 
@@ -126,6 +128,10 @@ class OpenAIDecoder:
             if choice.usage is not UNSET:
                 self._keep(choice.usage)
                 choice.usage = UNSET
+            if choice.delta.reasoning is not None and choice.delta.reasoning_content is None:
+                choice.delta.reasoning_content = (
+                    choice.delta.reasoning
+                )  # OpenRouter's name for it; clients read the other
             if choice.finish_reason == "error":
                 raise UpstreamFailed("The provider reported an error while answering.")
         if not chunk.choices:

@@ -19,7 +19,7 @@ from gateway.core.errors import BadRequest
 ANTHROPIC: Final = "anthropic"
 GEMINI: Final = "gemini"
 
-Said = tuple[str, dict[str, Any], dict[str, Any]]  # a translated request: URL, headers, body
+Said = tuple[str, dict[str, Any], Any]  # a translated request: URL, headers, body; bytes where it is signed
 
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})  # never the client's loss: we see to them
 _NEVER = frozenset({"extra_headers", "extra_body", "functions", "function_call"})  # "supported", but not by this path

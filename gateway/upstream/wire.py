@@ -65,9 +65,7 @@ class Wire:
         self._tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
         self._tls.set_alpn_protocols(["http/1.1"])
 
-    async def post(
-        self, url: str, headers: bytes, body: bytes, deadline: Deadline, *, first_event: float
-    ) -> Exchange:
+    async def post(self, url: str, headers: bytes, body: bytes, deadline: Deadline, *, first_event: float) -> Exchange:
         """POST `body` and wait, at most `first_event` seconds, for the reply's head; the caller closes the exchange.
 
         `headers` are whole lines, each with its CRLF. Redirects are not followed and bodies not decompressed: both

@@ -1,0 +1,57 @@
+# make run     build .venv if needed and serve on 127.0.0.1:8000 (heeds HOST, PORT, SYNTRA_DATA_DIR)
+# make test    the tests
+# make check   formatter, linter, types, floors, tests
+# make bench   the figures of the README, beside the raw upstream (needs Go)
+# make quality PERSONA=FILE   how well the sanitizer does on rows of {text, prompt, leak}
+# make lock    write the lock files anew
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+
+.PHONY: run test check format bench quality lock
+
+run: .venv/run.stamp
+	@exec $(BIN)/python -m gateway serve
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest -q
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/run.stamp
+	$(BIN)/python -m bench.run
+
+quality: .venv/run.stamp
+	$(BIN)/python -m tests.quality.persona $(PERSONA)
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Syntra needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making .venv with $(PYTHON) ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.lock pyproject.toml | .venv/pyvenv.cfg
+	@echo "Installing what Syntra needs (once; a minute or two) ..."
+	@$(PIP) -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	@echo "Installing what the tests need (once) ..."
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+# Names, versions and hashes only: where packages come from is each machine's own affair.
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --no-emit-index-annotation --no-annotate --no-header
+lock:
+	$(LOCK) --extra build -o requirements.lock
+	$(LOCK) --extra build --extra dev -c requirements.lock -o requirements-dev.lock
