@@ -11,7 +11,7 @@ from functools import partial
 
 import rich_click as click
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.log import LogLevels
 from rich.console import Console
 
@@ -81,6 +81,7 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
         workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
+        runtime_mode=RuntimeModes.st,
         websockets=False,
         backlog=4096,
         backpressure=16384,  # requests in flight per worker; open streams are cheap and must not starve health checks

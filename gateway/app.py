@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -49,8 +50,10 @@ def create(settings: Settings, environ: Mapping[str, str]) -> Litestar:
     embeddings = Embeddings(choose, Embedder(wire, patience, found), **waits)
 
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
+        gc.collect()
+        gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
         try:
             yield
         finally:

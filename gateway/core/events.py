@@ -13,18 +13,19 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
+# gc=False: none of these can be part of a cycle, and a stream makes them by the thousand.
 Extra = dict[str, Raw] | UnsetType
 NULL = Raw(b"null")
 
 
-class FunctionDelta(Struct, omit_defaults=True):
+class FunctionDelta(Struct, omit_defaults=True, gc=False):
     """A piece of a function call; `arguments` are the model's bytes, to be joined, never parsed."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class ToolCallDelta(Struct, omit_defaults=True):
+class ToolCallDelta(Struct, omit_defaults=True, gc=False):
     """A piece of a tool call; pieces of one call share `index`."""
 
     index: int | UnsetType = UNSET
@@ -35,7 +36,7 @@ class ToolCallDelta(Struct, omit_defaults=True):
     extra_content: Raw | UnsetType = UNSET  # Gemini's thought signatures, as Google's own OpenAI endpoint writes them
 
 
-class Delta(Struct, omit_defaults=True, forbid_unknown_fields=True):
+class Delta(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """What one chunk adds to one choice."""
 
     role: str | None = None
@@ -53,7 +54,7 @@ class Delta(Struct, omit_defaults=True, forbid_unknown_fields=True):
     extra: Extra = field(default=UNSET, name="_extra")
 
 
-class Choice(Struct, forbid_unknown_fields=True):
+class Choice(Struct, forbid_unknown_fields=True, gc=False):
     """One choice's part of a chunk."""
 
     index: int = 0
@@ -65,7 +66,7 @@ class Choice(Struct, forbid_unknown_fields=True):
     extra: Extra = field(default=UNSET, name="_extra")
 
 
-class Chunk(Struct, forbid_unknown_fields=True):
+class Chunk(Struct, forbid_unknown_fields=True, gc=False):
     """One event of an answer; the last one of every answer has no choices and holds the usage."""
 
     id: str = ""
@@ -84,7 +85,7 @@ class Chunk(Struct, forbid_unknown_fields=True):
     extra: Extra = field(default=UNSET, name="_extra")
 
 
-class PromptDetails(Struct, omit_defaults=True):
+class PromptDetails(Struct, omit_defaults=True, gc=False):
     """Parts of the prompt's tokens."""
 
     cached_tokens: int | None = None
@@ -92,7 +93,7 @@ class PromptDetails(Struct, omit_defaults=True):
     cache_write_tokens: int | None = None
 
 
-class CompletionDetails(Struct, omit_defaults=True):
+class CompletionDetails(Struct, omit_defaults=True, gc=False):
     """Parts of the completion's tokens."""
 
     reasoning_tokens: int | None = None
@@ -101,7 +102,7 @@ class CompletionDetails(Struct, omit_defaults=True):
     rejected_prediction_tokens: int | None = None
 
 
-class Usage(Struct, omit_defaults=True):
+class Usage(Struct, omit_defaults=True, gc=False):
     """Tokens of one answer, as OpenAI counts them: cached ones are part of the prompt, reasoning of the completion."""
 
     prompt_tokens: int = 0
@@ -117,7 +118,7 @@ class Usage(Struct, omit_defaults=True):
         return any(counts) and all(0 <= count <= _MOST_TOKENS for count in counts)
 
 
-class WholeChoice(Struct, forbid_unknown_fields=True):
+class WholeChoice(Struct, forbid_unknown_fields=True, gc=False):
     """One choice of an answer that was not streamed."""
 
     index: int = 0
@@ -126,7 +127,7 @@ class WholeChoice(Struct, forbid_unknown_fields=True):
     finish_reason: str | None = None
 
 
-class Completion(Struct, forbid_unknown_fields=True):
+class Completion(Struct, forbid_unknown_fields=True, gc=False):
     """An answer that was not streamed, with the fields that most providers send."""
 
     id: str = ""

@@ -1,7 +1,8 @@
 """The form that every answer has, whatever its provider sent: opened, complete, and ended once.
 
 Real clients were watched on answers that break it: without a finish reason some ask again without end, others show
-half an answer as whole; a role that comes twice is joined to "assistantassistant"; a tool call without an index is lost.
+half an answer as whole; a role that comes twice is joined to "assistantassistant"; a tool call without an index is
+lost.
 """
 
 from __future__ import annotations
@@ -33,30 +34,29 @@ class Shape:
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
         opening: list[Choice] = []
-        late = False
-        for choice in chunk.choices:
-            track = self._tracks.get(choice.index)
-            if track is None:
-                track = self._begin(choice, opening)
-            elif choice.delta.role is not None:
-                choice.delta.role = None
-            if track.finished:
-                late = True
-                continue
-            if choice.delta.tool_calls is not None:
-                self._number(track, choice.delta)
-            elif choice.delta.content is not None:
-                self.characters += len(choice.delta.content)
-            if choice.finish_reason is not None:
-                track.finished = True
-                self._open -= 1
-        if late:
-            chunk.choices = [choice for choice in chunk.choices if not self._is_late(choice)]
-            if not chunk.choices:
-                return ()
-        if opening:
-            return (Chunk(choices=opening), chunk)
-        return (chunk,)
+        kept = [choice for choice in chunk.choices if self._take(choice, opening)]
+        if not kept:
+            return ()
+        chunk.choices = kept
+        return (Chunk(choices=opening), chunk) if opening else (chunk,)
+
+    def _take(self, choice: Choice, opening: list[Choice]) -> bool:
+        """Bring one choice into form; what comes for it after its end is dropped."""
+        track = self._tracks.get(choice.index)
+        if track is None:
+            track = self._begin(choice, opening)
+        elif choice.delta.role is not None:
+            choice.delta.role = None
+        if track.finished:
+            return False
+        if choice.delta.tool_calls is not None:
+            self._number(track, choice.delta)
+        elif choice.delta.content is not None:
+            self.characters += len(choice.delta.content)
+        if choice.finish_reason is not None:
+            track.finished = True
+            self._open -= 1
+        return True
 
     def _begin(self, choice: Choice, opening: list[Choice]) -> _Track:
         """A choice's first chunk names the role and brings no text yet, as OpenAI's does."""
@@ -77,9 +77,6 @@ class Shape:
             track.calls = max(track.calls, piece.index + 1)
             if piece.function is not None and piece.function.arguments:
                 self.characters += len(piece.function.arguments)
-
-    def _is_late(self, choice: Choice) -> bool:
-        return self._tracks[choice.index].finished and choice.finish_reason is None
 
     @property
     def complete(self) -> bool:

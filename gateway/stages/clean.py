@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gateway.core.chat import ChatRequest
-from gateway.core.events import NULL, Choice, Chunk, Delta
+from gateway.core.events import Choice, Chunk, Delta
 from gateway.stages.sanitize import Sanitizer
 
 Field = Literal["content", "reasoning_content", "reasoning", "refusal"]
@@ -69,11 +69,11 @@ class Clean:
                 held.append(Choice(index, delta))
 
 
-_EMPTY = Delta(content="")
+_NOTHING = (Delta(content=""), Delta())
 
 
 def _says_something(choice: Choice) -> bool:
     """Whether anything is left of a choice after all of its text was held back."""
     if choice.delta.content or choice.finish_reason is not None or choice.delta.role is not None:
         return True
-    return choice.delta not in (_EMPTY, Delta()) or choice.logprobs is not NULL
+    return choice.delta not in _NOTHING or bytes(choice.logprobs) != b"null"

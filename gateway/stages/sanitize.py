@@ -38,6 +38,7 @@ SAME: Final = {
     "’": "'", "ʼ": "'", "，": ",", "、": ",", "。": ".", "…": ".", "！": "!", "？": "?", "；": ";", "：": ":",
     "(": "<open>", "（": "<open>", ")": "<close>", "）": "<close>", "–": "<dash>", "—": "<dash>", "\r": "",
 }  # fmt: skip
+UNKNOWN: Final = frozenset("<word> <cap> <num> <han> <mark> <end> <open> <close> <dash> \n".split(" "))
 STOPS: Final = frozenset({"<end>", ".", "!", "?", ";", ":", "\n"})
 CLAUSE_EDGE: Final = ("", *".!?:;,，。！？：；、(（—–-\n#>")
 FEMININE: Final = {"pelo": "pela", "do": "da", "no": "na"}  # Portuguese: o Google, but a Syntra
@@ -65,6 +66,7 @@ def _kinds() -> dict[str, frozenset[str]]:
         "fill": frozenset(lower - heads | {"<word>"}),
         "word": frozenset(lower - heads - FUNCTION_WORDS | {"<word>"}),
         "num": frozenset({"<num>"} | {word for word in known if word[0].isdigit()}),
+        "on": (known | UNKNOWN) - {"'", "-"},
         "han": frozenset({"<han>"} | {word for word in known if HAN_WORD.match(word)}),
     }
 
@@ -307,26 +309,26 @@ class Sanitizer:
 
     def _land(self, walk: list[Word]) -> int:
         """What the walk has come to; how many of its characters have left."""
-        gone = self._rewrite(walk[: self._matched]) if self._matched else 0
+        gone = self._rewrite(walk) if self._matched else 0
         if not gone:
             self._leave(*walk[0][::-1])
             gone = 1
         return sum(len(word.text) for word in walk[:gone])
 
-    def _rewrite(self, match: list[Word]) -> int:
-        """Our name for every name; how many words that took, up to the last name."""
-        names = list(_names(match))
+    def _rewrite(self, walk: list[Word]) -> int:
+        """Our name for every name in the match; how many words that took, up to the last name."""
+        names = _names(walk[: self._matched])
         if not names:
             return 0
         last = names[-1][1]
-        changed = [word.text for word in match[:last]]
-        if not self._is_quoted("".join(changed), [match[begin] for begin, _ in names]):
+        changed = [word.text for word in walk[:last]]
+        if not self._is_quoted("".join(changed), [walk[begin] for begin, _ in names]):
             for begin, end in names:
-                _rename(changed, match, begin, end, self._name)
+                _rename(changed, walk, begin, end, self._name)
         for number, text in enumerate(changed):
             if number:
-                self._page.see(match[number].text)
-            self._leave(match[number].symbol, text)
+                self._page.see(walk[number].text)
+            self._leave(walk[number].symbol, text)
         self._speaking = True
         return last
 
@@ -377,19 +379,19 @@ def _capitals(match: list[Word], begin: int) -> int:
     return end
 
 
-def _rename(changed: list[str], match: list[Word], begin: int, end: int, name: str) -> None:
+def _rename(changed: list[str], walk: list[Word], begin: int, end: int, name: str) -> None:
     """Our name in place of theirs, and the little words around it made to fit."""
-    owner = any(word.symbol == "'" for word in match[begin:end])
-    further = next((word.symbol for word in match[end:] if word.symbol), "<end>")
+    owner = any(word.symbol == "'" for word in walk[begin:end])
+    further = next((word.symbol for word in walk[end:] if word.symbol), "<end>")
     changed[begin:end] = [name + ("'s" if owner and further[0].isalpha() else "")] + [""] * (end - begin - 1)
-    gap = begin - 1 if begin and match[begin - 1].text.isspace() else begin
-    little = match[gap - 1].text if gap else ""
+    gap = begin - 1 if begin and walk[begin - 1].text.isspace() else begin
+    little = walk[gap - 1].text if gap else ""
     vowel = name[:1].lower() in "aeiou"
-    if gap < begin and little.lower() in ("a", "an") and match[gap - 1].symbol in ("a", "an"):
+    if gap < begin and little.lower() in ("a", "an") and walk[gap - 1].symbol in ("a", "an"):
         changed[gap - 1] = little[0] + ("n" if vowel else "")
-    elif little in ("'", "’") and gap > 1 and match[gap - 2].symbol in ("d", "qu", "l") and not vowel:
+    elif little in ("'", "’") and gap > 1 and walk[gap - 2].symbol in ("d", "qu", "l") and not vowel:
         changed[gap - 2 : gap] = [changed[gap - 2], "e "]
-    elif gap < begin and little in FEMININE and match[begin].symbol in MAKERS:
+    elif gap < begin and little in FEMININE and walk[begin].symbol in MAKERS:
         changed[gap - 1] = FEMININE[little]
 
 

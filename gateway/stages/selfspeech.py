@@ -106,13 +106,14 @@ MACROS: Final = NAMES | {
     # What may follow a name that ends the statement: nobody's surname, nobody's compound.
     "after": "<stop> | , | <open> | <close> | <dash> | and | or | but | as | from | by | with | here | too | a | an | your | for",
     "adj": """
-        <word>? ( large | small | powerful | advanced | helpful | friendly | virtual | conversational | text | - | based
+        ( large | small | powerful | advanced | helpful | friendly | virtual | conversational | text | - | based
       | multimodal | generative | pre | trained | pretrained | state | of | the | art | open | source | cutting | edge
       | new | specific | particular | digital | smart | computer | software | harmless | honest | and | , | intelligent
       | sophisticated | autoregressive | transformer | deep | learning | machine | neural | big | modern | own | latest
       | humble | mere | simple | artificial | intelligence | natural | processing | language | ai | chat | popular
-      | purpose | general | foundation | foundational | frontier | next | generation | kind | type | form | sort ){0,6}
+      | fine | tuned | customized | custom | purpose | general | foundation | foundational | frontier | next | generation | kind | type | form | sort ){0,6}
     """,
+    "a": "( ( a | an | the | your | one of the | another ) <word>? | just | both )? $adj",
     # What a speaker can only be when it is a machine, and what it can be besides.
     "mind": """
         ( ai | a . i . | artificial intelligence | language model | llm | chatbot | chatbots | chat bot | assistant
@@ -123,15 +124,18 @@ MACROS: Final = NAMES | {
     "thing": "$mind | model | models | bot | program | system | product | creation | tool | neural network | machine"
     " | technology | software | entity | agent | service",
     "made": "( fine - | pre - )? <maker-verb> ( ( , | and | , and | & | / | or ) ( fine - | pre - )? <maker-verb> ){0,3}",
-    "by": "( to you | to life )? <word>? ( by | at | from | under )",
+    "by": "( to you | to life | to <fill>{1,5} )? <word>? ( by | under )",
     "team": """
-        ( ( the | a | an | some | our )? <word>? ( team | teams | researchers | engineers | people | folks | company
+        ( ( the | a | an | some | our )? <word>? ( team | teams | of | researchers | engineers | people | folks | company
       | companies | scientists | developers | experts | organization | organisation | lab | labs | startup | firm | minds
       | group | <word> | ai | research | same | tech | giant | talented | good | great | french | chinese | american
       | brilliant | artificial | intelligence | and | safety | technology | large | - | based ){0,7}
         ( at | from | of | in | called | named | known as | , | behind )? ( the )? ( company | ai | startup | team )? )?
     """,
-    "whose": "$made $by $team $maker ( ( , | and | & | , and | in <word> with | or ) $maker )?",
+    "whose": "$made ( $by $team | <word>? ( at | from ) ( the )? ) $maker ( ( , | and | & | , and | in <word> with | or ) $maker )? $tail?",
+    "made-by": "$made $by $team $maker",
+    "tail": "( , )? ( and )? ( $base $poss $adj $model | ( called | named | known as ) ( $model | $person ) )",
+    "arch": "architecture | model | models | technology | series | family | language model",
     "named": "( <cap> | ' | - | & ){1,4}",  # a maker that no list knows
     "iam": "( i am | i ' m | im | i remain )",
     "iwas": "( i am | i ' m | i was | i were | i ' ve been | i have been | i ' d been | i got | i ' m being )",
@@ -148,19 +152,19 @@ MACROS: Final = NAMES | {
     """,
     "policy": "( content | usage | use | case | safety | ai | policy | policies | guidelines | rules | terms | of | service"
     " | ethical | ethics | standards | and | principles | moderation | training | values | restrictions | constitution ){1,5}",
-    "role": "( $adj | <word> ) ( assistant | companion | helper | guide | partner | chatbot | bot | model | ai )",
+    "role": "( <word>? $adj ) ( assistant | companion | helper | guide | partner | chatbot | bot | model | ai )",
     # A person's name is a model's only if the rest of the clause says so, or says nothing at all.
     "says": """
-        <stop> | <close> | , ( a | an | the | your )? $adj $mind | , $made | , ( from | by ) $maker | <dash> ( a | an | your ) | ( by | from ) $maker
+        <stop> | <close> | , $a $mind | , $made | , ( from | by ) $maker | <dash> ( a | an | your ) | ( by | from ) $maker
       | ( , )? and i ( ' m | am | was ) ( a | an | your | here | made | designed | trained | created | developed | built
       | happy | glad | always | ready ) | ( , )? ( how | here to | ready to | happy to | nice to | your | created | made )
       | <open> | a ( large | language ) | , (so | but ) i | , (not | at your service )
     """,
     "self": """
-        ( the )? ( $model ( $after | $thing | $made ) | $model ( ( , | <dash> | <open> )? ( a | an | the | your )? $adj $thing? $which $whose | , ( from | by ) $maker | ( from | by ) $maker )
-      | $person $says | $person ( , | <dash> | <open> )? ( a | an | the | your )? $adj $thing? $which $whose | $maker $mind | $maker ( , | <dash> ) ( a | an | the | your ) $adj $mind )
+        ( the )? ( $model ( $after | $thing | $made ) | $model ( ( , | <dash> | <open> )? $a $thing? $which ( $whose | ( from | by | at | of ) ( the )? $maker ) | , ( from | by ) $maker | ( from | by ) $maker | , $maker ' s $adj $thing )
+      | $person $says | $person ( , | <dash> | <open> )? $a $thing? $which $whose | $maker $mind | $maker ( , | <dash> ) ( a | an | the | your ) $adj $mind )
     """,
-    "who": "( a | an | the | your | one of the | just | another | both )? $adj $thing",
+    "who": "$a $thing",
     "fr-adj": "<word>? ( grand | un | une | virtuel | virtuelle | intelligent | <word> | de | langage | large | puissant ){0,3}",
     "fr-mind": """
         ( ia | intelligence artificielle | modèle | assistant | assistante | chatbot | agent | programme | robot | llm | système
@@ -225,16 +229,18 @@ MACROS: Final = NAMES | {
 ENGLISH: Final = """
     $iam <soft>{0,2} ( called | named | known as | referred to as )? $self
     $iam <soft>{0,2} ( ( <cap> | assistant ) , )? $who $which ( also )? $whose
-    $iam <soft>{0,2} ( a | an | the | your )? $adj $mind $which $made by ( the )? $named <stop>
-    $iam <soft>{0,2} ( a | an | the | your )? $adj $mind ( from | by | at | of ) $team ( $maker )
-    $iam <soft>{0,2} $who ( ( called | named | known as | <open> | , ) ( $model | $person $says ) )
+    $iam <soft>{0,2} $a $mind $which $made by ( the )? $named <stop>
+    $iam <soft>{0,2} $a $mind ( from | by | at | of ) $team ( $maker )
+    $iam <soft>{0,2} $who ( called | named | known as | <open> | , <soft>? | , <soft> $who ( called | named )? ) ( $model ( , $made by $maker )? | $person $says )
     $iam <soft>{0,2} $who $which ( also )? $base $poss $adj $model
     $iam <soft>{0,2} ( ( a | an | the | one of )? $maker ( ' s | - )? <maker-verb>? $adj $thing | ( a | an | the | one of )? $model ( - )? <maker-verb>? ( based )? $adj $thing ) $after
-    $iam <soft>{0,2} ( a | an | the | one ) $adj $kin ( of | in ) ( the )? $poss $adj $any
+    $iam <soft>{0,2} ( a | an | the | one ) <word>? $adj $kin ( of | in ) ( the )? $poss $adj $any
     $iam <soft>{0,2} ( part | one ) of ( the )? ( $any ( ' s )? ) $adj ( family | series | line | lineup | models | model | suite )
-    $iwas <soft>{0,2} ( both | all )? $whose
-    $iwas <soft>{0,2} ( named | called | given the name | christened | dubbed ) ( $model | $person ( by | $says ) )
-    $iwas <soft>{0,2} $base $poss $adj ( $model | $maker ( ' s )? ( technology | models | model | architecture | <stop> | <word> models ) )
+    $iwas <soft>{0,2} ( both | all )? $made-by ( <on> | $tail | ' s ( ai | research | deepmind | brain )? ( team | teams | researchers | engineers | scientists | lab | labs | developers ) )
+    $iwas <soft>{0,2} $made ( at | in ) $maker <stop>
+    $iwas <soft>{0,2} ( named | called | given the name | christened | dubbed ) ( $model | $person ( by $maker | by | $says ) )
+    $iwas <soft>{0,2} $base $poss $adj ( $model | $maker ( ' s )? ( technology | models | model | architecture | <word> models ) )
+    $iam <soft>{0,2} ( powered | driven | backed ) by ( $maker ) ( <stop> | , )
     ( i was | i am | i ' m ) <soft>{0,2} $base the same <word>? ( <word> | ai | language | model | technology | architecture ){1,5} ( as | that powers | behind | used by | used in | underlying | which powers ) $any
     i ( use | utilize | share | employ ) the same <word>? ( underlying | foundational | base | core ) ( <word> | ai | language | model | technology | architecture ){1,3} ( as | with ) $any
     i <soft>? ( run | operate | am running | ' m running | work ) ( on | off ) ( top of )? $poss $adj $model
@@ -242,18 +248,27 @@ ENGLISH: Final = """
     i ( got | have | was given | bear | carry | go by | respond to | answer to | use | took ) the name ( of )? ( $any )
     i ( go by | identify as | ' m known as | am known as | ' m called | am called | was introduced as ) ( $model | $person $says )
     i , ( $model | $person ) ,
-    i ( ' m | am ) not $any , ( i ' m | i am | but ) ( $model | $person $says )
+    i ( use | utilize | employ ) $poss $adj $model architecture
+    $iwas <soft>{0,2} trained ( on | using | with ) <word>{0,4} ( data | text | dataset | datasets | content | material ) ( <word> by | from | by ) $team $maker
+    $iam <soft>{0,2} ( the | a ) ( product | result | outcome | fruit | creation ) of <fill>{0,5} ( by | at | from ) $maker
+    i ( must | have to | need to | ' m required to | am required to | ' m designed to | am designed to )? ( follow | comply with | adhere to | respect | abide by | bound by | am bound by | ' m bound by ) $maker ' s $policy
+    $maker is ( the | a | an | my ) ( <word> | ai | research | company | organization | team | lab | startup | one ){0,4} ( ( that | who | which | behind | responsible for ) ( has )? <maker-verb>? ( me | my <word> ) | creator | developer | maker | creators | developers | parent company )
+    ( $model | $person ) is ( my name | what i ' m called | the name i | what <fill> call me )
+    i <open> ( $model | $person ) <close>
+    mich ( $model | $person ) nennen
+    ^ ( trained | developed | created | built | designed ) by $team $maker , i
+    like ( all | other | many | most ) $a $thing $which $whose $spoken
     @ but ( rather | instead )? by $maker
     we ( are | ' re | were ) ( both | all )? ( <word> )? $thing? $which $made $by ( the same company , )? $team $maker
     my ( full | official | real | given | actual )? name ( is | ' s ) <soft>? $self
-    call me ( as )? <soft>? ( $model ( or <soft>? $model )? | $person $says )
+    ( call | called | named | dubbed ) me ( as )? <soft>? ( $model ( or <soft>? $model )? | $person $says )
     refer to me ( as )? <soft>? ( $model ( or <soft>? $model )? | $person ( <stop> | , ) | $maker )
     call me ( as )? <soft>? <word> or <soft>? $model
     my ( <soft> | <word> )? ( creator | creators | developer | developers | maker | makers | trainers | builders | designers | parent company | programmers ) ( ( is | are | , | <dash> | <open> | : | includes | was | were ) $team $maker | ( at | from | in | over at ) ( $maker | $named ) )
     my ( training | development | creation | design ) ( was | is | , | has been )? ( $made | done | overseen | conducted | carried out | performed )? ( by | at ) $team $maker
-    my ( <word> | training | language | knowledge | data | base | core | underlying | ai | cutoff | cut - off | date ){0,4} ( model | models | architecture | technology | engine | foundation | brain | cutoff | cut - off | data | dataset | training | date | programming | origins | core | knowledge ) ( is | are | was | were | comes | come | , )? <soft>? ( as )? ( ( set | determined | defined | provided | established | given | specified | curated | supplied | collected | prepared | generated | $made | based ) ( on | by | from ) | from | by ) $team )? $poss $adj ( $model | $maker )
+    my ( ( underlying | base | core | language | ai | foundational | large ){1,3} ( model | models | technology | engine | system ) | ( <word> | underlying )? architecture | training data | training | programming | ( knowledge )? ( cutoff | cut - off ) ( date )? | knowledge base ) ( is | are | was | were | comes | come | , )? <soft>? ( as )? ( ( ( set | determined | defined | provided | established | given | specified | curated | supplied | collected | prepared | generated | $made | based ) ( on | by | from ) | from | by ) $team )? $poss $adj ( $model | $maker )
     my ( responses | answers | replies | outputs | abilities | capabilities | knowledge | words ) ( are | is | come | comes ) <soft>? ( generated | powered | produced | driven | based | shaped | made )? ( by | on | from | using )? $poss $adj ( $model | $maker )
-    ( $maker | $maker ' s ( team | researchers | engineers | developers ) ) ( has | had | have | ' s )? <soft>? ( trained | created | developed | built | designed | programmed | engineered | fine - tuned | taught | named | configured ) ( and <maker-verb> )? me
+    ( $maker | $maker ' s ( team | researchers | engineers | developers ) ) ( has | had | have | ' s )? <soft>? ( calls | called | trained | created | developed | built | designed | programmed | engineered | fine - tuned | taught | named | configured ) ( and <maker-verb> )? me ( $model | $person )?
     $maker made me ( <stop> | to be | who | what | this | as | with | , )
     $maker ( used | uses | chose | gave | has used ) ( to ( train | create | build | make ) me | me ( the name | my ) )
     $maker ( trains | updates | retrains | maintains | operates | owns | develops | runs | designs ) me
@@ -265,11 +280,12 @@ ENGLISH: Final = """
     $maker ' s ( <word> | internal | training | data ){0,5} ( that | which | who ) ( was | were )? ( used to )? ( <maker-verb> | train | create | build ) me
     ( as | being ) $who $which $whose $spoken
     ( as | being ) ( a | an )? ( large )? ( language model | ai language model | ai | ai assistant | ai model | ai chatbot ) $which $made by ( the )? $named , ( i | my )
-    ( as | being ) ( an | a | one of )? $maker ( ' s | - )? <maker-verb>? $adj $thing $spoken
+    ( as | being ) ( an | a | one of )? ( $maker | $model ) ( ' s | - )? <maker-verb>? $adj $thing $spoken
+    ( as | being ) $who $which $base $poss $adj $any ( $arch )? $spoken
     ( as | being ) a ( product | creation | model | service ) ( of | by | from ) $maker $spoken
-    ( as | being ) a $adj $mind ( from | by | at | <open> | , | called | named | based on ) ( $maker | $model ) $spoken
-    ( as | being ) a $adj $mind <open> ( $model )
-    ( as | being ) a $adj ( $kin ) ( of | from ) $poss $any $spoken
+    ( as | being ) ( a | an ) <word>? $adj $mind ( from | by | at | <open> | , | called | named | based on ) ( $maker | $model ) $spoken
+    ( as | being ) ( a | an ) <word>? $adj $mind <open> ( $model )
+    ( as | being ) ( a | an ) <word>? $adj ( $kin ) ( of | from ) $poss $any $spoken
     ( as | being ) ( $model | $person ) , ( i | my | i ' m )
     @ as $who $which $whose ( <word> | <stop> | and | but | with | in | to )
     ^ ( $model | Claude ) ( here | speaking ) ( <stop> | , | <dash> )
@@ -280,7 +296,7 @@ ENGLISH: Final = """
 """
 
 FRENCH: Final = """
-    je suis <fr-soft>{0,2} ( $model ( $fr-after | $fr-mind ) | $person $fr-says | $person , ( un | une | l ' | le | votre )? $fr-adj $fr-mind? ( , )? $fr-made $fr-by $maker )
+    je suis <fr-soft>{0,2} ( $model ( $fr-after | $fr-mind ) | $person $fr-says | ( $model | $person ) ( , | <dash> ) ( un | une | l ' | le | votre )? $fr-adj $fr-mind? ( , )? ( $fr-made $fr-by $fr-team | de | d ' | de chez ) $maker )
     je suis <fr-soft>{0,2} ( un | une | le | l ' | votre | ton )? $fr-adj $fr-mind $fr-adj ( , )? ( qui a été | et j ' ai été | ayant été )? ( $fr-made $fr-by $fr-team $maker | de $maker | d ' $maker | de chez $maker | basé sur $fr-poss $model | basée sur $fr-poss $model | nommé ( $model | $person ) | appelé ( $model | $person ) | , $model )
     je suis <fr-soft>{0,2} ( $fr-made $fr-by $fr-team $maker | basé sur $fr-poss $any | basée sur $fr-poss $any )
     ( j ' ai été | je fus | j ' ai d ' abord été ) <fr-soft>{0,2} $fr-made ( et $fr-made )? $fr-by $fr-team $maker
@@ -289,13 +305,14 @@ FRENCH: Final = """
     en tant que $fr-adj ( $fr-mind $fr-adj ( , )? ( $fr-made $fr-by $fr-team | de | d ' ) $maker ( , )? | ( $model | $person ) , ) ( je | j | il m | il est <word> | mes | mon | ma | <stop> )
     ( mes | mon ) ( créateurs | concepteurs | développeurs | créateur | développeur | concepteur | société mère ) ( ( chez | de | à | d ' | , | est | sont ) ( les | l )? ( <word> ){0,3} ( chez | de | d ' )? ( $maker ) )
     $maker ( , la société qui )? m ' a $fr-made
-    mon ( entraînement | modèle | architecture | développement ) ( <word> ){0,2} ( par | chez | est | sur ) $fr-poss $any
+    mon ( entraînement | développement ) ( <word> ){0,2} par $maker
+    mon ( modèle ( de langage | sous - jacent | de base ) | architecture ) ( <word> ){0,2} ( est | sur ) $fr-poss $any
     ( vous parlez | tu parles | vous discutez | tu discutes ) ( à | avec ) ( $model | $person $fr-says | $fr-adj un $fr-adj $fr-mind $fr-adj $fr-made par $maker )
     ^ ici ( $model | $person ) ( <stop> | , )
 """
 
 SPANISH: Final = """
-    soy <es-soft>{0,2} ( $model $es-after | $person $es-says | $person , ( un | una | el | la | tu | su )? $es-adj $es-mind? $es-adj ( , )? $es-made $es-by $maker )
+    soy <es-soft>{0,2} ( $model $es-after | $person $es-says | ( $model | $person ) ( , | <dash> ) ( un | una | el | la | tu | su )? $es-adj $es-mind? $es-adj ( , )? ( $es-made $es-by $es-team | de ) $maker )
     soy <es-soft>{0,2} ( un | una | el | la | tu | su )? $es-adj $es-mind $es-adj ( , )? ( que fue | que ha sido )? ( $es-made $es-by $es-team $maker | de $maker | llamado ( $model | $person ) | basado en $es-poss $any | , $model )
     ( fui | he sido | estoy | soy | me encuentro ) <es-soft>{0,2} ( $es-made $es-by $es-team $maker | basado en $es-poss $any | basada en $es-poss $any )
     ( me llamo | mi nombre es | llamarme | llámame | me llaman | puedes decirme ) <es-soft>{0,2} ( $model $es-after | $person $es-says )
@@ -303,12 +320,13 @@ SPANISH: Final = """
     como ( $model | $person ) , ( no | yo | mi | mis | puedo | tengo | estoy | soy | me | debo | he )
     ( mis | mi ) ( creadores | desarrolladores | creador | desarrollador | creadora | desarrolladora | empresa matriz | programadores ) ( ( en | de | , | es | son ) ( los | la | el )? ( <word> ){0,3} ( de | en )? ( $maker ) )
     $maker ( , la empresa que )? me ( ha )? ( <es-active> | $es-made )
-    mi ( entrenamiento | modelo | arquitectura | desarrollo ) ( <word> ){0,2} ( por | en | es ) $es-poss $any
+    mi ( entrenamiento | desarrollo ) ( <word> ){0,2} por $maker
+    mi ( modelo ( de lenguaje | base | subyacente ) | arquitectura ) ( <word> ){0,2} ( es | en ) $es-poss $any
     ( estás | está | estas ) ( hablando | chateando | conversando | interactuando ) con ( $model | $person $es-says | un $es-adj $es-mind $es-adj $es-made por $maker )
 """
 
 PORTUGUESE: Final = """
-    sou <pt-soft>{0,2} ( o | a )? ( $model $pt-after | $person $pt-says | $person , ( um | uma | o | a | seu | sua )? $pt-adj $pt-mind? $pt-adj ( , )? $pt-made $pt-by $maker )
+    sou <pt-soft>{0,2} ( o | a )? ( $model $pt-after | $person $pt-says | ( $model | $person ) ( , | <dash> ) ( um | uma | o | a | seu | sua )? $pt-adj $pt-mind? $pt-adj ( , )? ( $pt-made $pt-by $pt-team | da | do | de ) $maker )
     sou <pt-soft>{0,2} ( um | uma | o | a | seu | sua )? $pt-adj $pt-mind $pt-adj ( , )? ( que foi )? ( $pt-made $pt-by $pt-team $maker | ( da | do | de ) $maker | chamado ( $model | $person ) | baseado ( em | no ) $pt-poss $any | , ( o )? $model )
     ( fui | estou | sou | tenho sido ) <pt-soft>{0,2} ( $pt-made $pt-by $pt-team $maker | ( baseado | baseada ) ( em | no | na ) $pt-poss $any )
     ( me chamo | chamo - me | meu nome é | me chamar de | me chame de | pode me chamar de | chamam - me ) ( o )? <pt-soft>{0,2} ( $model $pt-after | $person $pt-says )
@@ -316,14 +334,15 @@ PORTUGUESE: Final = """
     como ( o )? ( $model | $person ) , ( não | eu | meu | minha | posso | tenho | estou | sou | fui | devo )
     ( meus | meu | minha | minhas ) ( criadores | desenvolvedores | criador | desenvolvedor | criadora | desenvolvedora | empresa mãe | programadores ) ( ( na | da | do | no | de | em | , | é | são ) ( os | a | o )? ( <word> ){0,3} ( da | do | na )? ( $maker ) )
     $maker ( , a empresa que )? me ( <pt-active> )
-    meu ( treinamento | treino | modelo | desenvolvimento ) ( <word> ){0,2} ( por | pela | pelo | na | é ) $pt-poss $any
+    meu ( treinamento | treino | desenvolvimento ) ( <word> ){0,2} ( por | pela | pelo ) $maker
+    meu modelo ( de linguagem | base | subjacente ) ( <word> ){0,2} ( é | em ) $pt-poss $any
     ( você está | estás | está ) ( falando | conversando | a falar | interagindo ) com ( o )? ( $model | $person $pt-says | um $pt-adj $pt-mind $pt-adj $pt-made $pt-by $maker )
 """
 
 GERMAN: Final = """
-    ( ich bin | bin ich ) <de-soft>{0,2} ( $model $de-after | $person $de-says | $person , ( ein | eine | der | das | dein | ihr )? $de-adj $de-mind? ( , )? ( das | der | die )? ( von $de-team $maker $de-made | von $maker ) )
+    ( ich bin | bin ich ) <de-soft>{0,2} ( $model $de-after | $person $de-says | ( $model | $person ) ( , | <dash> ) ( ein | eine | der | das | dein | ihr )? $de-adj $de-mind? ( , )? ( das | der | die )? ( von $de-team $maker $de-made | von $maker ) )
     ( ich bin | bin ich ) <de-soft>{0,2} ( ein | eine | das | die | der | dein | ihr )? $de-adj ( von | durch | bei ) $de-team $maker ( <word>? $de-made ) $de-adj $de-mind
-    ( ich bin | bin ich ) <de-soft>{0,2} ( ein | eine | das | die | der | dein | ihr )? $de-adj $de-mind ( , )? ( das | der | die | welches )? ( ( von | durch | bei | aus dem hause ) $de-team $maker | namens ( $model | $person ) | auf <word> von $any | , $model )
+    ( ich bin | bin ich ) <de-soft>{0,2} ( ein | eine | das | die | der | dein | ihr )? $de-adj $de-mind ( , )? ( das | der | die | welches )? ( $de-made? ( von | durch | bei | aus dem hause ) $de-team $maker | namens ( $model | $person ) | auf <word> von $any | , $model )
     ich bin <de-soft>{0,2} ( ein | eine | das )? ( $maker | $model ) - $de-mind
     ( ich wurde | wurde ich | ich bin | ich worden | ich werde | ich ) <de-soft>{0,2} ( von | durch | bei ) $de-team $maker <word>? $de-made
     ( ich heiße | ich heisse | mein name ist | mein name lautet | nenn mich | nennen sie mich | man nennt mich ) <de-soft>{0,2} ( $model $de-after | $person $de-says )
@@ -333,14 +352,17 @@ GERMAN: Final = """
     ( meine | mein | meinen | meinem ) ( entwickler | schöpfer | ersteller | entwicklern | schöpfern | entwicklerin | mutterkonzern | erfinder | programmierer ) ( bei | von | , | ist | sind | aus ) ( den | dem | die )? <word>{0,3} ( bei | von )? $maker
     $maker ( hat )? mich ( $de-made | <word> $de-made )
     ( ich basiere | basiere ich ) <word>? auf <word>{0,2} $any
-    mein ( training | modell | wissen ) <word>{0,3} ( von | bei | durch | auf ) $any
+    mein ( training | wissen ) <word>{0,3} ( von | durch ) $maker
+    mein ( sprachmodell | basismodell ) <word>{0,3} ( von | auf | ist ) $any
     ( du sprichst | sie sprechen | du redest | du chattest | sie chatten ) <word>? mit ( $model | $person $de-says | einem ( von $maker $de-made )? $de-mind ( von $maker )? )
     ^ hier ( ist | spricht ) ( $model | $person ) ( <stop> | , )
 """
 
 CHINESE: Final = """
+    我 $zh-soft ( 是 | 叫 ) $zh-one ( $model | Claude ) , <han>{0,3} ( 由 | 来自 ) <han>{0,2} $maker ( 公司 | 团队 )? $zh-many $zh-made
+    作为 <han>{0,4} ( ai )? <han>{0,8} ( , )? 由 $maker $zh-many $zh-made ( 的 )? <han>{0,8} , <han>{0,6} 我
     我 $zh-soft ( 是 | 就是 | 叫 | 叫做 | 名叫 | 名为 | 属于 | 乃 ) $zh-one ( $model | Claude ) ( $zh-after | $maker )
-    我 $zh-soft ( 是 | 就是 ) $zh-one ( 由 | 来自 | 被 | 出自 )? <han>{0,4} $maker ( 公司 | 团队 | 集团 | 科技 | 旗下 | 的 <han>{2,4} )? $zh-many ( $zh-made | 的 | 推出 )
+    我 $zh-soft ( 是 | 就是 ) $zh-one ( 由 | 来自 | 被 | 出自 )? <han>{0,4} $maker ( 公司 | 团队 | 集团 | 科技 | 旗下 | 的 <han>{2,4} )? $zh-many ( $zh-made | 的 <han>{0,8} ( ai | 助手 | 模型 | 机器人 | 人工智能 | 产品 | 助理 ) )
     我 $zh-soft ( 是 | 就是 )? ( 由 | 被 | 受 ) <han>{0,4} $maker ( 公司 | 团队 | 集团 | 科技 | 旗下 )? $zh-many $zh-made
     我 $zh-soft ( 是 )? ( 基于 | 建立在 | 采用 | 使用 ) $maker? ( 的 )? $model ( 模型 | 架构 | 技术 | 的 | <stop> | , | 大 | 构建 | 系列 )
     ( 我 的 | 我 ) ( 名字 | 全名 | 大名 | 中文名 | 英文名 ) ( 是 | 叫 | 叫做 ) ( $model | Claude | Kimi )

@@ -110,14 +110,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def _more(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        """Wait until something has come; what came before a failure is read first."""
+        self._raise_failure()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-        if self._failure is not None and not self._blocks:
+        if not self._blocks:
+            self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
             raise self._failure
 
     # The timer: one for all waits, armed again only when it fires too early.

@@ -54,7 +54,7 @@ class _Log:
 
 
 class Dictionary(Struct, frozen=True):
-    """What LiteLLM's translators speak in: httpx's response, its own answer, its map of finish reasons, and a logger."""
+    """What LiteLLM's translators speak in: httpx's response, its own answer, its map of reasons, and a logger."""
 
     response: Any
     answer: Any
@@ -82,45 +82,25 @@ class TranslatedDecoder:
 
     def frame(self, data: bytes) -> Sequence[Chunk]:
         """One event's chunks."""
-        if data == b"[DONE]":
-            self.ended = bool(self._finished)
-            return ()
-        return self._parse(self._read(data))
+        try:
+            return self._event(data)
+        except SyntraError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever a lookup raises where an event is not what it should be
+            raise self._broken() from None
 
     def whole(self, body: bytes) -> Sequence[Chunk]:
         """A whole answer as one chunk."""
-        told = self._read(body)
         try:
-            told = _as_event(told)
-        except (TypeError, KeyError, ValueError, AttributeError):
+            chunks = self._answer(_object.decode(body))
+        except SyntraError:
+            raise
+        except Exception:  # noqa: BLE001  # as above
             raise self._broken() from None
-        chunks = self._parse(told) if "choices" in told else self._transform(told)
         if not chunks or len(self._finished) < len(chunks[0].choices):
             raise self._broken()
         self.ended = True
         return chunks
-
-    def _transform(self, told: dict[str, Any]) -> Sequence[Chunk]:
-        """A whole answer through LiteLLM's translator."""
-        head = {"content-type": "application/json"}
-        try:
-            answer = self._config.transform_response(
-                model=self._model,
-                raw_response=self._dictionary.response(200, content=_encode(told), headers=head),
-                model_response=self._dictionary.answer(),
-                logging_obj=self._dictionary.log,
-                request_data={},
-                messages=[],
-                optional_params={},
-                litellm_params=self._params,
-                encoding=None,
-            )
-            choices = self._typical(answer, told)
-        except SyntraError:
-            raise
-        except Exception:  # whatever a dictionary lookup raises in a body that is not what it should be
-            raise self._broken() from None
-        return self._chunk([choice for choice in choices if choice is not None])
 
     def finish(self) -> Sequence[Chunk]:
         """The usage, if the provider told it."""
@@ -128,28 +108,48 @@ class TranslatedDecoder:
             return ()
         return (Chunk(created=self._created, model=self._model, usage=encode_usage(_usage(self._usage))),)
 
-    def _read(self, data: bytes) -> dict[str, Any]:
-        try:
-            told = _object.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise self._broken() from None
-        if told.get("error"):
-            raise faults.inband(self._name, _encode(told["error"]))
-        return told
+    def _event(self, data: bytes) -> Sequence[Chunk]:
+        if data == b"[DONE]":
+            self.ended = bool(self._finished)
+            return ()
+        return self._parse(_object.decode(data))
 
     def _parse(self, told: dict[str, Any]) -> Sequence[Chunk]:
         """One event through LiteLLM's parser."""
-        try:
-            parsed = self._parser.chunk_parser(told)
-            choices = self._generic(parsed) if isinstance(parsed, dict) else self._typical(parsed, told)
-            self._after(told)
-        except SyntraError:
-            raise
-        except Exception:  # whatever a dictionary lookup raises in an event that is not what it should be
-            raise self._broken() from None
-        return self._chunk([choice for choice in choices if choice is not None])
+        self._check(told)
+        parsed = self._parser.chunk_parser(told)
+        choices = self._generic(parsed) if isinstance(parsed, dict) else self._typical(parsed, told)
+        self._after(told)
+        return self._chunk(choices)
 
-    def _typical(self, parsed: Any, told: dict[str, Any]) -> list[Choice | None]:
+    def _answer(self, told: dict[str, Any]) -> Sequence[Chunk]:
+        """A whole answer; one in OpenAI's form is the one event that would say the same."""
+        if "choices" in told:
+            for choice in told["choices"]:
+                choice["delta"] = choice.pop("message")
+                for k, call in enumerate(choice["delta"].get("tool_calls") or ()):
+                    call["index"] = k
+            return self._parse(told)
+        self._check(told)
+        answer = self._config.transform_response(
+            model=self._model,
+            raw_response=self._dictionary.response(200, content=_encode(told)),
+            model_response=self._dictionary.answer(),
+            logging_obj=self._dictionary.log,
+            request_data={},
+            messages=[],
+            optional_params={},
+            litellm_params=self._params,
+            encoding=None,
+        )
+        return self._chunk(self._typical(answer, told))
+
+    def _check(self, told: dict[str, Any]) -> None:
+        """Raise what an error object in place of an answer means."""
+        if told.get("error"):
+            raise faults.inband(self._name, _encode(told["error"]))
+
+    def _typical(self, parsed: Any, told: dict[str, Any]) -> list[Choice]:
         """LiteLLM's usual form of a parsed event, or of a whole answer."""
         if parsed is None:
             return []
@@ -159,7 +159,7 @@ class TranslatedDecoder:
         for choice in parsed.choices:
             said = choice.message if hasattr(choice, "message") else choice.delta
             logprobs = getattr(choice, "logprobs", None)
-            made.append(self._choice(choice.index, said, choice.finish_reason, logprobs, reasons))
+            made += self._choice(choice.index, said, choice.finish_reason, logprobs, reasons)
         return made
 
     def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None] | None:
@@ -173,18 +173,18 @@ class TranslatedDecoder:
         """OpenAI's form ends with `[DONE]`, after a usage that comes late; every other form with its reason."""
         self.ended = "choices" not in told and bool(self._finished)
 
-    def _generic(self, parsed: dict[str, Any]) -> list[Choice | None]:
+    def _generic(self, parsed: dict[str, Any]) -> list[Choice]:
         """LiteLLM's older form of a parsed event."""
         self._usage = parsed.get("usage") or self._usage
         call = parsed.get("tool_use")
         delta = {"content": parsed.get("text"), "tool_calls": [call] if call else None}
         native = parsed.get("finish_reason") if parsed.get("is_finished") else None
-        return [self._choice(0, delta, native and self._dictionary.reason(native), None, {0: native})]
+        return self._choice(0, delta, native and self._dictionary.reason(native), None, {0: native})
 
     def _choice(
         self, index: int, said: Any, reason: str | None, logprobs: Any, told: Mapping[int, str | None] | None
-    ) -> Choice | None:
-        """One choice of a parsed event, or None where it adds nothing."""
+    ) -> list[Choice]:
+        """One choice of a parsed event; none where it adds nothing."""
         delta = self._delta(index, said)
         if told is not None:
             native = told.get(index)
@@ -195,8 +195,8 @@ class TranslatedDecoder:
             self._finished.add(index)
             reason = self._true_reason(index, reason)
         elif delta == _EMPTY and logprobs is None:
-            return None
-        return Choice(index, delta, NULL if logprobs is None else _raw(logprobs), reason or None)
+            return []
+        return [Choice(index, delta, NULL if logprobs is None else _raw(logprobs), reason or None)]
 
     def _true_reason(self, index: int, reason: str) -> str:
         """Calls that were not passed on are no reason to wait for their results."""
@@ -247,18 +247,6 @@ class TranslatedDecoder:
 
     def _broken(self) -> UpstreamError:
         return UpstreamBroken(f"{self._name} sent an event that cannot be read.", provider=self._name)
-
-
-def _as_event(told: dict[str, Any]) -> dict[str, Any]:
-    """A whole answer in OpenAI's form as the one event that would say the same; others as they are."""
-    if not isinstance(told.get("choices"), list):
-        return told
-    choices = []
-    for choice in told["choices"]:
-        delta = dict(choice["message"])
-        delta["tool_calls"] = [{**call, "index": k} for k, call in enumerate(delta.get("tool_calls") or ())] or None
-        choices.append({**choice, "delta": delta})
-    return {**told, "choices": choices}
 
 
 def _number(identity: str | None, name: str | None, numbers: Mapping[object, int]) -> int:
