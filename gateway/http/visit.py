@@ -147,7 +147,7 @@ class Visit:
         if not self._started:
             await self.whole(error.status, (JSON, *error.headers), error.body())
         elif self._streams:
-            await self._write(b"data: " + error.body() + b"\n\n", more=False)
+            await self._write(b"data: " + error.body() + b"\n\n", more=True)
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.upstream.translated import JSON_TOOL, Dictionary, TranslatedDecoder
 
 _ANY_OBJECT = {"type": "object", "properties": {}, "additionalProperties": True}
 _CHARACTERS_PER_TOKEN = 4
+_LEAST_THINKING = 1024  # tokens
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,8 +37,11 @@ def say(config: Any, terms: Terms, model: str, key: str, base: str, *, stream: b
         optional["top_k"] = top_k
     if "user" in params and "metadata" not in optional:  # LiteLLM keeps mail addresses and telephone numbers back
         terms.dropped.append("user")
+    asked_to_stop = [params["stop"]] if isinstance(params.get("stop"), str) else params.get("stop", [])
+    if len(optional.get("stop_sequences", ())) < len(asked_to_stop):  # blank ones are refused, so LiteLLM drops them
+        terms.dropped.append("stop")
     if asked_to_think:
-        _reconcile_thinking(config, terms, optional)
+        _reconcile_thinking(terms, optional)
     if any_json:
         _force_object(terms, optional)
     litellm_params: dict[str, Any] = {}
@@ -47,23 +52,25 @@ def say(config: Any, terms: Terms, model: str, key: str, base: str, *, stream: b
     return f"{base.rstrip('/')}/v1/messages", headers, body
 
 
-def _reconcile_thinking(config: Any, terms: Terms, optional: dict[str, Any]) -> None:
+def _reconcile_thinking(terms: Terms, optional: dict[str, Any]) -> None:
     """Anthropic refuses thinking beside forced tools, a temperature, or a tool loop that began without it."""
     thinking = optional.get("thinking")
     if not isinstance(thinking, dict) or thinking.get("type") == "disabled":
         return
-    history = [m for m in terms.messages if m["role"] == "assistant"]
-    thoughtless = any(m.get("tool_calls") for m in history[-1:]) and not any(m.get("thinking_blocks") for m in history)
+    history = [message for message in terms.messages if message["role"] == "assistant"]
+    in_loop = any(message.get("tool_calls") for message in history[-1:])
+    thoughtless = in_loop and not any(message.get("thinking_blocks") for message in history)
     forced = optional.get("tool_choice", {}).get("type") in ("any", "tool")
-    capped = config.cap_thinking_budget_to_max_tokens(thinking, optional.get("max_tokens"))
-    if forced or thoughtless or capped is None:
+    limit = optional.get("max_tokens", sys.maxsize)
+    if forced or thoughtless or limit <= _LEAST_THINKING:
         del optional["thinking"]
         optional.pop("output_config", None)
         if not terms.params.keys() & {"max_tokens", "max_completion_tokens"}:
             optional.pop("max_tokens", None)  # LiteLLM made it, to fit the thinking
         terms.dropped += [name for name in ("reasoning_effort", "thinking") if name in terms.params]
         return
-    optional["thinking"] = capped
+    if "budget_tokens" in thinking:  # the limit counts thinking too, so half of it stays for the answer
+        thinking["budget_tokens"] = min(thinking["budget_tokens"], max(_LEAST_THINKING, limit // 2))
     for name in ("temperature", "top_k"):
         if optional.get(name, 1) != 1:
             del optional[name]
@@ -163,7 +170,7 @@ class AnthropicDecoder(TranslatedDecoder):
                 continue
             delta.thinking_blocks = Raw(_encode(self._blocks))
 
-    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None] | None:
+    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None]:
         where = told if told.get("type") == "message" else told.get("delta") or {}
         return {0: where.get("stop_reason")}
 

@@ -101,7 +101,7 @@ class GeminiDecoder(TranslatedDecoder):
                     part["functionCall"].setdefault("args", {})  # Google leaves them out where there are none
         return super()._parse(told)
 
-    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None] | None:
+    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None]:
         if (told.get("promptFeedback") or {}).get("blockReason"):
             self._expected = 1  # there is no answer, only this
             return {0: "SAFETY"}

@@ -224,7 +224,8 @@ class Translated:
         """Our own words; LiteLLM's quote the request, and on some paths its configuration."""
         said = str(error).partition("\n")[0]
         fields = [name for name in request.fields if name not in ("model", "messages")]
-        param = next((name for name in fields if re.search(rf"\b{re.escape(name)}\b", said)), None)
+        words = {name: re.escape(name).replace("_", "[_ ]") for name in fields}
+        param = next((name for name, word in words.items() if re.search(rf"\b{word}\b", said, re.IGNORECASE)), None)
         about = f"'{param}'" if param else "something in it"
         message = f"This request cannot be said to {self._name}: {about} does not fit its wire."
         return BadRequest(message, param=param, code="unsupported_value")

@@ -1,7 +1,8 @@
 """Answers of foreign wires, event by event, through LiteLLM's parsers, as chunks.
 
 LiteLLM's parsers are trusted with a wire's grammar and not with its end: where a provider told no finish reason they
-say "stop", and an unknown or a failed one becomes "stop" too. So a reason is taken only where the event itself has one.
+say "stop", and for one that means failure too. So a reason is taken only where the event itself has one, and failures
+are errors.
 """
 
 from __future__ import annotations
@@ -162,11 +163,9 @@ class TranslatedDecoder:
             made += self._choice(choice.index, said, choice.finish_reason, logprobs, reasons)
         return made
 
-    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None] | None:
-        """The finish reasons that the event itself has, by choice; None where its form is not known."""
-        choices = told.get("choices")
-        if not isinstance(choices, list):
-            return None
+    def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None]:
+        """The finish reasons that the event itself has, by choice; Cohere, which has only one, tells it on top."""
+        choices = told.get("choices", [told])
         return {choice.get("index", k): choice.get("finish_reason") for k, choice in enumerate(choices)}
 
     def _after(self, told: dict[str, Any]) -> None:
@@ -182,21 +181,20 @@ class TranslatedDecoder:
         return self._choice(0, delta, native and self._dictionary.reason(native), None, {0: native})
 
     def _choice(
-        self, index: int, said: Any, reason: str | None, logprobs: Any, told: Mapping[int, str | None] | None
+        self, index: int, said: Any, reason: str | None, logprobs: Any, told: Mapping[int, str | None]
     ) -> list[Choice]:
         """One choice of a parsed event; none where it adds nothing."""
         delta = self._delta(index, said)
-        if told is not None:
-            native = told.get(index)
-            reason = _RENAMED.get(native, reason) if native else None
-            if native in _FAILED:
-                raise UpstreamFailed(f"{self._name} failed while it wrote the answer.", provider=self._name)
+        native = told.get(index)
+        if native in _FAILED:
+            raise UpstreamFailed(f"{self._name} failed while it wrote the answer.", provider=self._name)
+        reason = _RENAMED.get(native, reason) if native else None
         if reason:
             self._finished.add(index)
             reason = self._true_reason(index, reason)
         elif delta == _EMPTY and logprobs is None:
             return []
-        return [Choice(index, delta, NULL if logprobs is None else _raw(logprobs), reason or None)]
+        return [Choice(index, delta, NULL if logprobs is None else _raw(logprobs), reason)]
 
     def _true_reason(self, index: int, reason: str) -> str:
         """Calls that were not passed on are no reason to wait for their results."""
@@ -226,7 +224,8 @@ class TranslatedDecoder:
             function = _get(call, "function")
             name, arguments, identity = _get(function, "name"), _get(function, "arguments"), _get(call, "id")
             place = _get(call, "index")
-            place = len(numbers) if place is None else place
+            if place is None:  # then a piece with an id begins a call, and one without continues the last
+                place = len(numbers) if identity or not numbers else len(numbers) - 1
             if place not in numbers:
                 numbers[place] = _number(identity, name, numbers)
             number = numbers[place]

@@ -1,0 +1,55 @@
+"""Every route needs a key, but for those that this file names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway import app, settings
+from tests.fakes.gateway import Gateway
+
+OPEN = ("/docs", "/health")
+
+
+def routes(data: Path) -> list[tuple[str, str]]:
+    """Every (method, path) that the application serves."""
+    application = app.create(settings.read({"SYNTRA_DATA_DIR": str(data)}), {})
+    return [(method, route.path) for route in application.routes for method in getattr(route, "methods", {"GET", "POST"})]
+
+
+def test_every_route_but_health_and_docs_needs_a_key(gateway: Gateway, tmp_path: Path) -> None:
+    served = routes(tmp_path)
+    assert {path for _, path in served} >= {"/v1/chat/completions", "/v1/embeddings", "/v1/models"}
+    for method, path in served:
+        if path.startswith(OPEN):
+            continue
+        for headers in ({}, {"authorization": "Bearer sk-syn-000000000000-wrong"}, {"authorization": "Basic eDp5"}):
+            reply = httpx.request(method, gateway.origin + path, headers=headers, json={})
+            assert reply.status_code in (401, 405), (method, path)
+            assert "error" in reply.json()
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/docs", "/docs/openapi.json"])
+def test_health_and_docs_are_open(path: str, gateway: Gateway) -> None:
+    assert httpx.get(gateway.origin + path).status_code == 200
+
+
+def test_the_docs_need_no_internet(gateway: Gateway) -> None:
+    page = httpx.get(f"{gateway.origin}/docs").text
+    assert "http://" not in page
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js"):
+        assert f"/docs/assets/{name}" in page
+        assert httpx.get(f"{gateway.origin}/docs/assets/{name}").status_code == 200
+
+
+def test_the_docs_describe_every_route(gateway: Gateway, tmp_path: Path) -> None:
+    document = httpx.get(f"{gateway.origin}/docs/openapi.json").json()
+    served = {path for _, path in routes(tmp_path) if not path.startswith("/docs")}
+    assert served <= set(document["paths"])
+
+
+def test_a_key_in_x_api_key_is_as_good_as_a_bearer(gateway: Gateway) -> None:
+    assert httpx.get(f"{gateway.base_url}/models", headers={"x-api-key": gateway.key}).status_code == 200
