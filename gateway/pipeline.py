@@ -146,9 +146,7 @@ class Reply:
         headers = [(b"x-syntra-decision", self.decision.encode())]
         if self.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
-        if self._opened.dropped:
-            names = ", ".join(filter(str.isprintable, self._opened.dropped)).encode("ascii", "replace")[:500]
-            headers.append((b"x-syntra-warning", b"dropped fields: " + names))
+        headers += dropped_header(self._opened.dropped)
         if self._wishes.debug:
             headers += [
                 (b"x-syntra-provider", self.candidate.provider.encode()),
@@ -159,3 +157,9 @@ class Reply:
             if self.usage is not None:
                 headers.append((b"x-syntra-cost-usd", (self.cost or "unknown").encode()))
         return headers
+
+
+def dropped_header(names: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """Which fields of the request the provider's wire could not carry, if any."""
+    told = ", ".join(filter(str.isprintable, names)).encode("ascii", "replace")[:500]
+    return [(b"x-syntra-warning", b"dropped fields: " + told)] if told else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import Literal
 
 import msgspec
@@ -41,3 +43,8 @@ def parse(raw: bytes) -> EmbeddingsRequest:
     if not body.input:
         raise BadRequest("'input' must not be empty.", param="input", code="invalid_value")
     return EmbeddingsRequest(body, fields)
+
+
+def pack(vector: list[float]) -> str:
+    """32-bit floats, little endian, in base64: what OpenAI's clients ask for by default."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

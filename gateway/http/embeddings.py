@@ -7,6 +7,7 @@ from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
+from gateway.pipeline import dropped_header
 from gateway.stages.choose import Choose
 from gateway.upstream.embed import Embedder
 from gateway.upstream.providers import SIMULATED
@@ -26,6 +27,6 @@ class Embeddings:
         request = embeddings.parse(await visit.body(head, self._body_seconds))
         name = request.body.model
         candidate = self._choose.embedder(name).candidates[0]
-        body = await self._embedder.embed(candidate, name, request, Deadline(self._total_seconds))
+        embedded = await self._embedder.embed(candidate, name, request, Deadline(self._total_seconds))
         simulated = [(b"x-syntra-simulated", b"true")] if candidate.provider == SIMULATED else []
-        await visit.whole(200, (JSON, *simulated), body)
+        await visit.whole(200, (JSON, *simulated, *dropped_header(embedded.dropped)), embedded.body)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import struct
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from gateway.core.embeddings import EmbeddingsRequest
+from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamBroken
 from gateway.upstream.dialect import Outbound, Provider
 
@@ -51,7 +49,7 @@ def decode(body: bytes, name: str, request: EmbeddingsRequest) -> bytes:
         raise UpstreamBroken("The provider's reply has not an embedding for every input.")
     packed = request.body.encoding_format == "base64"
     data = [
-        {"object": "embedding", "index": k, "embedding": _pack(vector) if packed else vector}
+        {"object": "embedding", "index": k, "embedding": pack(vector) if packed else vector}
         for k, vector in enumerate(vectors)
     ]
     tokens = -(-sum(map(len, texts)) // _CHARACTERS_PER_TOKEN)
@@ -66,8 +64,3 @@ def _texts(request: EmbeddingsRequest) -> list[str]:
     if len(texts) != len(items):
         raise BadRequest("This model embeds texts, not tokens.", param="input", code="unsupported_value")
     return texts
-
-
-def _pack(vector: list[float]) -> str:
-    """32-bit floats, little endian, in base64: what OpenAI's clients ask for by default."""
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -90,7 +90,7 @@ def test_the_readmes_curl_works(keyless: Gateway) -> None:
 
 
 def test_the_readme_names_every_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]*) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", README, re.MULTILINE)
     told = {name: default.strip() for names, default in rows for name in re.findall(r"`([A-Z_]+)`", names)}
     for name, default in zip(Settings.__struct_encode_fields__, Settings.__struct_defaults__, strict=True):
         assert name in told, name
