@@ -1,0 +1,69 @@
+"""Lazy fixtures: fake providers and gateway processes, started once and only when a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.gateway import KINDS, Gateway, provider_env, running, serving
+from tests.fakes.provider import Provider
+
+StartGateway = Callable[..., Gateway]
+
+
+@pytest.fixture(scope="session")
+def fakes() -> Iterator[Mapping[str, Provider]]:
+    """The six providers, by name."""
+    with ExitStack() as stack:
+        yield {kind.name: stack.enter_context(kind()) for kind in KINDS}
+
+
+@pytest.fixture
+def providers(fakes: Mapping[str, Provider]) -> Iterator[Mapping[str, Provider]]:
+    """The six providers, with nothing said yet; a fake that broke by itself fails the test."""
+    for fake in fakes.values():
+        fake.reset()
+    yield fakes
+    for fake in fakes.values():
+        assert fake.failures == [], fake.name
+        fake.reset()
+
+
+@pytest.fixture(scope="session")
+def gateway(fakes: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway with all six keys."""
+    with serving(tmp_path_factory.mktemp("gateway"), provider_env(fakes)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def start_gateway(fakes: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
+    """Starts another gateway: `start_gateway("openai", "--workers", "2", SYNTRA_IDLE_SECONDS="1")`."""
+    with ExitStack() as stack:
+
+        def start(names: str, *arguments: str, **env: str) -> Gateway:
+            chosen = {name: fakes[name] for name in names.split()}
+            folder: Path = tmp_path_factory.mktemp("gateway")
+            return stack.enter_context(serving(folder, {**provider_env(chosen), **env}, *arguments))
+
+        yield start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for gateway in running:
+        gateway.seen = gateway.log.stat().st_size
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Puts what the gateways said during a failed test beside the failure."""
+    report = yield
+    if report.failed:  # type: ignore[attr-defined]
+        for gateway in running:
+            said = gateway.log.read_bytes()[gateway.seen :].decode(errors="replace")
+            report.sections.append((f"gateway on port {gateway.port}", said or "(silent)"))  # type: ignore[attr-defined]
+    return report
