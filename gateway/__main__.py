@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import rich_click as click
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.log import LogLevels
+from litestar import Litestar
 from rich.console import Console
 
 from gateway import __version__, app, banner
@@ -89,7 +91,14 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
         workers_kill_timeout=int(settings.drain_seconds) + _KILL_GRACE,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(app.create, settings, environ), wrap_loader=False)
+    server.serve(target_loader=partial(_load, settings, environ), wrap_loader=False)
+
+
+def _load(settings: Settings, environ: Mapping[str, str]) -> Litestar:
+    """The application, in a worker that was just forked."""
+    # Until Granian sets its own, the worker has its parent's handler, and would outlive a SIGTERM that comes now.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return app.create(settings, environ)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,48 @@
 """A model's talk about itself as some provider's model becomes Syntra's, while the text streams.
 
-How: the text is cut into words. Outside code and quotations, a word that can begin a self-reference starts a walk through
-the phrases of `selfspeech`, and the words of the walk are held until it has matched or died. What a word means depends
-only on what stands before it, never on where the stream was cut: every way of cutting gives the same output.
+How: the text is cut into words. Outside code and quotations, a word that can begin a self-reference starts a walk
+through the phrases of `selfspeech`, and the words of the walk are held until it has matched or died. What a word means
+depends only on what stands before it, never on where the stream was cut: every way of cutting gives the same output.
 """
 
 import re
-from functools import lru_cache
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from gateway.stages.page import Page
-from gateway.stages.phrasebook import DEAD, Part, Phrasebook, Reader
-from gateway.stages.selfspeech import (
-    CLASSES, FUNCTION_WORDS, MACROS, NAMES, PHRASES, REFUSING, ROLE_PLAY, SPEAKER, THIRD,
-)  # fmt: skip
+from gateway.stages.selfspeech.english import REFUSING, ROLE, ROLE_PLAY, SPEAKER, THIRD
+from gateway.stages.selfspeech.page import MARK, Page
+from gateway.stages.selfspeech.phrasebook import DEAD
+from gateway.stages.selfspeech.vocabulary import (
+    BEGIN,
+    BEGINNERS,
+    BOOK,
+    HEARD,
+    IN_WORD,
+    MAKERS,
+    NAME,
+    NAME_HEADS,
+    NOTED,
+    NOTED_SPEAKING,
+    PERSONS,
+    RUN,
+    SCAN,
+    SEEN_THROUGH,
+    STOPS,
+    TOKEN,
+    WORD,
+    form,
+    sign_of,
+)
 
 REACH: Final = 128  # characters that a walk may last; the longest self-reference we know of has about 110
-WORD: Final = 32  # characters of one word; a longer run is no word of ours and counts as several
 HOLD: Final = REACH + 2 * WORD  # the most that is ever held back
 
-HAN: Final = "\u3400-\u9fff\uf900-\ufaff"  # written without spaces: each character is a word
-LETTER: Final = rf"[^\W_{HAN}]"
-TOKEN: Final = re.compile(rf"{LETTER}{{1,{WORD}}}|[^\S\n]{{1,{WORD}}}|`{{1,{WORD}}}|~{{1,{WORD}}}|.", re.DOTALL)
-RUN: Final = re.compile(rf"{LETTER}|[`~]")  # what may go on in the next chunk
-IN_WORD: Final = re.compile(LETTER)
-HAN_WORD: Final = re.compile(f"[{HAN}]")
-SCAN: Final = re.compile(rf"{LETTER}+|`{{1,{WORD}}}|[\n\"“„«»「『‘.!?;:,，、。！？；：…{HAN}]|(?<!{LETTER})'")
-MARK: Final = re.compile(f"`{{1,{WORD}}}|[\n'’\"”“„«»」』]")  # what can end a quotation or code
-
 KEY: Final = "sk-syn-"
-KEY_BODY: Final = re.compile(r"[A-Za-z0-9_-]+")
+KEYS: Final = re.compile(KEY + r"[A-Za-z0-9_-]+")
+HIDDEN: Final = KEY + "[hidden]"
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
-SEEN_THROUGH: Final = frozenset("*_[]")  # emphasis and links
-HOLLOW: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "*_[]"
-SAME: Final = {
-    "’": "'", "ʼ": "'", "，": ",", "、": ",", "。": ".", "…": ".", "！": "!", "？": "?", "；": ";", "：": ":",
-    "(": "<open>", "（": "<open>", ")": "<close>", "）": "<close>", "–": "<dash>", "—": "<dash>", "\r": "",
-}  # fmt: skip
-UNKNOWN: Final = frozenset("<word> <cap> <num> <han> <mark> <end> <open> <close> <dash> \n".split(" "))
-STOPS: Final = frozenset({"<end>", ".", "!", "?", ";", ":", "\n"})
+HOLLOW: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "".join(SEEN_THROUGH)
 CLAUSE_EDGE: Final = ("", *".!?:;,，。！？：；、(（—–-\n#>")
 FEMININE: Final = {"pelo": "pela", "do": "da", "no": "na"}  # Portuguese: o Google, but a Syntra
 
@@ -48,102 +51,27 @@ class Word(NamedTuple):
     """A piece of the text, and what it is to the phrases: '' when they see through it."""
 
     text: str
-    symbol: str
-
-
-# --- the phrases, read once ------------------------------------------------------------------------------------------
-
-
-def _kinds() -> dict[str, frozenset[str]]:
-    """The kinds of words; the open ones hold the sign of an unknown word and every known word not kept out of them."""
-    signs = " ".join((*MACROS.values(), *PHRASES, *CLASSES.values()))
-    known = frozenset(TOKEN.findall(re.sub(r"[$<][\w-]+>?|[()|?{}^@%]|\s+", " ", signs)))
-    book = Phrasebook()
-    heads = book.words(book.learn([Reader({}, MACROS, TOKEN).phrase(text) for text in NAMES.values()]))
-    lower = {word for word in known if word == word.lower() and IN_WORD.match(word) and not word[0].isdigit()}
-    return {kind: frozenset(words.split()) for kind, words in CLASSES.items()} | {
-        "stop": frozenset([*CLASSES["stop"].split(), "\n"]),
-        "fill": frozenset(lower - heads | {"<word>"}),
-        "word": frozenset(lower - heads - FUNCTION_WORDS | {"<word>"}),
-        "num": frozenset({"<num>"} | {word for word in known if word[0].isdigit()}),
-        "on": (known | UNKNOWN) - {"'", "-"},
-        "han": frozenset({"<han>"} | {word for word in known if HAN_WORD.match(word)}),
-    }
-
-
-READER: Final = Reader(_kinds(), MACROS, TOKEN)
-BOOK: Final = Phrasebook()
-
-
-def _learn() -> tuple[list[int], int]:
-    """The states to begin in, by situation (at a clause 1, speaking of itself 2, refusing 4), and that of a name alone."""
-    lines = [line for text in PHRASES for line in text.strip().split("\n")]
-    kinds: dict[str, list[Part]] = {"": [], "^": [], "@": [], "%": []}
-    for line in lines:
-        mark = line.strip()[0]
-        kinds[mark if mark in kinds else ""].append(READER.phrase(line.strip(" ^@%")))
-    always, clause, speaking, refusing = (BOOK.learn(parts) for parts in kinds.values())
-    situations = [
-        always
-        | (clause if number & 1 else frozenset())
-        | (speaking if number & 2 else frozenset())
-        | (refusing if number & 4 else frozenset())
-        for number in range(8)
-    ]
-    return [BOOK.state(places) for places in situations], BOOK.state(BOOK.learn([READER.phrase("$any")]))
-
-
-BEGIN, NAME = _learn()
-KNOWN: Final = BOOK.vocabulary()
-BEGINNERS: Final = BOOK.openers(BEGIN[-1])
-NAME_HEADS: Final = BOOK.openers(NAME)
-PERSONS: Final = frozenset(NAMES["person"].split(" | "))
-MAKERS: Final = BOOK.openers(BOOK.state(BOOK.learn([READER.phrase("$maker")])))
-HEARD: Final = SPEAKER | THIRD | NAME_HEADS | STOPS | REFUSING
-STRUCTURE: Final = frozenset('\n"“„«»「『‘\'') | {"`" * length for length in range(1, WORD + 1)}
-NOTED: Final = frozenset(word.lower() for word in BOOK.openers(BEGIN[1]) | NAME_HEADS | SPEAKER | STRUCTURE)
-NOTED_SPEAKING: Final = NOTED | BEGINNERS | THIRD | REFUSING | frozenset(".!?;:,，、。！？；：…")
-BEGINNINGS: Final = frozenset(word[:end] for word in NOTED for end in range(1, len(word) + 1))
-BEGINNINGS_SPEAKING: Final = frozenset(word[:end] for word in NOTED_SPEAKING for end in range(1, len(word) + 1))
+    sign: str
 
 
 class Guard:
     """Takes out what never leaves, wherever it stands: control characters, and keys of our own."""
 
     def __init__(self) -> None:
-        self._tail = ""
-        self._in_key = False
-        self._hidden = False
+        self._tail = ""  # the end of what has been, as far as a key may go on from it
 
     def clean(self, text: str) -> str:
         if not text.isprintable():
             text = CONTROL.sub("", text)
         seen = self._tail + text
-        if not self._in_key and KEY not in seen:
+        if KEY not in seen:
             self._tail = seen[-len(KEY) + 1 :]
             return text
-        return self._hide(text)
-
-    def _hide(self, text: str) -> str:
-        out: list[str] = []
-        while text:
-            if self._in_key:
-                body = KEY_BODY.match(text)
-                if body and not self._hidden:
-                    out.append("[hidden]")
-                    self._hidden = True
-                text = text[body.end() :] if body else text
-                self._in_key = not text
-                self._tail = ""
-            else:
-                seen = self._tail + text
-                at = seen.find(KEY)
-                cut = len(text) if at < 0 else at + len(KEY) - len(self._tail)
-                out.append(text[:cut])
-                self._tail = (self._tail + text[:cut])[-len(KEY) + 1 :]
-                text = text[cut:]
-                self._in_key, self._hidden = at >= 0, False
-        return "".join(out)
+        left = len(KEYS.sub(HIDDEN, self._tail))
+        hidden = KEYS.sub(HIDDEN, seen)
+        inside = hidden.endswith(HIDDEN) and not seen.endswith(HIDDEN)
+        self._tail = KEY + "x" if inside else seen[-len(KEY) :] if seen.endswith(KEY) else seen[-len(KEY) + 1 :]
+        return hidden[left:]
 
 
 class Sanitizer:
@@ -162,37 +90,49 @@ class Sanitizer:
         self._behind = ""  # the last text that left and was not hollow
         self._speaking = False  # the sentence is about the speaker
         self._refusing = False
+        self._over = False  # no more text will come
         self._out: list[str] = []
 
     def feed(self, text: str) -> str:
         """What may leave now: '' while something could still become a match."""
+        self._over = False
         text = self._guard.clean(text)
-        if text and not self._held and self._says_nothing(text):
-            self._page.last = text[-1]
-            if text.strip(HOLLOW):
-                self._behind = text
-            return text
+        if not self._walk:
+            text, self._held = self._held + text, ""
+            quiet = self._quiet(text)
+            if quiet:
+                said, self._held = text[:quiet], text[quiet:]
+                self._page.last = said[-1]
+                if said.strip(HOLLOW):
+                    self._behind = said
+                return said
         return self._read(text)
 
     def finish(self) -> str:
         """The rest, at the end of the text."""
-        return self._read("", last=True)
+        self._over = True
+        return self._read("")
 
-    def _says_nothing(self, text: str) -> bool:
-        """Whether the text can neither begin a self-reference nor change what surrounds one: most text, seen cheaply."""
+    def _quiet(self, text: str) -> int:
+        """How many characters can neither begin a self-reference nor bear on one: mostly all or all but a last word."""
         page = self._page
         if not page.steady:
-            return False
+            return 0
         if not page.free:
-            return MARK.search(text) is None
+            return 0 if MARK.search(text) else len(text)
         words = SCAN.findall(text.lower())
-        noted, beginnings = (NOTED_SPEAKING, BEGINNINGS_SPEAKING) if self._speaking else (NOTED, BEGINNINGS)
-        return noted.isdisjoint(words) and not (words and words[-1] in beginnings and text[-1].isalnum())
+        noted = NOTED_SPEAKING if self._speaking else NOTED
+        begun = 0
+        if words and words[-1] in noted.beginnings and text[-1].isalnum():
+            begun = len(words.pop())
+        if not noted.words.isdisjoint(words) or (begun and not text.isascii()):  # other small letters may be more
+            return 0
+        return len(text) - begun
 
-    def _read(self, text: str, last: bool = False) -> str:
+    def _read(self, text: str) -> str:
         text, at = self._held + text, 0
-        while at < len(text) or (last and self._walk):
-            step = self._follow(text, at, last) if self._walk else self._skim(text, at, last)
+        while at < len(text) or (self._over and self._walk):
+            step = self._follow(text, at) if self._walk else self._skim(text, at)
             if step is None:
                 break
             at = step
@@ -203,34 +143,34 @@ class Sanitizer:
 
     # --- outside walks -------------------------------------------------------------------------------------------
 
-    def _skim(self, text: str, at: int, last: bool) -> int | None:
+    def _skim(self, text: str, at: int) -> int | None:
         """Lets out the text up to the next word that matters, and that word unless it begins a walk; None to wait."""
-        found = self._next(text, at, last)
+        found = self._next(text, at)
         if found is None:
             self._pass(text[at:])
             return len(text)
         if found.start() > at:
             self._pass(text[at : found.start()])
         piece = found[0]
-        if found.end() == len(text) and not last and self._may_grow(piece):
+        if found.end() == len(text) and not self._over and self._may_grow(piece):
             return found.start() if found.start() > at else None
-        symbol = _symbol(piece, self._page.last)
+        sign = sign_of(piece, self._page.last)
         self._page.see(piece)
-        if symbol in BEGINNERS and self._page.free and self._sets_out(Word(piece, symbol)):
+        if sign in BEGINNERS and self._page.free and self._sets_out(Word(piece, sign)):
             return found.start()
-        self._leave(symbol, piece)
+        self._leave(sign, piece)
         return found.end()
 
-    def _next(self, text: str, at: int, last: bool) -> re.Match[str] | None:
+    def _next(self, text: str, at: int) -> re.Match[str] | None:
         if not self._page.steady:
             return TOKEN.match(text, at)
         if not self._page.free:
             return MARK.search(text, at)
-        noted, beginnings = (NOTED_SPEAKING, BEGINNINGS_SPEAKING) if self._speaking else (NOTED, BEGINNINGS)
+        noted = NOTED_SPEAKING if self._speaking else NOTED
         for found in SCAN.finditer(text, at):
             low = found[0].lower()
-            open_end = found.end() == len(text) and not last
-            if (low in noted or open_end and low in beginnings) and not (
+            open_end = found.end() == len(text) and not self._over
+            if (low in noted.words or (open_end and low in noted.beginnings)) and not (
                 found.start() == at and IN_WORD.match(low) and IN_WORD.match(self._page.last)
             ):
                 return found
@@ -238,12 +178,12 @@ class Sanitizer:
 
     def _may_grow(self, piece: str) -> bool:
         """Whether more letters could make the piece, at the end of what has come, matter or matter differently."""
-        if not RUN.match(piece) or len(piece) >= WORD:
+        if not _runs_on(piece):
             return False
         if piece[0] in "`~" or self._page.waits_for(piece):
             return True
-        beginnings = BEGINNINGS_SPEAKING if self._speaking else BEGINNINGS
-        return self._page.free and piece.lower() in beginnings and not IN_WORD.match(self._page.last)
+        noted = NOTED_SPEAKING if self._speaking else NOTED
+        return self._page.free and piece.lower() in noted.beginnings and not IN_WORD.match(self._page.last)
 
     def _pass(self, text: str) -> None:
         """Text that says nothing goes out."""
@@ -252,41 +192,42 @@ class Sanitizer:
         if text.strip(HOLLOW):
             self._behind = text
 
-    def _leave(self, symbol: str, text: str) -> None:
+    def _leave(self, sign: str, text: str) -> None:
         """The word goes out; what it says about the sentence stays."""
-        if symbol in HEARD and self._page.free:
-            self._hear(symbol)
+        if sign in HEARD and self._page.free:
+            self._hear(sign)
         if text.strip(HOLLOW):
             self._behind = text
         self._out.append(text)
 
-    def _hear(self, symbol: str) -> None:
-        if symbol in SPEAKER:
+    def _hear(self, sign: str) -> None:
+        if sign in SPEAKER:
             self._speaking = True
-        elif symbol in THIRD or symbol in NAME_HEADS:
+        elif sign in THIRD or sign in NAME_HEADS:
             self._speaking = False
-        elif symbol in STOPS:
+        elif sign in STOPS:
             self._speaking = self._refusing = False
-        elif symbol in REFUSING:
+        elif sign in REFUSING:
             self._refusing = self._speaking
 
     # --- walks ---------------------------------------------------------------------------------------------------
 
     def _sets_out(self, word: Word) -> bool:
         clause = self._behind.rstrip(HOLLOW)[-1:] in CLAUSE_EDGE
-        self._state = BOOK.step(BEGIN[clause + 2 * self._speaking + 4 * self._refusing], word.symbol)
+        self._state = BOOK.step(BEGIN[clause + 2 * self._speaking + 4 * self._refusing], word.sign)
         if self._state == DEAD:
             return False
         self._walk, self._length, self._matched = [word], len(word.text), 0
         return True
 
-    def _follow(self, text: str, at: int, last: bool) -> int | None:
+    def _follow(self, text: str, at: int) -> int | None:
         """Along the walk that began here to its end: what has left by then; None to wait for more."""
         ahead = at + self._length
-        while ahead < len(text) or last:
+        while ahead < len(text) or self._over:
             found = TOKEN.match(text, ahead)
             piece = found[0] if found else ""
-            if ahead + len(piece) == len(text) and not last and len(piece) < WORD and RUN.match(piece):
+            unfinished = ahead + len(piece) == len(text) and not self._over and _runs_on(piece)
+            if unfinished and not _kinds(piece).isdisjoint(BOOK.hopes(self._state)):
                 return None
             if self._ends_with(piece, text[ahead - 1]):
                 walk, self._walk = self._walk, []
@@ -296,16 +237,16 @@ class Sanitizer:
 
     def _ends_with(self, piece: str, before: str) -> bool:
         """One word more; whether the walk ends with it."""
-        symbol = "" if piece == " " else _symbol(piece, before)
-        if symbol == "\n" and next(filter(None, (word.symbol for word in reversed(self._walk))), "") == "\n":
-            symbol = "<end>"  # an empty line
-        self._walk.append(Word(piece, symbol))
+        sign = "" if piece == " " else sign_of(piece, before)
+        if sign == "\n" and next(filter(None, (word.sign for word in reversed(self._walk))), "") == "\n":
+            sign = "<end>"  # an empty line
+        self._walk.append(Word(piece, sign))
         self._length += len(piece)
-        if symbol:
-            self._state = BOOK.step(self._state, symbol)
+        if sign:
+            self._state = BOOK.step(self._state, sign)
             if BOOK.done(self._state):
                 self._matched = len(self._walk)
-        return self._state == DEAD or self._length > REACH or not piece
+        return BOOK.ended(self._state) or self._length > REACH or not piece
 
     def _land(self, walk: list[Word]) -> int:
         """What the walk has come to; how many of its characters have left."""
@@ -328,29 +269,51 @@ class Sanitizer:
         for number, text in enumerate(changed):
             if number:
                 self._page.see(walk[number].text)
-            self._leave(walk[number].symbol, text)
+            self._leave(walk[number].sign, text)
         self._speaking = True
         return last
 
     def _is_quoted(self, said: str, names: list[Word]) -> bool:
         """Whether the user wrote it, word for word, or asked for somebody of that name."""
-        if " ".join(said.split()) in " ".join(self._quoted.split()):
-            return True
-        people = all(name.symbol in PERSONS and name.text in self._quoted for name in names)
-        return people and re.search(ROLE_PLAY, self._quoted) is not None
+        if not self._quoted or " ".join(said.split()) in self._unwrapped:
+            return bool(self._quoted)
+        return self._plays and all(
+            name.sign in PERSONS and re.search(ROLE + name.text, self._unwrapped) for name in names
+        )
+
+    @cached_property
+    def _unwrapped(self) -> str:
+        """What the user wrote, wherever its lines break."""
+        return " ".join(self._quoted.split())
+
+    @cached_property
+    def _plays(self) -> bool:
+        """Whether the user asked for a voice that is not the model's own."""
+        return re.search(ROLE_PLAY, self._unwrapped) is not None
 
 
-def _names(match: list[Word]) -> "list[tuple[int, int]]":
+def _runs_on(piece: str) -> bool:
+    """Whether the next chunk may go on with the piece."""
+    return RUN.match(piece) is not None and len(piece) < WORD
+
+
+def _kinds(beginning: str) -> set[str]:
+    """What a word that begins like this can turn out to be."""
+    kind = form(beginning)
+    return {beginning.lower(), kind, "<dec>"} if kind == "<num>" else {beginning.lower(), kind}
+
+
+def _names(match: list[Word]) -> list[tuple[int, int]]:
     """Where names begin and end, the longest first; unknown makers are the capitals behind "by" or "at"."""
     found: list[tuple[int, int]] = []
     number, before = 0, ""
     while number < len(match):
         end = _longest(match, number)
-        if not end and before in ("by", "at") and match[number].symbol == "<cap>":
+        if not end and before in ("by", "at") and match[number].sign == "<cap>":
             end = _capitals(match, number)
         if end:
             found.append((number, end))
-        before = match[number].symbol or before
+        before = match[number].sign or before
         number = end or number + 1
     return found
 
@@ -360,11 +323,11 @@ def _longest(match: list[Word], begin: int) -> int:
     end, state = 0, NAME
     for number in range(begin, len(match)):
         word = match[number]
-        if word.symbol:
-            state = BOOK.step(state, word.symbol)
+        if word.sign:
+            state = BOOK.step(state, word.sign)
             if BOOK.done(state):
                 end = number + 1
-        if state == DEAD or word.text in SEEN_THROUGH or word.text == "\n" or number == begin and not word.symbol:
+        if state == DEAD or word.text in SEEN_THROUGH or word.text == "\n" or (number == begin and not word.sign):
             break
     return end
 
@@ -372,54 +335,24 @@ def _longest(match: list[Word], begin: int) -> int:
 def _capitals(match: list[Word], begin: int) -> int:
     end = begin + 1
     for number in range(begin + 1, len(match)):
-        if match[number].symbol in ("<cap>", "ai", "labs", "research", "lab", "inc"):
+        if match[number].sign in ("<cap>", "ai", "labs", "research", "lab", "inc"):
             end = number + 1
-        elif match[number].symbol:
+        elif match[number].sign:
             break
     return end
 
 
 def _rename(changed: list[str], walk: list[Word], begin: int, end: int, name: str) -> None:
     """Our name in place of theirs, and the little words around it made to fit."""
-    owner = any(word.symbol == "'" for word in walk[begin:end])
-    further = next((word.symbol for word in walk[end:] if word.symbol), "<end>")
-    changed[begin:end] = [name + ("'s" if owner and further[0].isalpha() else "")] + [""] * (end - begin - 1)
+    owner = any(word.sign == "'" for word in walk[begin:end])
+    further = next((word.text for word in walk[end:] if word.sign), "")
+    changed[begin:end] = [name + ("'s" if owner and further[:1].isalpha() else "")] + [""] * (end - begin - 1)
     gap = begin - 1 if begin and walk[begin - 1].text.isspace() else begin
     little = walk[gap - 1].text if gap else ""
     vowel = name[:1].lower() in "aeiou"
-    if gap < begin and little.lower() in ("a", "an") and walk[gap - 1].symbol in ("a", "an"):
+    if gap < begin and little.lower() in ("a", "an") and walk[gap - 1].sign in ("a", "an"):
         changed[gap - 1] = little[0] + ("n" if vowel else "")
-    elif little in ("'", "’") and gap > 1 and walk[gap - 2].symbol in ("d", "qu", "l") and not vowel:
+    elif little in ("'", "’") and gap > 1 and walk[gap - 2].sign in ("d", "qu", "l") and not vowel:
         changed[gap - 2 : gap] = [changed[gap - 2], "e "]
-    elif gap < begin and little in FEMININE and walk[begin].symbol in MAKERS:
+    elif gap < begin and little in FEMININE and walk[begin].sign in MAKERS:
         changed[gap - 1] = FEMININE[little]
-
-
-def _symbol(piece: str, before: str) -> str:
-    """What the piece is to the phrases, given the character before it."""
-    if not piece:
-        return "<end>"
-    if before.isalnum() and IN_WORD.match(piece) and IN_WORD.match(before):
-        return "<part>"
-    if before == "." and piece[0].isdigit():
-        return "<dec>"
-    if piece == "-" and before.isspace():
-        return "<dash>"
-    return _meaning(piece)
-
-
-@lru_cache(maxsize=4096)
-def _meaning(piece: str) -> str:
-    """What a piece is to the phrases wherever it stands."""
-    if piece == "\n":
-        return piece
-    if piece.isspace() or piece in SEEN_THROUGH:
-        return ""
-    low = piece.lower()
-    if piece in KNOWN or low in KNOWN:
-        return piece if piece in KNOWN else low
-    if HAN_WORD.match(piece):
-        return "<han>"
-    if piece[0].isdigit():
-        return "<num>"
-    return SAME.get(piece) or ("<cap>" if piece[0].isupper() else "<word>" if piece[0].isalpha() else "<mark>")

@@ -1,8 +1,9 @@
-"""Phrases as one automaton over words: linear time, no backtracking, and always known whether a match is still possible."""
+"""Phrases as one automaton over words: no backtracking, and it always knows whether a match is still possible."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Protocol
 
 Places = frozenset[int]  # where in the phrases a walk can be
@@ -127,8 +128,14 @@ class Reader:
         return words[0] if len(words) == 1 else Row(tuple(words))
 
 
+@cache
+def _beginnings(words: frozenset[str]) -> frozenset[str]:
+    kinds = {word for word in words if word[0] == "<"}
+    return frozenset(kinds | {word[:end].lower() for word in words - kinds for end in range(1, len(word) + 1)})
+
+
 class Phrasebook:
-    """All phrases at once: a state is the set of places that the words so far can have led to, found when first needed."""
+    """All phrases at once: a state is the set of places that the words so far can have led to, found when needed."""
 
     def __init__(self) -> None:
         self._labels: list[frozenset[str]] = [frozenset()]
@@ -136,6 +143,7 @@ class Phrasebook:
         self._numbers: dict[Places, int] = {frozenset(): DEAD}
         self._places: list[Places] = [frozenset()]
         self._moves: list[dict[str, int]] = [{}]
+        self._hopes: dict[int, frozenset[str]] = {}
         self._put: dict[tuple[int, Places], tuple[Part, Places]] = {}
 
     def put(self, part: Part, after: Places) -> Places:
@@ -153,6 +161,10 @@ class Phrasebook:
     def learn(self, phrases: Iterable[Part]) -> Places:
         """Where these phrases begin."""
         return frozenset[int]().union(*(self.put(phrase, frozenset([DONE])) for phrase in phrases))
+
+    def close(self) -> None:
+        """Nothing more is to be learned: what only learning needs goes."""
+        self._put.clear()
 
     def words(self, places: Places) -> frozenset[str]:
         """What may come next there."""
@@ -179,6 +191,16 @@ class Phrasebook:
 
     def done(self, state: int) -> bool:
         return DONE in self._places[state]
+
+    def ended(self, state: int) -> bool:
+        """Whether nothing can follow."""
+        return self._places[state] <= {DONE}
+
+    def hopes(self, state: int) -> frozenset[str]:
+        """What the words that lead on begin with, in small letters, and the kinds of words that lead on."""
+        if state not in self._hopes:
+            self._hopes[state] = frozenset().union(*(_beginnings(self._labels[place]) for place in self._places[state]))
+        return self._hopes[state]
 
     def _explore(self, state: int, word: str) -> int:
         here = self._places[state]

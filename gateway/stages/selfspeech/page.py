@@ -1,9 +1,13 @@
 """Where on a Markdown page a stream stands: in the author's own prose, or in code or somebody else's words."""
 
+import re
 from typing import Final
+
+from gateway.stages.selfspeech.vocabulary import WORD
 
 CLOSES: Final = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’", "'": "'’"}
 TELLING: Final = frozenset("\n`" + "".join(CLOSES) + "".join(CLOSES.values()))
+MARK: Final = re.compile(f"`{{1,{WORD}}}|[{re.escape(''.join(TELLING - {'`'}))}]")  # what can end code or a quotation
 UNQUOTED: Final = frozenset({"tis", "twas", "cause", "em", "n", "til", "bout"})  # 'tis, 'cause: they open no quotation
 TAB: Final = 4  # columns; as many make a line code
 
@@ -112,5 +116,5 @@ class Page:
                 self._perhaps, self._quote = ("close", self._quote) if self._quote[0] == "'" else ("", "")
         elif text == "'":
             self._perhaps = "" if self.last.isalnum() else "open"
-        elif text in CLOSES and not (text in "\"»" and self.last.isalnum() and self.last.isascii()):
+        elif text in CLOSES and not (text in '"»' and self.last.isalnum() and self.last.isascii()):
             self._quote = CLOSES[text]

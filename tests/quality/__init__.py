@@ -1,0 +1,1 @@
+"""Quality measured on data that does not live in the repository."""
