@@ -51,7 +51,7 @@ class Clean:
         sanitizer = self._open.get((index, field))
         if sanitizer is None:
             quoted = self._request.users_words() if self._voice else ""
-            sanitizer = self._open[index, field] = Sanitizer(self._name, quoted)
+            sanitizer = self._open[index, field] = Sanitizer(self._name, quoted, voice=self._voice)
         return sanitizer.feed(text)
 
     def _release(self, choice: Choice, held: list[Choice]) -> None:

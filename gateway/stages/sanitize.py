@@ -40,7 +40,7 @@ HOLD: Final = REACH + 2 * WORD  # the most that is ever held back
 KEY: Final = "sk-syn-"
 KEYS: Final = re.compile(KEY + r"[A-Za-z0-9_-]+")
 HIDDEN: Final = KEY + "[hidden]"
-CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")  # U+0085 is a line's end
 
 HOLLOW: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "".join(SEEN_THROUGH)
 CLAUSE_EDGE: Final = ("", *".!?:;,，。！？：；、(（—–-\n#>")
@@ -75,9 +75,10 @@ class Guard:
 
 
 class Sanitizer:
-    """One choice's text, cleaned while it streams."""
+    """One choice's text, cleaned while it streams; without `voice` the model may speak of itself as it likes."""
 
-    def __init__(self, name: str = "Syntra", quoted: str = "") -> None:
+    def __init__(self, name: str = "Syntra", quoted: str = "", *, voice: bool = True) -> None:
+        self._voice = voice
         self._name = name
         self._quoted = quoted
         self._guard = Guard()
@@ -97,6 +98,8 @@ class Sanitizer:
         """What may leave now: '' while something could still become a match."""
         self._over = False
         text = self._guard.clean(text)
+        if not self._voice:
+            return text
         if not self._walk:
             text, self._held = self._held + text, ""
             quiet = self._quiet(text)

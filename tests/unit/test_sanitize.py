@@ -506,7 +506,7 @@ def test_an_organisation_may_have_a_name_of_its_own() -> None:
     assert clean("Je suis l'assistant d'OpenAI.", name="Atlas") == "Je suis l'assistant d'Atlas."
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "\x7fab", "ab\x85", "a\x9b\x07b"])
+@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "\x7fab", "ab\x84", "a\x9b\x07b"])
 def test_control_characters_never_leave(text: str) -> None:
     assert clean(text) == "ab"
 
