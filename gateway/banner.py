@@ -30,8 +30,8 @@ def show(console: Console, settings: Settings, key: Secret, live: list[str]) -> 
         console.print(
             Panel(
                 "SIMULATED ANSWERS: no provider key is set.\n"
-                "Set OPENAI_API_KEY, ANTHROPIC_API_KEY, GOOGLE_API_KEY, PERPLEXITY_API_KEY, KIMI_API_KEY\n"
-                "or OPENROUTER_API_KEY and start again.",
+                "Set OPENAI_API_KEY, ANTHROPIC_API_KEY, GOOGLE_API_KEY, PERPLEXITY_API_KEY,\n"
+                "KIMI_API_KEY or OPENROUTER_API_KEY and start again.",
                 border_style="yellow",
                 style="yellow",
                 expand=False,
