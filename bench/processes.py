@@ -1,0 +1,89 @@
+"""Processes that are started on a core of their own, measured, and always stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_PATIENCE = 20.0  # s that a process has to end by itself before it is killed
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def cores() -> tuple[int, int] | None:
+    """The gateway's core and the one of the instruments, or None where processes cannot be kept apart."""
+    mine = sorted(os.sched_getaffinity(0))
+    return (mine[0], mine[1]) if len(mine) > 1 and shutil.which("taskset") else None
+
+
+def pinned(command: Sequence[str], core: int | None) -> list[str]:
+    """The command that runs on this core."""
+    return list(command) if core is None else ["taskset", "-c", str(core), *command]
+
+
+def busy(core: int) -> float:
+    """Seconds that programs have run on this core, and those that the host took from it."""
+    found = re.search(rf"^cpu{core} (.+)$", Path("/proc/stat").read_text("ascii"), re.MULTILINE)
+    user, nice, system, *_, steal = [int(ticks) for ticks in found[1].split()[:8]] if found else [0] * 8
+    return (user + nice + system + steal) / _TICK
+
+
+class Running:
+    """A process and its children, in a session of their own so that all of them can be stopped."""
+
+    def __init__(self, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environ, start_new_session=True
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """Ask it to end, then end it, and whatever it started."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # also when a second Ctrl-C comes while we wait
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def resident(self) -> int:
+        """Bytes of memory of the whole tree; pages that two processes share count twice."""
+        return sum(int(_read(pid, "statm").split()[1]) * _PAGE for pid in self._tree())
+
+    def proportional(self) -> int:
+        """Bytes of memory of the whole tree; of a shared page each process counts its part."""
+        found = (re.search(r"^Pss:\s+(\d+) kB", _read(pid, "smaps_rollup"), re.MULTILINE) for pid in self._tree())
+        return sum(int(match[1]) * 1024 for match in found if match)
+
+    def cpu(self) -> float:
+        """Seconds that the whole tree has run."""
+        fields = (_read(pid, "stat").rpartition(")")[2].split() for pid in self._tree())
+        return sum(int(stat[11]) + int(stat[12]) for stat in fields) / _TICK
+
+    def _tree(self) -> list[int]:
+        """Its id and those of all its descendants."""
+        tree = [self._process.pid]
+        for pid in tree:  # grows while it is walked
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                tree += [int(child) for child in (thread / "children").read_text("ascii").split()]
+        return tree
+
+
+def _read(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text("ascii")
