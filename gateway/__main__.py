@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Mapping
-from functools import partial
 
 import rich_click as click
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from litestar import Litestar
 from rich.console import Console
 
-from gateway import __version__, app, banner
+from gateway import __version__, banner
 from gateway.settings import Settings, SettingsError, read
 from gateway.stores import keyfile
+from gateway.stores.keyfile import KeyFileError
 from gateway.upstream import providers, translate
 from gateway.upstream.providers import ProvidersError
+from gateway.upstream.proxy import Proxy
+from policies import documents
 from policies.documents import DocumentError
 
 _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
@@ -48,9 +48,12 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
     try:
         settings = read(environ)
         _require_free(settings)
+        _require_proxy(settings)
         live = providers.configured(environ, settings.providers)
+        documents.persona()
+        documents.models()
         key = keyfile.read_or_make(settings.data_path)
-    except (SettingsError, ProvidersError, DocumentError) as error:
+    except (SettingsError, ProvidersError, KeyFileError, DocumentError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None
@@ -73,17 +76,26 @@ def _require_free(settings: Settings) -> None:
             raise SettingsError(f"{taken}. Choose another port: PORT={settings.port + 1} make run") from None
 
 
+def _require_proxy(settings: Settings) -> None:
+    if settings.outbound_proxy:
+        try:
+            Proxy.at(settings.outbound_proxy)
+        except ValueError as error:
+            raise SettingsError(f"SYNTRA_OUTBOUND_PROXY: {error}") from None
+
+
 def _run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Granian, with our clock for the drain."""
+    os.environ.update(environ)  # the workers read the settings from there, as any process would
     server = Granian(
-        "gateway.app",
+        "gateway.app:worker",
+        factory=True,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
-        runtime_mode=RuntimeModes.st,
         websockets=False,
         backlog=4096,
         backpressure=16384,  # requests in flight per worker; open streams are cheap and must not starve health checks
@@ -91,14 +103,7 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
         workers_kill_timeout=int(settings.drain_seconds) + _KILL_GRACE,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(_load, settings, environ), wrap_loader=False)
-
-
-def _load(settings: Settings, environ: Mapping[str, str]) -> Litestar:
-    """The application, in a worker that was just forked."""
-    # Until Granian sets its own, the worker has its parent's handler, and would outlive a SIGTERM that comes now.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return app.create(settings, environ)
+    server.serve()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -10,6 +12,7 @@ from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
+from gateway import settings
 from gateway.http import docs
 from gateway.http.chat import ChatCompletions
 from gateway.http.door import Door
@@ -18,7 +21,6 @@ from gateway.http.lounge import Lounge
 from gateway.http.models import Models
 from gateway.http.public import failed, health, live, ready
 from gateway.pipeline import Services
-from gateway.settings import Settings
 from gateway.stages.choose import Choose
 from gateway.stages.fallback import Fallback
 from gateway.stages.keys import Keys
@@ -32,20 +34,27 @@ from gateway.upstream.wire import Wire
 from policies import documents
 
 
-def create(settings: Settings, environ: Mapping[str, str]) -> Litestar:
+def worker() -> Litestar:
+    """The application of a worker that Granian has just forked; settings come from the environment."""
+    # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes now.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return create(settings.read(os.environ), os.environ)
+
+
+def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     """The application of one worker; called in the worker's own process."""
-    found = providers.configured(environ, settings.providers)
+    found = providers.configured(environ, chosen.providers)
     persona = documents.persona()
     known = prices.load(list(found))
-    patience = settings.patience
-    egress = Egress([provider.base_url for provider in found.values()], private=settings.allow_private)
-    wire = Wire(egress, patience, ca_bundle=settings.ca_bundle, proxy=settings.outbound_proxy)
+    patience = chosen.patience
+    egress = Egress([provider.base_url for provider in found.values()], private=chosen.allow_private)
+    wire = Wire(egress, patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
     choose = Choose(documents.models(), found, known)
     fallback = Fallback(providers.Upstream(found, Remote(wire, patience)))
     services = Services(choose, Persona(persona), fallback, known, persona.name)
-    lounge = Lounge(settings.drain_seconds)
-    door = Door(Keys(keyfile.read_or_make(settings.data_path), persona=settings.persona), lounge)
-    waits = {"body_seconds": settings.body_seconds, "total_seconds": patience.total}
+    lounge = Lounge(chosen.drain_seconds)
+    door = Door(Keys(keyfile.read_or_make(chosen.data_path), persona=chosen.persona), lounge)
+    waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
     chat = ChatCompletions(services, **waits)
     embeddings = Embeddings(choose, Embedder(wire, patience, found), **waits)
 
@@ -73,7 +82,7 @@ def create(settings: Settings, environ: Mapping[str, str]) -> Litestar:
         lifespan=[lifespan],
         state=State({"live": list(found) or [providers.SIMULATED], "lounge": lounge}),
         exception_handlers={Exception: failed},
-        cors_config=_cors(settings.frontend_url),
+        cors_config=_cors(chosen.frontend_url),
         openapi_config=docs.config(),
         logging_config=None,
     )

@@ -11,9 +11,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from gateway.core.deadline import Patience
-from gateway.core.secret import Secret
 
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
 class SettingsError(Exception):
@@ -51,24 +50,19 @@ class Settings(Struct, frozen=True):
         return Path(self.data_dir) if self.data_dir else Path.home() / ".local" / "share" / "syntra"
 
 
+_SWITCHED = frozenset({"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA"})
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
 def read(environ: Mapping[str, str]) -> Settings:
     """The settings in an environment; raises SettingsError. An empty value counts as none."""
     names = set(Settings.__struct_encode_fields__)
-    given = {name: _SWITCHES.get(value.lower(), value) for name, value in environ.items() if name in names and value}
+    given = {name: value for name, value in environ.items() if name in names and value}
+    for name in _SWITCHED & given.keys():
+        given[name] = _SWITCHES.get(given[name].lower(), given[name])
     try:
         return msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         match = re.search(r"\$\.(\w+)", str(error))
         name = match[1] if match else "settings"
         raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
-
-
-def key_of(environ: Mapping[str, str], *names: str) -> Secret | None:
-    """The first of these credentials that is set."""
-    for name in names:
-        if value := environ.get(name, "").strip():
-            return Secret(value)
-    return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ class Persona(Struct, frozen=True, forbid_unknown_fields=True):
 class Named(Struct, frozen=True, forbid_unknown_fields=True):
     """A model by its full name, `provider/model`."""
 
-    model: str
+    model: Annotated[str, Meta(pattern="^[^/]+/.+$")]
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ def load(kind: type[D], path: Path) -> D:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path}: {error}") from None
     except msgspec.ValidationError as error:
         raise DocumentError(f"{path}: {error}") from None

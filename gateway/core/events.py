@@ -8,6 +8,7 @@ Kimi and vLLM were seen to add.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 # gc=False: none of these can be part of a cycle, and a stream makes them by the thousand.
 Extra = dict[str, Raw] | UnsetType
 NULL = Raw(b"null")
+_EXTRA = f"extra {secrets.token_hex(8)}"  # no provider's field has this name
 
 
 class FunctionDelta(Struct, omit_defaults=True, gc=False):
@@ -28,7 +30,7 @@ class FunctionDelta(Struct, omit_defaults=True, gc=False):
 class ToolCallDelta(Struct, omit_defaults=True, gc=False):
     """A piece of a tool call; pieces of one call share `index`."""
 
-    index: int | UnsetType = UNSET
+    index: int | None | UnsetType = UNSET
     id: str | None = None
     type: str | None = None
     function: FunctionDelta | None = None
@@ -51,7 +53,7 @@ class Delta(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     audio: Raw | UnsetType = UNSET
     annotations: Raw | UnsetType = UNSET
     images: Raw | UnsetType = UNSET
-    extra: Extra = field(default=UNSET, name="_extra")
+    extra: Extra = field(default=UNSET, name=_EXTRA)
 
 
 class Choice(Struct, forbid_unknown_fields=True, gc=False):
@@ -63,7 +65,7 @@ class Choice(Struct, forbid_unknown_fields=True, gc=False):
     finish_reason: str | None = None
     usage: Raw | UnsetType = UNSET  # Kimi puts it here
     native_finish_reason: Raw | UnsetType = UNSET
-    extra: Extra = field(default=UNSET, name="_extra")
+    extra: Extra = field(default=UNSET, name=_EXTRA)
 
 
 class Chunk(Struct, forbid_unknown_fields=True, gc=False):
@@ -82,7 +84,7 @@ class Chunk(Struct, forbid_unknown_fields=True, gc=False):
     citations: Raw | UnsetType = UNSET
     search_results: Raw | UnsetType = UNSET
     obfuscation: Raw | UnsetType = UNSET
-    extra: Extra = field(default=UNSET, name="_extra")
+    extra: Extra = field(default=UNSET, name=_EXTRA)
 
 
 class PromptDetails(Struct, omit_defaults=True, gc=False):
@@ -172,7 +174,7 @@ def decode_completion(data: bytes) -> Chunk:
         whole = _completion.decode(data)
     except msgspec.ValidationError:
         raw = _object.decode(data)
-        choices = _objects.decode(raw.pop("choices", Raw(b"[]")))
+        choices = _objects.decode(_pop(raw, "choices", b"[]"))
         for raw_choice in choices:
             raw_choice["delta"] = raw_choice.pop("message", Raw(b"{}"))
         chunk = _odd(Chunk, raw)
@@ -203,22 +205,28 @@ def encode_usage(usage: Usage) -> Raw:
 def _decode_odd(data: bytes) -> Chunk:
     """A chunk with fields that we do not know: they go to `extra` of their level."""
     raw = _object.decode(data)
-    choices = [_odd_choice(choice) for choice in _objects.decode(raw.pop("choices", Raw(b"[]")))]
+    choices = [_odd_choice(choice) for choice in _objects.decode(_pop(raw, "choices", b"[]"))]
     chunk = _odd(Chunk, raw)
     chunk.choices = choices
     return chunk
 
 
 def _odd_choice(raw: dict[str, Raw]) -> Choice:
-    delta = _odd(Delta, _object.decode(raw.pop("delta", Raw(b"{}"))))
+    delta = _odd(Delta, _object.decode(_pop(raw, "delta", b"{}")))
     choice = _odd(Choice, raw)
     choice.delta = delta
     return choice
 
 
+def _pop(raw: dict[str, Raw], name: str, empty: bytes) -> bytes:
+    """A field's JSON, or `empty` where it is missing or null."""
+    value = bytes(raw.pop(name, NULL))
+    return empty if value == b"null" else value
+
+
 def _odd(kind: type[S], raw: dict[str, Raw]) -> S:
     """A struct of the fields that `kind` has; nulls where it wants none are left out, the rest is `extra`."""
-    extra = {name: raw.pop(name) for name in list(raw) if name not in kind.__struct_fields__}
+    extra = {name: raw.pop(name) for name in list(raw) if name not in kind.__struct_encode_fields__}
     known = {name: value for name, value in raw.items() if bytes(value) != b"null"}
     struct = msgspec.json.decode(_encoder.encode(known), type=kind)
     if extra:

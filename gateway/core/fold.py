@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, field
 
-from gateway.core.events import Choice, Chunk, ToolCallDelta
+from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 
 _encoder = msgspec.json.Encoder()
 _STREAM_ONLY = frozenset({"choices", "object", "error", "usage", "obfuscation", "extra"})
@@ -34,14 +34,14 @@ class _Message(Struct):
 
     text: dict[str, list[str]] = field(default_factory=dict)
     calls: dict[int, _Call] = field(default_factory=dict)
-    logprobs: dict[str, list[Raw]] | None = None
+    logprobs: dict[str, list[Raw] | None] | None = None
     audio: dict[str, Any] = field(default_factory=dict)
     whole: dict[str, Any] = field(default_factory=dict)  # fields that come in one piece; the last one wins
     finish_reason: str | None = None
 
 
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-_WHOLES = ("reasoning_details", "thinking_blocks", "function_call", "annotations", "images")
+_WHOLES = ("thinking_blocks", "annotations", "images")
 
 
 class Fold:
@@ -73,13 +73,7 @@ class Fold:
         for name in _TEXTS:
             if (text := getattr(delta, name)) is not None:
                 message.text.setdefault(name, []).append(text)
-        for name in _WHOLES:
-            if (value := getattr(delta, name)) is not UNSET:
-                message.whole[name] = value
-        if delta.extra is not UNSET:
-            message.whole.update(delta.extra)
-        if delta.audio is not UNSET:
-            _join_audio(message.audio, delta.audio)
+        _add_objects(message, delta)
         for piece in delta.tool_calls or ():
             _join_call(message.calls, piece)
 
@@ -106,6 +100,22 @@ def _plain_choice(index: int, message: _Message) -> dict[str, Any]:
     return {"index": index, "message": plain, "logprobs": message.logprobs, "finish_reason": reason}
 
 
+def _add_objects(message: _Message, delta: Delta) -> None:
+    """What is not text: some comes whole, some in pieces of a list or of an object."""
+    for name in _WHOLES:
+        if (value := getattr(delta, name)) is not UNSET:
+            message.whole[name] = value
+    if delta.reasoning_details is not UNSET:
+        pieces = msgspec.json.decode(delta.reasoning_details, type=list[Raw] | None)
+        message.whole.setdefault("reasoning_details", []).extend(pieces or ())
+    if delta.function_call is not UNSET:
+        _join_texts(message.whole.setdefault("function_call", {}), delta.function_call, ("name", "arguments"))
+    if delta.audio is not UNSET:
+        _join_texts(message.audio, delta.audio, ("data", "transcript"))
+    if delta.extra is not UNSET:
+        message.whole.update(delta.extra)
+
+
 def _join_call(calls: dict[int, _Call], piece: ToolCallDelta) -> None:
     """Join one piece of a tool call; the first piece names it, the others bring arguments."""
     index = piece.index if isinstance(piece.index, int) else len(calls)
@@ -115,13 +125,17 @@ def _join_call(calls: dict[int, _Call], piece: ToolCallDelta) -> None:
 
 
 def _join_logprobs(message: _Message, raw: Raw) -> None:
-    """Logprobs are lists that are told in pieces."""
-    message.logprobs = message.logprobs or {"content": [], "refusal": []}
+    """Logprobs are lists that are told in pieces; a list that is null in every piece is null."""
+    message.logprobs = message.logprobs or {}
     for name, items in msgspec.json.decode(raw, type=dict[str, list[Raw] | None]).items():
-        message.logprobs.setdefault(name, []).extend(items or ())
+        known = message.logprobs.get(name)
+        message.logprobs[name] = known if items is None else [*(known or ()), *items]
 
 
-def _join_audio(audio: dict[str, Any], raw: Raw) -> None:
-    """Audio is told in pieces of base64 and of transcript."""
-    for name, value in msgspec.json.decode(raw, type=dict[str, Any]).items():
-        audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
+def _join_texts(whole: dict[str, Any], raw: Raw, texts: tuple[str, ...]) -> None:
+    """Join one piece of an object: some of its fields are texts that are told in pieces, the others come once."""
+    for name, value in (msgspec.json.decode(raw, type=dict[str, Any] | None) or {}).items():
+        if name in texts and isinstance(value, str):
+            whole[name] = (whole.get(name) or "") + value
+        elif value is not None or name not in whole:
+            whole[name] = value

@@ -49,11 +49,13 @@ class Shape:
             choice.delta.role = None
         if track.finished:
             return False
-        if choice.delta.tool_calls is not None:
+        if choice.delta.tool_calls:
             self._number(track, choice.delta)
-        elif choice.delta.content is not None:
+        if choice.delta.content is not None:
             self.characters += len(choice.delta.content)
-        if choice.finish_reason is not None:
+        if not choice.finish_reason:
+            choice.finish_reason = None  # some servers write "" for it in every chunk
+        else:
             track.finished = True
             self._open -= 1
         return True

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive
 
 BODY_LIMIT = 32 * 1024 * 1024  # bytes; what Anthropic takes, above OpenAI's own limit for images
+_MOST_DIGITS = 18  # of a Content-Length; more are too large, however they end
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _JSON = re.compile(rb"\s*application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
@@ -49,7 +50,7 @@ def read_head(scope: HTTPScope) -> Head:
         request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else uuid7(),
         bearer=_bearer(found),
         json=b"content-type" not in found or _JSON.fullmatch(found[b"content-type"]) is not None,
-        length=int(length) if length.isdigit() else None,
+        length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
         persona=_switch(found, b"x-syntra-persona"),
         debug=bool(_switch(found, b"x-syntra-debug")),
     )

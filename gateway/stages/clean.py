@@ -11,6 +11,7 @@ from gateway.stages.sanitize import Sanitizer
 
 Field = Literal["content", "reasoning_content", "reasoning", "refusal"]
 _ASIDE: tuple[Field, ...] = ("reasoning_content", "reasoning", "refusal")
+_ALL: tuple[Field, ...] = ("content", *_ASIDE)
 
 
 class Clean:
@@ -21,6 +22,7 @@ class Clean:
         self._request = request
         self._voice = voice and not request.body.wants_json
         self._open: dict[tuple[int, Field], Sanitizer] = {}
+        self._aside: set[int] = set()  # choices that have spoken beside their content
 
     def chunks(self, batch: Sequence[Chunk]) -> list[Chunk]:
         """The batch, cleaned; what could still become a match is held back until it is decided."""
@@ -39,13 +41,16 @@ class Clean:
         """Clean one choice's delta in place; text that was held goes before a tool call or the end."""
         delta = choice.delta
         if delta.content:
+            if choice.index in self._aside:  # its thoughts are over
+                self._release(choice, held, _ASIDE)
             delta.content = self._feed(choice.index, "content", delta.content)
         if delta.reasoning_content is not None or delta.reasoning is not None or delta.refusal is not None:
             for field in _ASIDE:
                 if text := getattr(delta, field):
+                    self._aside.add(choice.index)
                     setattr(delta, field, self._feed(choice.index, field, text))
-        if choice.finish_reason is not None or delta.tool_calls is not None:
-            self._release(choice, held)
+        if choice.finish_reason is not None or delta.tool_calls:
+            self._release(choice, held, _ALL)
 
     def _feed(self, index: int, field: Field, text: str) -> str:
         sanitizer = self._open.get((index, field))
@@ -54,10 +59,13 @@ class Clean:
             sanitizer = self._open[index, field] = Sanitizer(self._name, quoted, voice=self._voice)
         return sanitizer.feed(text)
 
-    def _release(self, choice: Choice, held: list[Choice]) -> None:
+    def _release(self, choice: Choice, held: list[Choice], fields: tuple[Field, ...]) -> None:
         """Nothing more will decide what is held: it goes out, in this chunk where the chunk has the text already."""
-        for index, field in [key for key in self._open if key[0] == choice.index]:
-            rest = self._open.pop((index, field)).finish()
+        self._aside.discard(choice.index)
+        index = choice.index
+        for field in fields:
+            sanitizer = self._open.pop((index, field), None)
+            rest = sanitizer.finish() if sanitizer is not None else ""
             if not rest:
                 continue
             text = getattr(choice.delta, field)

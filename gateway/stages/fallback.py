@@ -38,6 +38,7 @@ class Fallback:
             try:
                 return await self._peek(candidate, request, deadline, stack)
             except UpstreamError as error:
+                error.provider = candidate.provider
                 if isinstance(error, UpstreamBusy) and (busy is None or error.retry_after < busy.retry_after):
                     busy = error
                 if not error.retryable or candidate is candidates[-1]:

@@ -92,6 +92,7 @@ class Sanitizer:
         self._speaking = False  # the sentence is about the speaker
         self._refusing = False
         self._over = False  # no more text will come
+        self._fresh = False  # the text of this read has not been looked at as a whole
         self._out: list[str] = []
 
     def feed(self, text: str) -> str:
@@ -133,7 +134,7 @@ class Sanitizer:
         return len(text) - begun
 
     def _read(self, text: str) -> str:
-        text, at = self._held + text, 0
+        text, at, self._fresh = self._held + text, 0, True
         while at < len(text) or (self._over and self._walk):
             step = self._follow(text, at) if self._walk else self._skim(text, at)
             if step is None:
@@ -169,6 +170,10 @@ class Sanitizer:
             return TOKEN.match(text, at)
         if not self._page.free:
             return MARK.search(text, at)
+        if self._fresh:  # once a read: again and again it would be quadratic
+            self._fresh = False
+            if self._quiet(text[at:]) == len(text) - at:
+                return None
         noted = NOTED_SPEAKING if self._speaking else NOTED
         for found in SCAN.finditer(text, at):
             low = found[0].lower()

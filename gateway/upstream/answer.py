@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline, Patience
-from gateway.core.errors import SyntraError, UpstreamBroken
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
 from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
 from gateway.core.shape import Shape
 from gateway.upstream.dialect import Decoder, Provider
@@ -41,7 +41,10 @@ class Opened(Struct, frozen=True):
 class StreamedAnswer:
     """An answer that arrives as server-sent events."""
 
-    def __init__(self, exchange: Exchange, decoder: Decoder, shape: Shape, idle: float, prompt: int) -> None:
+    def __init__(
+        self, exchange: Exchange, decoder: Decoder, shape: Shape, *, provider: str, idle: float, prompt: int
+    ) -> None:
+        self._provider = provider
         self._exchange = exchange
         self._decoder = decoder
         self._frames = Frames()
@@ -82,7 +85,9 @@ class StreamedAnswer:
                     batch.extend(self._end())
                     break
         except SyntraError as error:
-            self._failure = error
+            self._failure = self._named(error)
+        if self._failure is None and self._frames.failure is not None:
+            self._failure = self._named(self._frames.failure)
         if batch:
             self._exchange.expect(self._idle)
         return batch
@@ -90,10 +95,23 @@ class StreamedAnswer:
     def _end(self) -> Sequence[Chunk]:
         """The body or the answer is over: whole, or an error."""
         self._over = True
+        try:
+            self._check_end()
+        except UpstreamBroken as error:
+            self._failure = self._named(error)
+            raise
+        return (_usage_chunk(self._decoder, self._shape, self._prompt),)
+
+    def _named(self, error: SyntraError) -> SyntraError:
+        """A failure knows whose it is, for the log."""
+        if isinstance(error, UpstreamError):
+            error.provider = self._provider
+        return error
+
+    def _check_end(self) -> None:
         if not self._decoder.ended and self._frames.rest.strip():
             raise UpstreamBroken("The provider's answer was cut inside an event.")
         self._shape.close(terminal=self._decoder.ended)
-        return (_usage_chunk(self._decoder, self._shape, self._prompt),)
 
 
 class WholeAnswer:
@@ -146,7 +164,9 @@ class Remote:
         shape = Shape(request.body.n or 1)
         prompt = -(-size // _CHARACTERS_PER_TOKEN)
         if request.body.stream and _media_type(exchange) == "text/event-stream":
-            return StreamedAnswer(exchange, decoder, shape, self._patience.idle, prompt)
+            return StreamedAnswer(
+                exchange, decoder, shape, provider=provider.name, idle=self._patience.idle, prompt=prompt
+            )
         body = await _json_body(exchange)
         chunks = [formed for chunk in decoder.whole(body) for formed in shape.form(chunk)]
         shape.close(terminal=True)

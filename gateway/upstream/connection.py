@@ -16,6 +16,7 @@ from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamSilent
 
 BODY_LIMIT = 32 * 1024 * 1024  # bytes of one reply
 _HIGH_WATER = 256 * 1024  # bytes that may wait here before the provider is asked to pause
+_RELOOK_SECONDS = 1.0
 _LINGER_SECONDS = 1.0  # for the last chunk behind a terminal event; without it every stream would cost a new connection
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -91,6 +92,11 @@ class Connection(asyncio.Protocol):
         """Whether the exchange ended cleanly and the provider keeps the connection open."""
         return self._keep_alive and not self.closed and not self._blocks
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the end of the reply is still to come."""
+        return not self._complete and not self.closed
+
     def linger(self, then: Callable[[], None]) -> None:
         """The answer is over but its last bytes are still under way: call `then` when they are in, or close."""
         self._on_end = then
@@ -140,6 +146,8 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._waiting or self._complete:
             return
+        if self._blocks:
+            self._due = self._loop.time() + _RELOOK_SECONDS  # it is not the provider who is slow
         if self._loop.time() < self._due - 0.001:
             self._arm()
             return
@@ -192,7 +200,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name in _FRAMING:
             self._framed = True
-        self.headers[name.decode("latin-1")] = value.decode("latin-1")
+        self.headers[name.decode("latin-1")] = value.strip().decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ from msgspec import Struct
 from gateway.core.errors import UpstreamUnreachable
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST6 = ipaddress.ip_network("2000::/3")  # all that has been given out; the rest is special in one way or another
+_DOCUMENTATION6 = ipaddress.ip_network("3fff::/20")
+_PROTOCOLS4 = ipaddress.ip_network("192.0.0.0/24")
+_HOST = re.compile(r"[a-z0-9._:-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -41,6 +46,8 @@ def split(url: str) -> tuple[Origin, str]:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or parts.fragment:
         raise ValueError(f"not a plain http or https URL: {parts.scheme}://{parts.hostname}")
+    if not _HOST.fullmatch(parts.hostname) or any(not 0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
+        raise ValueError(f"not a host name: {parts.hostname!r}")
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     if not path.isascii() or any(mark <= " " for mark in path):
         raise ValueError("the URL's path has characters that do not belong there")
@@ -84,4 +91,5 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        return ip in _UNICAST6 and ip not in _DOCUMENTATION6 and ip.is_global
+    return ip not in _PROTOCOLS4 and ip.is_global and not ip.is_multicast

@@ -135,8 +135,8 @@ def _milliseconds(value: str | None) -> int:
 
 def _seconds(value: str) -> int:
     value = value.strip()
-    if value.replace(".", "", 1).isdecimal() and len(value) < 10:
-        return -int(-float(value) // 1)
+    if value.replace(".", "", 1).isdecimal():
+        return -int(-float(value) // 1) if len(value) < 10 else MOST_PATIENCE
     try:
         date = email.utils.parsedate_to_datetime(value)
     except ValueError:

@@ -24,7 +24,7 @@ def decode(body: bytes, name: str, _: EmbeddingsRequest) -> bytes:
     """The provider's own reply, vectors untouched (float or base64), under the name that the client asked for."""
     try:
         reply = _object.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise UpstreamBroken("The provider's reply cannot be read.") from None
     if "data" not in reply:
         raise UpstreamBroken("The provider's reply has no embeddings.")

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
-from gateway.core.errors import UpstreamError
 from gateway.core.secret import Secret
 from gateway.upstream.answer import Opened, Remote
 from gateway.upstream.dialect import Dialect, Provider
@@ -66,6 +65,7 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
 
 
 _OWN = frozenset(known.name for known in KNOWN)
+_RESERVED = frozenset(ALIASES) | {SIMULATED, "syntra"}
 
 
 def _first(environ: Mapping[str, str], stems: Iterable[str], ending: str) -> str:
@@ -83,6 +83,8 @@ def _named(more: str) -> list[tuple[str, str]]:
         name, sign, base_url = item.partition("=")
         if not sign or not name.replace("-", "").replace("_", "").isalnum() or not base_url:
             raise ProvidersError(f"SYNTRA_PROVIDERS: '{item}' is not of the form name=https://host/v1")
+        if name.strip().lower() in _RESERVED:
+            raise ProvidersError(f"SYNTRA_PROVIDERS: '{name.strip()}' is Syntra's own name for something else")
         pairs.append((name.strip().lower(), base_url.strip()))
     return pairs
 
@@ -127,11 +129,7 @@ class Upstream:
         """One attempt: an answer that has begun to come in, for the caller to close."""
         if candidate.provider == SIMULATED:
             return Opened(self._simulated.ask(request), _nothing)
-        try:
-            return await self._remote.ask(self.providers[candidate.provider], candidate.model, request, deadline)
-        except UpstreamError as error:
-            error.provider = candidate.provider
-            raise
+        return await self._remote.ask(self.providers[candidate.provider], candidate.model, request, deadline)
 
 
 def _nothing() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.core.chat import ChatRequest
+from gateway.core.errors import BadRequest
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
 from gateway.core.ids import uuid7
 
@@ -20,6 +21,8 @@ _ANSWER = (
 )
 _MOST_WORDS = 200  # characters of the question that are said back
 _DEPTH = 8  # levels of a schema that are filled in
+_MOST_VALUES = 1000
+_MOST_ITEMS = 3
 _DIMENSIONS = 256
 
 
@@ -67,48 +70,83 @@ def embed(text: str) -> list[float]:
 def _text(request: ChatRequest) -> str:
     wanted = request.body.response_format
     if wanted is not None and wanted.json_schema is not None:
-        return msgspec.json.encode(_example(_schema(wanted.json_schema.schema))).decode()
+        return msgspec.json.encode(_example(wanted.json_schema.schema)).decode()
     if wanted is not None and wanted.type == "json_object":
         return '{"simulated": true}'
     said = [message.text() for message in request.body.messages if message.role == "user"]
     return _ANSWER.format(words=said[-1][:_MOST_WORDS] if said else "")
 
 
+class _Named(Struct):
+    name: str
+
+
+class _ForcedTool(Struct):
+    function: _Named | None = None
+
+
 def _forced_tool(request: ChatRequest) -> str | None:
     """The function that must be called, if the request leaves no choice."""
     names = [tool.function.name for tool in request.body.tools or () if tool.function is not None]
     choice = request.body.tool_choice
-    if isinstance(choice, dict) and "function" in choice:
-        return str(msgspec.json.decode(choice["function"]).get("name"))
+    if isinstance(choice, dict):
+        try:
+            forced = msgspec.convert({name: msgspec.json.decode(raw) for name, raw in choice.items()}, _ForcedTool)
+        except msgspec.ValidationError:
+            raise BadRequest("'tool_choice' names no function.", param="tool_choice", code="invalid_value") from None
+        return forced.function.name if forced.function is not None else None
     return names[0] if choice == "required" and names else None
 
 
 def _call(request: ChatRequest, name: str) -> ToolCallDelta:
     schemas = {t.function.name: t.function.parameters for t in request.body.tools or () if t.function is not None}
-    arguments = _example(_schema(schemas.get(name, UNSET)))
-    function = FunctionDelta(name, msgspec.json.encode(arguments).decode())
+    function = FunctionDelta(name, msgspec.json.encode(_example(schemas.get(name, UNSET))).decode())
     return ToolCallDelta(0, f"call_{uuid7()}", "function", function)
 
 
-def _schema(raw: Raw | UnsetType) -> Any:
-    return {} if raw is UNSET else msgspec.json.decode(raw)
+def _example(raw: Raw | UnsetType) -> Any:
+    schema = {} if raw is UNSET else msgspec.json.decode(raw)
+    return _Example(schema).of(schema)
 
 
-def _example(schema: Any, depth: int = _DEPTH) -> Any:
-    """The plainest value that a JSON schema allows, as far as its common words go."""
-    if not isinstance(schema, dict) or depth == 0:
-        return None
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    for word in ("anyOf", "oneOf", "allOf"):
-        if schema.get(word):
-            return _example(schema[word][0], depth - 1)
-    kind = schema.get("type", "object")
-    kind = kind[0] if isinstance(kind, list) and kind else kind
-    if kind == "object":
-        return {name: _example(inner, depth - 1) for name, inner in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [_example(schema.get("items", {}), depth - 1) for _ in range(schema.get("minItems", 0))]
-    return {"string": "simulated", "integer": 0, "number": 0.0, "boolean": True}.get(kind)
+class _Example:
+    """The plainest value that a JSON schema allows, as far as its common words go; odd schemas give odd values."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._left = _MOST_VALUES
+
+    def of(self, schema: Any, depth: int = _DEPTH) -> Any:
+        """A value for this schema."""
+        self._left -= 1
+        if not isinstance(schema, dict) or depth == 0 or self._left < 0:
+            return None
+        if isinstance(schema.get("$ref"), str):
+            return self.of(self._find(schema["$ref"]), depth - 1)
+        if "const" in schema:
+            return schema["const"]
+        for word in ("enum", "anyOf", "oneOf", "allOf"):
+            if isinstance(schema.get(word), list) and schema[word]:
+                first = schema[word][0]
+                return first if word == "enum" else self.of(first, depth - 1)
+        kind = schema.get("type", "object")
+        return self._of_kind(schema, kind[0] if isinstance(kind, list) and kind else kind, depth)
+
+    def _of_kind(self, schema: dict[str, Any], kind: Any, depth: int) -> Any:
+        if kind == "object":
+            properties = schema.get("properties")
+            pairs = properties.items() if isinstance(properties, dict) else ()
+            return {name: self.of(inner, depth - 1) for name, inner in pairs}
+        if kind == "array":
+            least = schema.get("minItems")
+            count = min(least, _MOST_ITEMS) if isinstance(least, int) else 0
+            return [self.of(schema.get("items"), depth - 1) for _ in range(count)]
+        plain: dict[str, Any] = {"string": "simulated", "integer": 0, "number": 0.0, "boolean": True}
+        return plain.get(kind) if isinstance(kind, str) else None
+
+    def _find(self, reference: str) -> Any:
+        """Where `#/$defs/Name` leads; None where it leads nowhere."""
+        here = self._root
+        for word in reference.removeprefix("#/").split("/"):
+            here = here.get(word) if isinstance(here, dict) else None
+        return here

@@ -17,8 +17,10 @@ class Frames:
 
     def __init__(self, limit: int = FRAME_LIMIT) -> None:
         self.seen = 0  # whole frames so far, comments too: a provider that sends them is alive
-        self._limit = limit
-        self._rest = b""
+        self.failure: UpstreamBroken | None = None  # set behind the last good event: no more can be read
+        self._limit = limit + len(b"data: ")  # of a frame whose data is at the limit
+        self._pieces: list[bytes] = []  # of the frame that is not whole yet
+        self._size = 0
         self._ends_in_cr = False
         self._first = True
 
@@ -28,34 +30,48 @@ class Frames:
             block = self._without_bom(block)
         if self._ends_in_cr or b"\r" in block:
             block = self._unix(block)
-        *frames, rest = (self._rest + block).split(b"\n\n") if self._rest else block.split(b"\n\n")
-        self._rest = rest
-        if len(rest) > self._limit:
-            raise UpstreamBroken("An event of the provider is larger than 1 MiB.")
+        if self._pieces:
+            if b"\n\n" not in block and not (block.startswith(b"\n") and self._pieces[-1].endswith(b"\n")):
+                self._keep(block)  # joined only when there is an end, so that no byte is searched twice
+                return []
+            block = b"".join((*self._pieces, block))
+            self._pieces.clear()
+            self._size = 0
+        *frames, rest = block.split(b"\n\n")
         found: list[bytes] = []
         for frame in frames:
-            if frame.startswith(b"data: ") and b"\n" not in frame:
-                data: bytes | None = frame[6:]
-            else:
-                data = _data(frame)
+            if len(frame) > self._limit:
+                self._fail()
+                return found
+            self.seen += 1
+            data = frame[6:] if frame.startswith(b"data: ") and b"\n" not in frame else _data(frame)
             if data:
-                if len(data) > self._limit:
-                    raise UpstreamBroken("An event of the provider is larger than 1 MiB.")
                 found.append(data)
-        self.seen += len(frames)
+        self._keep(rest)
         return found
 
     @property
     def rest(self) -> bytes:
         """What came after the last whole event."""
-        return self._rest
+        return b"".join(self._pieces)
+
+    def _keep(self, rest: bytes) -> None:
+        if rest:
+            self._pieces.append(rest)
+            self._size += len(rest)
+            if self._size - rest.endswith(b"\n") > self._limit:
+                self._fail()
+
+    def _fail(self) -> None:
+        self.failure = UpstreamBroken("An event of the provider is larger than 1 MiB.")
 
     def _without_bom(self, block: bytes) -> bytes:
         """A byte order mark may stand before everything else."""
-        block = self._rest + block
-        self._rest = b""
+        block = self.rest + block
+        self._pieces.clear()
+        self._size = 0
         if len(block) < 3 and b"\xef\xbb\xbf".startswith(block):
-            self._rest = block
+            self._keep(block)
             return b""
         self._first = False
         return block.removeprefix(b"\xef\xbb\xbf")
@@ -64,7 +80,9 @@ class Frames:
         """CRLF and CR to LF; a CRLF may be cut in two."""
         if self._ends_in_cr and block.startswith(b"\n"):
             block = block[1:]
-        self._ends_in_cr = block.endswith(b"\r") if block else self._ends_in_cr
+            self._ends_in_cr = False
+        if block:
+            self._ends_in_cr = block.endswith(b"\r")
         return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 

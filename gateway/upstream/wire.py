@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import cast
-from urllib.parse import unquote, urlsplit
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
 
 import certifi
 
@@ -16,18 +15,25 @@ from gateway.core.deadline import Deadline, Patience
 from gateway.core.errors import UpstreamBroken, UpstreamSilent, UpstreamUnreachable
 from gateway.upstream.connection import Connection
 from gateway.upstream.egress import Egress, Origin, split
+from gateway.upstream.proxy import Proxy
 
 _MOST_IDLE_SECONDS = 20.0  # below what servers and load balancers commonly keep (60 s and more)
 _MOST_IDLE_CONNECTIONS = 512  # per origin
 
 
+class GiveBack(Protocol):
+    """Takes a connection back; `ended` says that the answer on it is over."""
+
+    def __call__(self, *, ended: bool) -> None: ...
+
+
 class Exchange:
     """One request and its reply; whoever has it closes it."""
 
-    def __init__(self, connection: Connection, deadline: Deadline, keep: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, deadline: Deadline, give_back: GiveBack) -> None:
         self._connection = connection
         self._deadline = deadline
-        self._keep = keep
+        self._give_back = give_back
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
         self.read = connection.read
@@ -46,12 +52,7 @@ class Exchange:
 
     def close(self) -> None:
         """Give the connection back, or cut it at once when the reply is not over."""
-        if self._connection.reusable:
-            self._keep()
-        elif self.ended and not self._connection.closed:
-            self._connection.linger(self._keep)
-        else:
-            self._connection.abort()
+        self._give_back(ended=self.ended)
 
 
 class Wire:
@@ -61,7 +62,8 @@ class Wire:
         self._egress = egress
         self._patience = patience
         self._idle: dict[Origin, deque[Connection]] = {}
-        self._proxy = proxy
+        self._lingering: set[Connection] = set()
+        self._proxy = Proxy.at(proxy) if proxy else None
         self._tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
         self._tls.set_alpn_protocols(["http/1.1"])
 
@@ -78,7 +80,7 @@ class Wire:
         )
         request = b"%b%b\r\n%b" % (head.encode("ascii"), headers, body)
         connection = await self._exchange(origin, request, deadline, first_event)
-        return Exchange(connection, deadline, lambda: self._keep(origin, connection))
+        return Exchange(connection, deadline, partial(self._take_back, origin, connection))
 
     async def _exchange(self, origin: Origin, request: bytes, deadline: Deadline, seconds: float) -> Connection:
         """Send on a kept connection or a new one, and wait for the head of the reply."""
@@ -111,10 +113,18 @@ class Wire:
             connection.abort()
         return None
 
-    def _keep(self, origin: Origin, connection: Connection) -> None:
-        if not connection.reusable:
+    def _take_back(self, origin: Origin, connection: Connection, *, ended: bool) -> None:
+        """Keep the connection, or wait a moment for the last bytes behind a terminal event, or cut it at once."""
+        self._lingering.discard(connection)
+        if connection.reusable:
+            self._keep(origin, connection)
+        elif ended and connection.unfinished:
+            self._lingering.add(connection)
+            connection.linger(partial(self._take_back, origin, connection, ended=False))
+        else:
             connection.abort()
-            return
+
+    def _keep(self, origin: Origin, connection: Connection) -> None:
         idle = self._idle.setdefault(origin, deque())
         connection.rest()
         idle.append(connection)
@@ -127,8 +137,8 @@ class Wire:
         """A new connection to the first address that takes one."""
         try:
             async with asyncio.timeout(deadline.left(self._patience.connect)):
-                if self._proxy:
-                    return await self._dial_through_proxy(origin)
+                if self._proxy is not None:
+                    return await self._dial_through(self._proxy, origin)
                 addresses = await self._egress.addresses(origin)
                 return await self._dial_first(origin, addresses)
         except TimeoutError:
@@ -146,41 +156,37 @@ class Wire:
             except OSError:  # refused, unreachable, or a certificate that does not hold: the next address may do
                 continue
             return connection
-        raise UpstreamUnreachable("The provider refused the connection.")
+        raise _refused()
 
-    async def _dial_through_proxy(self, origin: Origin) -> Connection:
-        """A tunnel through the outbound proxy (CONNECT); the proxy is the operator's and resolves the name itself."""
+    async def _dial_through(self, proxy: Proxy, origin: Origin) -> Connection:
+        """A connection inside the proxy's tunnel; the proxy is the operator's and resolves the name itself."""
         self._egress.admit(origin)
-        proxy = urlsplit(self._proxy)
+        transport = await proxy.tunnel(origin)
         loop = asyncio.get_running_loop()
-        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 3128)
-        lines = [f"CONNECT {origin.host}:{origin.port} HTTP/1.1", f"host: {origin.host}:{origin.port}"]
-        if proxy.username:
-            pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-            lines.append(f"proxy-authorization: Basic {base64.b64encode(pair.encode()).decode()}")
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            writer.transport.abort()
-            raise UpstreamUnreachable("The outbound proxy closed the connection.") from None
-        if head.split(b" ", 2)[1:2] != [b"200"]:
-            writer.transport.abort()
-            raise UpstreamUnreachable("The outbound proxy refused the connection.")
         connection = Connection(loop)
-        transport = cast("asyncio.Transport", writer.transport)
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if origin.scheme == "https":
-            secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
+            try:
+                secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
+            except BaseException as error:
+                transport.abort()
+                if isinstance(error, OSError):  # a certificate that does not hold, or an end in the handshake
+                    raise _refused() from None
+                raise
             if secure is None:
-                raise UpstreamUnreachable("The provider did not complete the TLS handshake.")
+                raise _refused()
             connection.connection_made(secure)
         return connection
 
     def close(self) -> None:
-        """Close every kept connection."""
-        for idle in self._idle.values():
-            for connection in idle:
+        """Close every connection that no exchange is using."""
+        for connections in (self._lingering, *self._idle.values()):
+            for connection in connections:
                 connection.abort()
+        self._lingering.clear()
         self._idle.clear()
+
+
+def _refused() -> UpstreamUnreachable:
+    return UpstreamUnreachable("The provider refused the connection, or its certificate does not hold.")

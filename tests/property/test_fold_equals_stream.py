@@ -12,7 +12,9 @@ from gateway.core.events import decode_chunk, decode_completion, encode_chunk
 from gateway.core.fold import Fold
 from gateway.core.shape import Shape
 
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(["\u2028", "\u0085", '"\\', "🙂"])
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["\u2028", "\u0085", '"\\', "🙂"]
+)
 names = st.sampled_from(["f", "get_weather"])
 
 
@@ -34,7 +36,12 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def answers(draw: st.DrawFn) -> dict[str, Any]:
     choices = [
-        {"index": k, "message": draw(messages()), "logprobs": None, "finish_reason": draw(st.sampled_from(["stop", "length"]))}
+        {
+            "index": k,
+            "message": draw(messages()),
+            "logprobs": None,
+            "finish_reason": draw(st.sampled_from(["stop", "length"])),
+        }
         for k in range(draw(st.integers(1, 3)))
     ]
     usage = {"prompt_tokens": draw(st.integers(1, 99)), "completion_tokens": 2, "total_tokens": 3, "new": {"x": [1.5]}}

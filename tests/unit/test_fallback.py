@@ -1,0 +1,277 @@
+"""The next candidate is asked only while nothing has reached the client, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.core.chat import ChatRequest, parse
+from gateway.core.deadline import Deadline, Patience
+from gateway.core.errors import (
+    ContextTooLong,
+    SyntraError,
+    UpstreamBroken,
+    UpstreamBusy,
+    UpstreamCredential,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRejected,
+    UpstreamSilent,
+    UpstreamUnreachable,
+)
+from gateway.core.secret import Secret
+from gateway.stages.fallback import Begun, Fallback
+from gateway.upstream.answer import Remote
+from gateway.upstream.dialect import Provider
+from gateway.upstream.egress import Egress
+from gateway.upstream.openai_wire import OpenAIWire
+from gateway.upstream.providers import Candidate, Upstream
+from gateway.upstream.wire import Wire
+from tests.fakes.server import Reply, Request, Server
+
+EVENTS = [("content-type", "text/event-stream")]
+PATIENCE = Patience(connect=1, first_event=0.4, idle=0.4, total=3)
+
+
+def event(**choice: Any) -> bytes:
+    return b"data: " + json.dumps({"id": "c", "choices": [{"index": 0, **choice}]}).encode() + b"\n\n"
+
+
+GOOD = [event(delta={"role": "assistant", "content": "Hi"}), event(delta={}, finish_reason="stop"), b"data: [DONE]\n\n"]
+
+
+async def act(script: str, reply: Reply) -> None:
+    """What a provider does: a status with a wait ("429 7"), or one of a few words."""
+    status, _, wait = script.partition(" ")
+    if status.isdigit():
+        headers = [("retry-after", wait)] if wait.isdigit() else []
+        body = {"error": {"message": "maximum context length" if wait == "context" else "x"}}
+        await reply.whole(int(status), json.dumps(body).encode(), *headers, ("content-type", "application/json"))
+        return
+    if script == "html":
+        await reply.whole(200, b"<html>", ("content-type", "text/html"))
+        return
+    if script == "silent":
+        await reply.silence()
+    if script == "reset":
+        await reply.reset()
+        return
+    await reply.head(200, EVENTS)
+    if script == "comments then silent":
+        await reply.chunk(b": ping\n\n")
+        await reply.silence()
+    if script == "error":
+        await reply.chunk(b'data: {"error": {"message": "x", "code": 500}}\n\n')
+    if script == "busy error":
+        await reply.chunk(b'data: {"error": {"message": "x", "code": 429}}\n\n')
+    if script == "half":
+        await reply.chunk(GOOD[0])
+    if script == "garbage":
+        await reply.chunk(b"data: {half\n\n")
+    if script == "good":
+        for block in GOOD:
+            await reply.chunk(block)
+    if script != "cut":
+        await reply.end()
+    else:
+        await reply.cut()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What each candidate does, how often each is asked, and who answers or what is told."""
+
+    scripts: tuple[str, ...]
+    asked: tuple[int, ...]
+    told: int | type[SyntraError]
+
+    def __str__(self) -> str:
+        return ", ".join(self.scripts)
+
+
+CASES = (
+    Case(("good", "good"), (1, 0), 0),
+    Case(("500", "good"), (1, 1), 1),
+    Case(("503", "529", "good"), (1, 1, 1), 2),
+    Case(("307", "good"), (1, 1), 1),
+    Case(("401", "good"), (1, 1), 1),
+    Case(("403", "good"), (1, 1), 1),
+    Case(("429 9", "good"), (1, 1), 1),
+    Case(("reset", "good"), (1, 1), 1),
+    Case(("html", "good"), (1, 1), 1),
+    Case(("silent", "good"), (1, 1), 1),
+    Case(("comments then silent", "good"), (1, 1), 1),
+    Case(("cut", "good"), (1, 1), 1),
+    Case(("empty", "good"), (1, 1), 1),
+    Case(("garbage", "good"), (1, 1), 1),
+    Case(("error", "good"), (1, 1), 1),
+    Case(("busy error", "good"), (1, 1), 1),
+    Case(("refused", "good"), (0, 1), 1),
+    Case(("half", "good"), (1, 0), 0),
+    Case(("400", "good"), (1, 0), UpstreamRejected),
+    Case(("404", "good"), (1, 0), UpstreamRejected),
+    Case(("422", "good"), (1, 0), UpstreamRejected),
+    Case(("400 context", "good"), (1, 0), ContextTooLong),
+    Case(("500", "400", "good"), (1, 1, 0), UpstreamRejected),
+    Case(("500",), (1,), UpstreamFailed),
+    Case(("500", "silent"), (1, 1), UpstreamSilent),
+    Case(("silent", "refused"), (1, 0), UpstreamUnreachable),
+    Case(("500", "401"), (1, 1), UpstreamCredential),
+    Case(("500", "garbage"), (1, 1), UpstreamBroken),
+    Case(("429 9", "429 4", "429 6"), (1, 1, 1), UpstreamBusy),
+    Case(("429 4", "500"), (1, 1), UpstreamBusy),
+    Case(("500", "429 4"), (1, 1), UpstreamBusy),
+)
+
+
+class Scene:
+    """Providers a, b, c… that act out their scripts, and a fallback over them."""
+
+    def __init__(self, stack: ExitStack, scripts: tuple[str, ...]) -> None:
+        self.servers = [stack.enter_context(Server(self._handler(script))) for script in scripts]
+        self._refusing = ExitStack()
+        for server, script in zip(self.servers, scripts, strict=True):
+            if script == "refused":
+                stack.enter_context(server.refusing())
+        names = "abcdef"[: len(scripts)]
+        self.providers = {
+            name: Provider(name, f"{server.origin}/v1", Secret("k"), OpenAIWire())
+            for name, server in zip(names, self.servers, strict=True)
+        }
+        self.candidates = [Candidate(name, "m") for name in names]
+
+    @staticmethod
+    def _handler(script: str) -> Callable[[Request, Reply], Any]:
+        async def handler(request: Request, reply: Reply) -> None:
+            await act(script, reply)
+
+        return handler
+
+    async def begin(self, stack: AsyncExitStack, *, seconds: float = 3) -> Begun:
+        wire = Wire(Egress([provider.base_url for provider in self.providers.values()], private=True), PATIENCE)
+        stack.callback(wire.close)
+        fallback = Fallback(Upstream(self.providers, Remote(wire, PATIENCE)))
+        return await fallback.begin(self.candidates, asked(), Deadline(seconds), stack)
+
+    def asked(self) -> tuple[int, ...]:
+        return tuple(len(server.requests) for server in self.servers)
+
+
+def asked() -> ChatRequest:
+    return parse(b'{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true}')
+
+
+def failure(scene: Scene, **how: Any) -> SyntraError:
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            await scene.begin(stack, **how)
+
+    with pytest.raises(SyntraError) as caught:
+        asyncio.run(run())
+    return caught.value
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_next_is_asked_only_while_nothing_has_come(case: Case) -> None:
+    async def run(scene: Scene) -> None:
+        async with AsyncExitStack() as stack:
+            begun = await scene.begin(stack)
+            assert scene.candidates.index(begun.candidate) == case.told
+            assert next(choice.delta.role for chunk in begun.first for choice in chunk.choices) == "assistant"
+
+    with ExitStack() as stack:
+        scene = Scene(stack, case.scripts)
+        if isinstance(case.told, int):
+            asyncio.run(run(scene))
+        else:
+            assert type(failure(scene)) is case.told
+        assert scene.asked() == case.asked
+        for server in scene.servers:
+            server.wait_for(lambda server=server: server.open_connections == 0)
+            assert server.failures == []
+
+
+def test_the_smallest_wait_is_told_when_all_are_busy() -> None:
+    with ExitStack() as stack:
+        error = failure(Scene(stack, ("429 9", "429 4", "429 6")))
+    assert isinstance(error, UpstreamBusy)
+    assert error.retry_after == 4
+    assert error.headers == [(b"retry-after", b"4")]
+
+
+def test_after_the_first_chunk_a_failure_stays_a_failure() -> None:
+    async def run(scene: Scene) -> None:
+        async with AsyncExitStack() as stack:
+            begun = await scene.begin(stack)
+            with pytest.raises(UpstreamBroken):  # noqa: PT012
+                while await begun.opened.answer.next():
+                    pass
+            with pytest.raises(UpstreamBroken):
+                await begun.opened.answer.next()
+
+    with ExitStack() as stack:
+        scene = Scene(stack, ("half", "good"))
+        asyncio.run(run(scene))
+        assert scene.asked() == (1, 0)
+
+
+def test_a_failed_attempt_is_closed_before_the_next_one_begins() -> None:
+    async def run(scene: Scene) -> None:
+        async with AsyncExitStack() as stack:
+            await scene.begin(stack)
+            assert scene.servers[0].wait_for(lambda: scene.servers[0].open_connections == 0, 0.2) is True
+
+    with ExitStack() as stack:
+        asyncio.run(run(Scene(stack, ("silent", "good"))))
+
+
+def test_one_deadline_bounds_all_attempts() -> None:
+    with ExitStack() as stack:
+        scene = Scene(stack, ("silent", "silent", "silent", "silent"))
+        error = failure(scene, seconds=0.6)
+        assert isinstance(error, UpstreamSilent)
+        assert scene.asked()[3] <= 1
+
+
+@pytest.mark.parametrize("script", ["500", "429 3", "html", "error", "garbage", "empty", "refused"])
+def test_a_failure_names_its_provider_for_the_log(script: str) -> None:
+    with ExitStack() as stack:
+        error = failure(Scene(stack, ("500", script)))
+    assert isinstance(error, UpstreamError)
+    assert error.provider == "b"
+
+
+def test_a_request_that_is_cancelled_closes_what_it_opened() -> None:
+    async def run(scene: Scene) -> None:
+        async with AsyncExitStack() as stack:
+            task = asyncio.ensure_future(scene.begin(stack))
+            server = scene.servers[0]
+            await asyncio.to_thread(server.wait_for, lambda: server.requests)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(server.wait_for, lambda: server.open_connections == 0)
+            assert scene.asked() == (1, 0)
+
+    with ExitStack() as stack:
+        asyncio.run(run(Scene(stack, ("silent", "good"))))
+
+
+def test_what_is_taken_is_given_back_with_the_stack() -> None:
+    async def run(scene: Scene) -> None:
+        async with AsyncExitStack() as stack:
+            async with AsyncExitStack() as inner:
+                begun = await scene.begin(inner)
+                assert begun.first
+            server = scene.servers[0]
+            await asyncio.to_thread(server.wait_for, lambda: server.open_connections == 0)
+            await stack.aclose()
+
+    with ExitStack() as stack:
+        asyncio.run(run(Scene(stack, ("half",))))

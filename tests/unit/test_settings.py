@@ -1,0 +1,133 @@
+"""Every setting, read once from the environment; what cannot be used is told by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.deadline import Patience
+from gateway.settings import Settings, SettingsError, read
+
+
+@dataclass(frozen=True)
+class Given:
+    """A variable with a value, and the setting that it becomes."""
+
+    variable: str
+    value: str
+    field: str
+    becomes: Any
+
+    def __str__(self) -> str:
+        return f"{self.variable}={self.value}"
+
+
+GIVEN = (
+    Given("HOST", "0.0.0.0", "host", "0.0.0.0"),
+    Given("PORT", "9000", "port", 9000),
+    Given("PORT", "65535", "port", 65535),
+    Given("SYNTRA_DATA_DIR", "/tmp/x y", "data_dir", "/tmp/x y"),  # noqa: S108
+    Given("SYNTRA_DATA_DIR", "on", "data_dir", "on"),
+    Given("SYNTRA_WORKERS", "4", "workers", 4),
+    Given("FRONTEND_URL", "http://a,http://b", "frontend_url", "http://a,http://b"),
+    Given("SYNTRA_PROVIDERS", "lab=http://x/v1", "providers", "lab=http://x/v1"),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "1", "allow_private", True),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "true", "allow_private", True),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "TRUE", "allow_private", True),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "Yes", "allow_private", True),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "on", "allow_private", True),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "0", "allow_private", False),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "off", "allow_private", False),
+    Given("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "", "allow_private", False),
+    Given("SYNTRA_CA_BUNDLE", "/x.pem", "ca_bundle", "/x.pem"),
+    Given("SYNTRA_OUTBOUND_PROXY", "http://u:p@proxy:3128", "outbound_proxy", "http://u:p@proxy:3128"),
+    Given("SYNTRA_PERSONA", "no", "persona", False),
+    Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),
+    Given("SYNTRA_FIRST_EVENT_SECONDS", "10", "first_event_seconds", 10.0),
+    Given("SYNTRA_IDLE_SECONDS", "30", "idle_seconds", 30.0),
+    Given("SYNTRA_TOTAL_SECONDS", "900", "total_seconds", 900.0),
+    Given("SYNTRA_BODY_SECONDS", "2", "body_seconds", 2.0),
+    Given("SYNTRA_DRAIN_SECONDS", "1", "drain_seconds", 1.0),
+)
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=str)
+def test_a_variable_becomes_its_setting_and_no_other(given: Given) -> None:
+    settings = read({given.variable: given.value, "UNRELATED": "x"})
+    assert getattr(settings, given.field) == given.becomes
+    assert msgspec.structs.replace(settings, **{given.field: getattr(Settings(), given.field)}) == Settings()
+
+
+def test_every_setting_has_a_case_here() -> None:
+    assert {given.field for given in GIVEN} == set(Settings.__struct_fields__)
+    assert {given.variable for given in GIVEN} == set(Settings.__struct_encode_fields__)
+
+
+def test_without_variables_it_is_for_one_person_on_one_machine() -> None:
+    settings = read({})
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 1)
+    assert not settings.allow_private
+    assert settings.persona
+    assert settings == read(dict.fromkeys(Settings.__struct_encode_fields__, ""))
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A value that cannot be used."""
+
+    variable: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}={self.value}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Wrong("PORT", "0"),
+        Wrong("PORT", "65536"),
+        Wrong("PORT", "-1"),
+        Wrong("PORT", "http"),
+        Wrong("PORT", "80.5"),
+        Wrong("SYNTRA_WORKERS", "0"),
+        Wrong("SYNTRA_WORKERS", "257"),
+        Wrong("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "maybe"),
+        Wrong("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "2"),
+        Wrong("SYNTRA_PERSONA", "-"),
+        Wrong("SYNTRA_IDLE_SECONDS", "0"),
+        Wrong("SYNTRA_IDLE_SECONDS", "-1"),
+        Wrong("SYNTRA_IDLE_SECONDS", "nan"),
+        Wrong("SYNTRA_IDLE_SECONDS", "inf"),
+        Wrong("SYNTRA_TOTAL_SECONDS", "forever"),
+        Wrong("SYNTRA_DRAIN_SECONDS", "1e999"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_used_is_told_with_its_name(wrong: Wrong) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({wrong.variable: wrong.value})
+    assert str(caught.value).startswith(f"{wrong.variable}={wrong.value!r}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_waits_of_a_call_are_the_settings() -> None:
+    settings = read(
+        {
+            "SYNTRA_CONNECT_SECONDS": "1",
+            "SYNTRA_FIRST_EVENT_SECONDS": "2",
+            "SYNTRA_IDLE_SECONDS": "3",
+            "SYNTRA_TOTAL_SECONDS": "4",
+        }
+    )
+    assert settings.patience == Patience(1, 2, 3, 4)
+    assert read({}).patience == Patience()
+
+
+def test_data_is_kept_where_it_was_said_or_at_home() -> None:
+    assert read({"SYNTRA_DATA_DIR": "/x"}).data_path == Path("/x")
+    assert read({}).data_path == Path.home() / ".local" / "share" / "syntra"
