@@ -161,5 +161,7 @@ class Reply:
 
 def dropped_header(names: Sequence[str]) -> list[tuple[bytes, bytes]]:
     """Which fields of the request the provider's wire could not carry, if any."""
+    if not names:
+        return []
     told = ", ".join(filter(str.isprintable, names)).encode("ascii", "replace")[:500]
     return [(b"x-syntra-warning", b"dropped fields: " + told)] if told else []

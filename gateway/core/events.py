@@ -146,7 +146,7 @@ class Completion(Struct, forbid_unknown_fields=True, gc=False):
     search_results: Raw | UnsetType = UNSET
 
 
-_COMMON = tuple(name for name in Completion.__struct_fields__ if name != "choices")
+_OPTIONAL = Completion.__struct_fields__[Completion.__struct_fields__.index("choices") + 1 :]
 _MOST_TOKENS = 50_000_000  # no window is near it; above, the provider's counter is broken
 
 S = TypeVar("S", bound=Struct)
@@ -180,8 +180,10 @@ def decode_completion(data: bytes) -> Chunk:
         chunk = _odd(Chunk, raw)
         chunk.choices = [_odd_choice(raw_choice) for raw_choice in choices]
     else:
-        chunk = Chunk(**{name: getattr(whole, name) for name in _COMMON})
+        chunk = Chunk(whole.id, whole.object, whole.created, whole.model)
         chunk.choices = [Choice(c.index, c.message, c.logprobs, c.finish_reason) for c in whole.choices]
+        for name in _OPTIONAL:
+            setattr(chunk, name, getattr(whole, name))
     for choice in chunk.choices:
         for k, call in enumerate(choice.delta.tool_calls or ()):
             call.index = k
@@ -236,9 +238,10 @@ def _odd(kind: type[S], raw: dict[str, Raw]) -> S:
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """A chunk as JSON, extras in their places."""
-    if chunk.extra is UNSET and all(c.extra is UNSET and c.delta.extra is UNSET for c in chunk.choices):
-        return _encoder.encode(chunk)
-    return _encoder.encode(_plain(chunk))
+    odd = chunk.extra is not UNSET
+    for choice in chunk.choices:
+        odd = odd or choice.extra is not UNSET or choice.delta.extra is not UNSET
+    return _encoder.encode(_plain(chunk) if odd else chunk)
 
 
 def _plain(struct: Struct) -> dict[str, Any]:

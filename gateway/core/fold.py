@@ -11,6 +11,7 @@ from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 
 _encoder = msgspec.json.Encoder()
 _STREAM_ONLY = frozenset({"choices", "object", "error", "usage", "obfuscation", "extra"})
+_HEAD = tuple(name for name in Chunk.__struct_fields__ if name not in _STREAM_ONLY)
 
 
 class _Call(Struct):
@@ -54,8 +55,8 @@ class Fold:
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk in."""
-        for name in chunk.__struct_fields__:
-            if name not in _STREAM_ONLY and (value := getattr(chunk, name)) is not UNSET:
+        for name in _HEAD:
+            if (value := getattr(chunk, name)) is not UNSET:
                 self._head[name] = value
         if chunk.extra is not UNSET:
             self._head.update(chunk.extra)

@@ -23,22 +23,39 @@ class _Track(Struct):
 
 
 class Shape:
-    """Brings the chunks of one answer into form; `expected` is the number of choices that were asked for."""
+    """Brings the chunks of one answer into form; `expected` is the number of choices that were asked for.
 
-    def __init__(self, expected: int = 1) -> None:
+    An answer that was not `streamed` needs no chunk that opens a choice: it is folded again, or was whole all along.
+    """
+
+    def __init__(self, expected: int = 1, *, streamed: bool = True) -> None:
         self._expected = expected
+        self._streamed = streamed
         self._tracks: dict[int, _Track] = {}
         self._open = 0
         self.characters = 0  # of text and arguments, for an estimate where the provider does not count
 
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
+        if len(chunk.choices) == 1 and self._is_plain(chunk.choices[0]):
+            return (chunk,)
         opening: list[Choice] = []
         kept = [choice for choice in chunk.choices if self._take(choice, opening)]
         if not kept:
             return ()
         chunk.choices = kept
         return (Chunk(choices=opening), chunk) if opening else (chunk,)
+
+    def _is_plain(self, choice: Choice) -> bool:
+        """Whether this is more text of an open choice, as nearly every chunk of a stream is."""
+        track = self._tracks.get(choice.index)
+        delta = choice.delta
+        if track is None or track.finished or choice.finish_reason is not None or delta.tool_calls is not None:
+            return False
+        if delta.role is not None or delta.content is None:
+            return False
+        self.characters += len(delta.content)
+        return True
 
     def _take(self, choice: Choice, opening: list[Choice]) -> bool:
         """Bring one choice into form; what comes for it after its end is dropped."""
@@ -65,6 +82,8 @@ class Shape:
         track = self._tracks[choice.index] = _Track()
         self._open += 1
         delta = choice.delta
+        if not self._streamed:
+            return track
         if delta.role is None or delta.content or delta.tool_calls or delta.reasoning_content or choice.finish_reason:
             delta.role = None
             opening.append(Choice(choice.index, Delta(role="assistant", content="")))

@@ -31,6 +31,7 @@ class Visit:
 
     def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge) -> None:
         self.began = time.perf_counter()
+        self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._scope = scope
         self._send = send
@@ -91,15 +92,14 @@ class Visit:
 
     async def body(self, head: Head, seconds: float) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
-        loop = asyncio.get_running_loop()
-        self.must_have_body_at = loop.time() + seconds
+        self.must_have_body_at = self._loop.time() + seconds
         body = await read_body(head, self._receive)
         self.must_have_body_at = 0.0
-        self._watch = loop.call_later(_WATCH_AFTER, self._begin_watch)
+        self._watch = self._loop.call_later(_WATCH_AFTER, self._begin_watch)
         return body
 
     def _begin_watch(self) -> None:
-        self._watch = asyncio.get_running_loop().create_task(self._wait_for_leaving())
+        self._watch = self._loop.create_task(self._wait_for_leaving())
 
     async def _wait_for_leaving(self) -> None:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
@@ -157,8 +157,7 @@ class Visit:
         )
 
     async def _write(self, data: bytes, *, more: bool) -> None:
-        loop = asyncio.get_running_loop()
-        self.sending_since = loop.time()
+        self.sending_since = self._loop.time()
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self.sending_since = 0.0
-        self.last_write = loop.time()
+        self.last_write = self._loop.time()

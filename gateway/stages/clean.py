@@ -28,14 +28,36 @@ class Clean:
         """The batch, cleaned; what could still become a match is held back until it is decided."""
         cleaned: list[Chunk] = []
         for chunk in batch:
-            held: list[Choice] = []
-            for choice in chunk.choices:
-                self._clean(choice, held)
-            if held:
-                cleaned.append(Chunk(choices=held))
-            if not chunk.choices or any(map(_says_something, chunk.choices)):
-                cleaned.append(chunk)
+            if len(chunk.choices) == 1 and self._is_plain(chunk.choices[0]):
+                choice = chunk.choices[0]
+                choice.delta.content = self._feed(choice.index, "content", choice.delta.content or "")
+                if choice.delta.content or _says_something(choice):
+                    cleaned.append(chunk)
+            else:
+                self._clean_all(chunk, cleaned)
         return cleaned
+
+    def _is_plain(self, choice: Choice) -> bool:
+        """Whether there is nothing in it but text, as in nearly every chunk of a stream."""
+        delta = choice.delta
+        return (
+            delta.content is not None
+            and choice.finish_reason is None
+            and delta.tool_calls is None
+            and delta.reasoning_content is None
+            and delta.reasoning is None
+            and delta.refusal is None
+            and not self._aside
+        )
+
+    def _clean_all(self, chunk: Chunk, cleaned: list[Chunk]) -> None:
+        held: list[Choice] = []
+        for choice in chunk.choices:
+            self._clean(choice, held)
+        if held:
+            cleaned.append(Chunk(choices=held))
+        if not chunk.choices or any(map(_says_something, chunk.choices)):
+            cleaned.append(chunk)
 
     def _clean(self, choice: Choice, held: list[Choice]) -> None:
         """Clean one choice's delta in place; text that was held goes before a tool call or the end."""
@@ -55,8 +77,8 @@ class Clean:
     def _feed(self, index: int, field: Field, text: str) -> str:
         sanitizer = self._open.get((index, field))
         if sanitizer is None:
-            quoted = self._request.users_words() if self._voice else ""
-            sanitizer = self._open[index, field] = Sanitizer(self._name, quoted, voice=self._voice)
+            words = self._request.users_words
+            sanitizer = self._open[index, field] = Sanitizer(self._name, words, voice=self._voice)
         return sanitizer.feed(text)
 
     def _release(self, choice: Choice, held: list[Choice], fields: tuple[Field, ...]) -> None:

@@ -6,6 +6,7 @@ depends only on what stands before it, never on where the stream was cut: every 
 """
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -77,10 +78,10 @@ class Guard:
 class Sanitizer:
     """One choice's text, cleaned while it streams; without `voice` the model may speak of itself as it likes."""
 
-    def __init__(self, name: str = "Syntra", quoted: str = "", *, voice: bool = True) -> None:
+    def __init__(self, name: str = "Syntra", quoted: str | Callable[[], str] = "", *, voice: bool = True) -> None:
         self._voice = voice
         self._name = name
-        self._quoted = quoted
+        self._quoting = quoted  # called only when it matters: it may be all of a long conversation
         self._guard = Guard()
         self._page = Page()
         self._held = ""  # what has not left: the words of the walk, or the beginning of one
@@ -103,6 +104,7 @@ class Sanitizer:
             return text
         if not self._walk:
             text, self._held = self._held + text, ""
+            self._page.begin_prose(text)
             quiet = self._quiet(text)
             if quiet:
                 said, self._held = text[:quiet], text[quiet:]
@@ -288,6 +290,11 @@ class Sanitizer:
         return self._plays and all(
             name.sign in PERSONS and re.search(ROLE + name.text, self._unwrapped) for name in names
         )
+
+    @cached_property
+    def _quoted(self) -> str:
+        """What the user wrote."""
+        return self._quoting if isinstance(self._quoting, str) else self._quoting()
 
     @cached_property
     def _unwrapped(self) -> str:

@@ -161,9 +161,10 @@ class Remote:
     ) -> Answer:
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
-        shape = Shape(request.body.n or 1)
+        streamed = bool(request.body.stream)
+        shape = Shape(request.body.n or 1, streamed=streamed)
         prompt = -(-size // _CHARACTERS_PER_TOKEN)
-        if request.body.stream and _media_type(exchange) == "text/event-stream":
+        if streamed and _media_type(exchange) == "text/event-stream":
             return StreamedAnswer(
                 exchange, decoder, shape, provider=provider.name, idle=self._patience.idle, prompt=prompt
             )

@@ -46,7 +46,9 @@ def split(url: str) -> tuple[Origin, str]:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or parts.fragment:
         raise ValueError(f"not a plain http or https URL: {parts.scheme}://{parts.hostname}")
-    if not _HOST.fullmatch(parts.hostname) or any(not 0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
+    if not _HOST.fullmatch(parts.hostname) or any(
+        not 0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")
+    ):
         raise ValueError(f"not a host name: {parts.hostname!r}")
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     if not path.isascii() or any(mark <= " " for mark in path):

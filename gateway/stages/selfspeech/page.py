@@ -9,6 +9,7 @@ CLOSES: Final = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«"
 TELLING: Final = frozenset("\n`" + "".join(CLOSES) + "".join(CLOSES.values()))
 MARK: Final = re.compile(f"`{{1,{WORD}}}|[{re.escape(''.join(TELLING - {'`'}))}]")  # what can end code or a quotation
 UNQUOTED: Final = frozenset({"tis", "twas", "cause", "em", "n", "til", "bout"})  # 'tis, 'cause: they open no quotation
+PROSE: Final = re.compile(r" {0,3}[^\W\d_]")
 TAB: Final = 4  # columns; as many make a line code
 
 
@@ -34,6 +35,11 @@ class Page:
     def steady(self) -> bool:
         """In the midst of a line, where only a few characters can change anything."""
         return not (self._head or self._perhaps or self._closing)
+
+    def begin_prose(self, text: str) -> None:
+        """A line that begins with a letter, as most do, is prose: there is no need to look at it word by word."""
+        if self._head and not (self._indent or self._fence or self._closing or self._perhaps) and PROSE.match(text):
+            self._head = False
 
     def waits_for(self, word: str) -> bool:
         """Whether the page must know the whole of a word that has only begun."""
