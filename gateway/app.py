@@ -11,12 +11,14 @@ from contextlib import asynccontextmanager
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from gateway import settings
 from gateway.http import docs
 from gateway.http.chat import ChatCompletions
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
+from gateway.http.front import Front
 from gateway.http.lounge import Lounge
 from gateway.http.models import Models
 from gateway.http.public import failed, health, live, ready
@@ -34,11 +36,15 @@ from gateway.upstream.wire import Wire
 from policies import documents
 
 
-def worker() -> Litestar:
+def worker() -> ASGIApp:
     """The application of a worker that Granian has just forked; settings come from the environment."""
     # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes now.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return create(settings.read(os.environ), os.environ)
+    chosen = settings.read(os.environ)
+    app = create(chosen, os.environ)
+    if chosen.frontend_url:  # browsers call: every reply needs what CORS adds
+        return app
+    return Front(app, app.state.doors)
 
 
 def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
@@ -58,6 +64,11 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     chat = ChatCompletions(services, **waits)
     embeddings = Embeddings(choose, Embedder(wire, patience, found), **waits)
 
+    doors = {
+        "/v1/chat/completions": door.route("POST", chat.serve),
+        "/v1/embeddings": door.route("POST", embeddings.serve),
+    }
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
@@ -71,8 +82,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            asgi("/v1/chat/completions", copy_scope=True)(door.route("POST", chat.serve)),
-            asgi("/v1/embeddings", copy_scope=True)(door.route("POST", embeddings.serve)),
+            *(asgi(path, copy_scope=True)(handler) for path, handler in doors.items()),
             asgi("/v1/models", is_mount=True, copy_scope=True)(door.route("GET", Models(choose).serve)),
             health,
             live,
@@ -80,7 +90,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             docs.assets(),
         ],
         lifespan=[lifespan],
-        state=State({"live": list(found) or [providers.SIMULATED], "lounge": lounge}),
+        state=State({"live": list(found) or [providers.SIMULATED], "lounge": lounge, "doors": doors}),
         exception_handlers={Exception: failed},
         cors_config=_cors(chosen.frontend_url),
         openapi_config=docs.config(),

@@ -6,8 +6,8 @@ bytes -> ChatRequest -> Caller -> Choice -> ChatRequest' -> Opened -> chunks -> 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -44,22 +44,25 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
 
 
-@asynccontextmanager
 async def answer(
-    services: Services, caller: Caller, request: ChatRequest, wishes: Wishes, deadline: Deadline
-) -> AsyncIterator[Reply]:
+    services: Services,
+    caller: Caller,
+    request: ChatRequest,
+    wishes: Wishes,
+    deadline: Deadline,
+    stack: AsyncExitStack,
+) -> Reply:
     """One request, from what was asked to a reply whose first chunks are there.
 
-    Whatever is taken on the way is on `stack` and given back in reverse, however the request ends.
+    Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
     choice = services.choose.candidates(request.body.model)  # 404
-    async with AsyncExitStack() as stack:
-        spoken = services.persona.apply(caller, request, wanted=wishes.persona)
-        overhead = time.perf_counter() - wishes.began
-        begun = await services.fallback.begin(choice.candidates, spoken, deadline, stack)  # 4xx, 429, 502, 504
-        voice = not (choice.pinned and wishes.persona is False)
-        clean = Clean(services.name, request, voice=voice)
-        yield Reply(services, request, choice, begun, clean, wishes, overhead)
+    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
+    overhead = time.perf_counter() - wishes.began
+    begun = await services.fallback.begin(choice.candidates, spoken, deadline, stack)  # 4xx, 429, 502, 504
+    voice = not (choice.pinned and wishes.persona is False)
+    clean = Clean(services.name, request, voice=voice)
+    return Reply(services, request, choice, begun, clean, wishes, overhead)
 
 
 class Reply:

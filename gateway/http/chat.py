@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 from gateway.core import chat
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
@@ -25,7 +27,8 @@ class ChatCompletions:
         request = chat.parse(await visit.body(head, self._body_seconds))
         wishes = Wishes(head.persona, head.debug, visit.began)
         deadline = Deadline(self._total_seconds)
-        async with answer(self._services, caller, request, wishes, deadline) as reply:
+        async with AsyncExitStack() as stack:
+            reply = await answer(self._services, caller, request, wishes, deadline, stack)
             if request.body.stream:
                 await _stream(visit, reply)
             else:

@@ -10,6 +10,7 @@ from gateway.core.errors import BodyTooSlow, Draining
 from gateway.http.intake import Left
 from gateway.http.visit import Visit
 
+_GLANCE = 0.03  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
 _TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
 _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
@@ -22,6 +23,7 @@ class Lounge:
         self.draining = False
         self._drain_seconds = drain_seconds
         self._visits: set[Visit] = set()
+        self._unwatched: list[Visit] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -37,9 +39,14 @@ class Lounge:
         if not self._visits:
             self._empty.set()
 
+    def watch_soon(self, visit: Visit) -> None:
+        """From the next glance on, the visit is watched."""
+        self._unwatched.append(visit)
+
     def open(self) -> None:
         """Begin to look after the visits, and to listen for the end; needs the running loop."""
         self._spawn(self._tend())
+        self._spawn(self._glance())
         loop = asyncio.get_running_loop()
         # Granian's worker stops on SIGTERM and on SIGINT. The first becomes ours: drain, then hand it the second.
         loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._drain(_hand_over)))
@@ -62,6 +69,13 @@ class Lounge:
                 visit.stop(Draining("This server is shutting down and could not finish the answer in time."))
             await self._empty.wait()
         then()
+
+    async def _glance(self) -> None:
+        while True:
+            await asyncio.sleep(_GLANCE)
+            unwatched, self._unwatched = self._unwatched, []
+            for visit in unwatched:
+                visit.watch()
 
     async def _tend(self) -> None:
         loop = asyncio.get_running_loop()

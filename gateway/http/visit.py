@@ -22,7 +22,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 _COMMON = ((b"cache-control", b"no-store"), (b"vary", b"Authorization"), (b"x-content-type-options", b"nosniff"))
 _EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
-_WATCH_AFTER = 0.02  # s; a task to watch costs more than most short requests, and leaving is told within 100 ms
 PING = b": ping\n"  # one line end: a blank line would end an event, and some clients then parse an empty one
 
 
@@ -38,7 +37,7 @@ class Visit:
         self._lounge = lounge
         self._task: asyncio.Task[object] | None = None
         self._stopped: SyntraError | Left | None = None
-        self._watch: asyncio.Task[None] | asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._started = False
         self._streams = False
         self.sending_since = 0.0  # loop time at which a write began that has not ended
@@ -95,11 +94,13 @@ class Visit:
         self.must_have_body_at = self._loop.time() + seconds
         body = await read_body(head, self._receive)
         self.must_have_body_at = 0.0
-        self._watch = self._loop.call_later(_WATCH_AFTER, self._begin_watch)
+        self._lounge.watch_soon(self)
         return body
 
-    def _begin_watch(self) -> None:
-        self._watch = self._loop.create_task(self._wait_for_leaving())
+    def watch(self) -> None:
+        """Begin to wait for the client's leaving, unless the visit is over."""
+        if self._task is not None and self._watch is None:
+            self._watch = self._loop.create_task(self._wait_for_leaving())
 
     async def _wait_for_leaving(self) -> None:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
