@@ -93,7 +93,6 @@ class Sanitizer:
         self._speaking = False  # the sentence is about the speaker
         self._refusing = False
         self._over = False  # no more text will come
-        self._fresh = False  # the text of this read has not been looked at as a whole
         self._out: list[str] = []
 
     def feed(self, text: str) -> str:
@@ -136,7 +135,7 @@ class Sanitizer:
         return len(text) - begun
 
     def _read(self, text: str) -> str:
-        text, at, self._fresh = self._held + text, 0, True
+        text, at = self._held + text, 0
         while at < len(text) or (self._over and self._walk):
             step = self._follow(text, at) if self._walk else self._skim(text, at)
             if step is None:
@@ -172,17 +171,13 @@ class Sanitizer:
             return TOKEN.match(text, at)
         if not self._page.free:
             return MARK.search(text, at)
-        if self._fresh:  # once a read: again and again it would be quadratic
-            self._fresh = False
-            if self._quiet(text[at:]) == len(text) - at:
-                return None
         noted = NOTED_SPEAKING if self._speaking else NOTED
+        open_end = -1 if self._over else len(text)
         for found in SCAN.finditer(text, at):
             low = found[0].lower()
-            open_end = found.end() == len(text) and not self._over
-            if (low in noted.words or (open_end and low in noted.beginnings)) and not (
-                found.start() == at and IN_WORD.match(low) and IN_WORD.match(self._page.last)
-            ):
+            if low not in noted.words and (found.end() != open_end or low not in noted.beginnings):
+                continue
+            if found.start() > at or not (IN_WORD.match(low) and IN_WORD.match(self._page.last)):
                 return found
         return None
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
 from gateway.core.secret import Secret
 
+_FORM = re.compile(r"sk-syn-[0-9a-z]+-[0-9a-z]+")
 _PUBLIC_BYTES = 6
 _SECRET_BYTES = 20
+
+
+class KeyFileError(Exception):
+    """A key file that holds no key."""
 
 
 def read_or_make(directory: Path) -> Secret:
@@ -29,4 +35,7 @@ def read_or_make(directory: Path) -> Secret:
         with contextlib.suppress(FileExistsError):  # the other start was faster: its key is the key
             os.link(draft, path)
         draft.unlink()
-    return Secret(path.read_text("ascii").strip())
+    key = path.read_text("utf-8", "replace").strip()
+    if not _FORM.fullmatch(key):
+        raise KeyFileError(f"{path} does not hold a key of Syntra's; move it away, and the next start makes a new one")
+    return Secret(key)

@@ -14,7 +14,7 @@ TAB: Final = 4  # columns; as many make a line code
 
 
 class Page:
-    """Follows the text word by word; `free` says whether the last word stood in prose."""
+    """Follows the text word by word."""
 
     def __init__(self) -> None:
         self.last = ""  # the character before
@@ -26,20 +26,19 @@ class Page:
         self._code = ""  # the backticks that opened inline code
         self._quote = ""  # the characters that end the quotation
         self._perhaps = ""  # an apostrophe that may have opened or closed one: the next word tells
+        self.free = True  # the last word stood in prose
+        self.steady = False  # in the midst of a line, where only a few characters can change anything
 
-    @property
-    def free(self) -> bool:
-        return not (self._shut or self._fence or self._code or self._quote)
-
-    @property
-    def steady(self) -> bool:
-        """In the midst of a line, where only a few characters can change anything."""
-        return not (self._head or self._perhaps or self._closing)
+    def _settle(self) -> None:
+        """Both are asked for at every word, and change seldom."""
+        self.free = not (self._shut or self._fence or self._code or self._quote)
+        self.steady = not (self._head or self._perhaps or self._closing)
 
     def begin_prose(self, text: str) -> None:
         """A line that begins with a letter, as most do, is prose: there is no need to look at it word by word."""
         if self._head and not (self._indent or self._fence or self._closing or self._perhaps) and PROSE.match(text):
             self._head = False
+            self._settle()
 
     def waits_for(self, word: str) -> bool:
         """Whether the page must know the whole of a word that has only begun."""
@@ -53,6 +52,7 @@ class Page:
             return
         if self._head or self._perhaps or self._closing or text[0] in TELLING:
             self._look(text)
+            self._settle()
         self.last = text[-1]
 
     def _look(self, text: str) -> None:
