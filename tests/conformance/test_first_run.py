@@ -94,7 +94,7 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
     told = {name: default.strip() for names, default in rows for name in re.findall(r"`([A-Z_]+)`", names)}
     for name, default in zip(Settings.__struct_encode_fields__, Settings.__struct_defaults__, strict=True):
         assert name in told, name
-        if isinstance(default, float | int) and not isinstance(default, bool) and name not in ("PORT",):
+        if isinstance(default, float | int) and not isinstance(default, bool) and name != "PORT":
             assert told[name] == f"`{default:g}`", name
 
 
