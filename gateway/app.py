@@ -36,6 +36,9 @@ from gateway.upstream.wire import Wire
 from policies import documents
 
 
+_GC = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Python's own thresholds cost 2 % of a core
+
+
 def worker() -> ASGIApp:
     """The application of a worker that Granian has just forked; settings come from the environment."""
     # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes now.
@@ -74,6 +77,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         lounge.open()
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
+        gc.set_threshold(*_GC)
         try:
             yield
         finally:
