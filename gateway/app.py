@@ -35,7 +35,6 @@ from gateway.upstream.embed import Embedder
 from gateway.upstream.wire import Wire
 from policies import documents
 
-
 _GC = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Python's own thresholds cost 2 % of a core
 
 
