@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import Draining, Internal, SyntraError
+from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
@@ -61,11 +61,15 @@ class Visit:
         try:
             await self._serve(serve)
         except Left:
-            log.info("client left", extra={"request_id": self.request_id.decode()})
+            log.info("request %s: the client left", self.request_id.decode())
+        except UpstreamError as error:
+            # Who failed is for the operator; our words about it are in the reply, the provider's are nowhere.
+            log.warning("request %s: %s: %s", self.request_id.decode(), error.provider, error.message)
+            await self._fail(error)
         except SyntraError as error:
             await self._fail(error)
         except Exception:
-            log.exception("defect", extra={"request_id": self.request_id.decode()})
+            log.exception("request %s: a defect", self.request_id.decode())
             await self._fail(Internal("Syntra failed on this request; the log has more under its request id."))
         finally:
             self._lounge.leave(self)
