@@ -73,6 +73,8 @@ class Wire:
         `headers` are whole lines, each with its CRLF. Redirects are not followed and bodies not decompressed: both
         are for the caller to refuse.
         """
+        if not deadline.left(first_event):
+            raise UpstreamSilent("No time was left to ask the provider.")
         origin, path = split(url)
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {origin.authority}\r\ncontent-length: {len(body)}\r\n"
