@@ -2,7 +2,7 @@
 # make test    the tests
 # make check   formatter, linter, types, floors, tests
 # make bench   the figures of the README, beside the raw upstream (needs Go)
-# make quality PERSONA=FILE   how well the sanitizer does on rows of {text, prompt, leak}
+# make quality PERSONA=FILE INTENTS=FILE   the sanitizer on rows of {text, prompt, leak}, the reading of prompts on {text, intent}
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -31,7 +31,8 @@ bench: .venv/run.stamp
 	$(BIN)/python -m bench.run
 
 quality: .venv/run.stamp
-	$(BIN)/python -m tests.quality.persona $(PERSONA)
+	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))
+	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Syntra needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
