@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
+from gateway.core.ids import uuid7
 from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Visit:
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True
-        own = (b"x-request-id", self.request_id)
+        own = (b"x-request-id", self.request_id or uuid7().encode())  # headers that cannot be read have none
         await self._send(
             {"type": "http.response.start", "status": status, "headers": [*headers, own, *_COMMON]},
         )

@@ -51,5 +51,14 @@ def test_the_docs_describe_every_route(gateway: Gateway, tmp_path: Path) -> None
     assert served <= set(document["paths"])
 
 
+def test_every_reply_has_a_request_id_and_a_clients_own_comes_back(gateway: Gateway) -> None:
+    url = f"{gateway.base_url}/models"
+    twice = [("authorization", f"Bearer {gateway.key}"), ("authorization", "Bearer other")]
+    for headers in ([], twice, list(gateway.headers.items())):
+        assert httpx.get(url, headers=headers).headers["x-request-id"]
+    mine = httpx.get(url, headers={**gateway.headers, "x-request-id": "my-request-7"})
+    assert mine.headers["x-request-id"] == "my-request-7"
+
+
 def test_a_key_in_x_api_key_is_as_good_as_a_bearer(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.base_url}/models", headers={"x-api-key": gateway.key}).status_code == 200
