@@ -7,11 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.gateway import KINDS, Gateway, provider_env, running, serving
 from tests.fakes.provider import Provider
 
 StartGateway = Callable[..., Gateway]
+
+# The same examples for everybody, so that a run that failed fails again; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, max_examples=2000)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
