@@ -12,11 +12,11 @@ from gateway.core.deadline import Deadline, Patience
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
 from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
 from gateway.core.shape import Shape
+from gateway.core.tokens import estimate
 from gateway.upstream.dialect import Decoder, Provider
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
 
-_CHARACTERS_PER_TOKEN = 4
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
 
 
@@ -131,9 +131,8 @@ def _usage_chunk(decoder: Decoder, shape: Shape, prompt: int) -> Chunk:
     for chunk in decoder.finish():
         if chunk.usage is not UNSET and decode_usage(chunk.usage) is not None:
             return chunk
-    completion = -(-shape.characters // _CHARACTERS_PER_TOKEN)
-    estimate = Usage(prompt, completion, prompt + completion)
-    return Chunk(usage=encode_usage(estimate))
+    completion = estimate(shape.characters)
+    return Chunk(usage=encode_usage(Usage(prompt, completion, prompt + completion)))
 
 
 class Remote:
@@ -163,7 +162,7 @@ class Remote:
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
         shape = Shape(request.body.n or 1, streamed=streamed)
-        prompt = -(-size // _CHARACTERS_PER_TOKEN)
+        prompt = estimate(size)
         if streamed and _media_type(exchange) == "text/event-stream":
             return StreamedAnswer(
                 exchange, decoder, shape, provider=provider.name, idle=self._patience.idle, prompt=prompt

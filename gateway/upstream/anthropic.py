@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta
+from gateway.core.tokens import estimate
 from gateway.upstream.terms import ANTHROPIC, Said, Terms
 from gateway.upstream.translated import JSON_TOOL, Dictionary, TranslatedDecoder
 
 _ANY_OBJECT = {"type": "object", "properties": {}, "additionalProperties": True}
-_CHARACTERS_PER_TOKEN = 4
 _LEAST_THINKING = 1024  # tokens
 
 _encode = msgspec.json.Encoder().encode
@@ -151,7 +151,7 @@ class AnthropicDecoder(TranslatedDecoder):
         thinking = self._thinking + sum(len(block.get("thinking") or "") for block in blocks)
         if thinking:
             # Else LiteLLM tokenizes the thinking with a tokenizer that is not Claude's: 0.2 s for a long one.
-            tokens = min(-(-thinking // _CHARACTERS_PER_TOKEN), usage["output_tokens"])
+            tokens = min(estimate(thinking), usage["output_tokens"])
             usage["output_tokens_details"] = {"thinking_tokens": tokens}
 
     def _think(self, blocks: Iterable[Mapping[str, Any]], delta: Delta) -> None:

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamBroken
+from gateway.core.tokens import estimate
 from gateway.upstream.dialect import Outbound, Provider
 
-_CHARACTERS_PER_TOKEN = 4
 _READ = frozenset({"model", "input", "encoding_format", "dimensions"})
 
 
@@ -52,7 +52,7 @@ def decode(body: bytes, name: str, request: EmbeddingsRequest) -> bytes:
         {"object": "embedding", "index": k, "embedding": pack(vector) if packed else vector}
         for k, vector in enumerate(vectors)
     ]
-    tokens = -(-sum(map(len, texts)) // _CHARACTERS_PER_TOKEN)
+    tokens = estimate(sum(map(len, texts)))
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return msgspec.json.encode({"object": "list", "data": data, "model": name, "usage": usage})
 

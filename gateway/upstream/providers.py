@@ -55,9 +55,9 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
             found[known.name] = _provider(known.name, base_url, key, known.dialect)
     for name, base_url in _named(more):
         found[name] = _provider(name, base_url, environ.get(f"{_stem(name)}_API_KEY", "").strip(), _PLAIN)
-    for name in sorted(names() - found.keys() - ALIASES.keys()):
+    for name in sorted(names() - found.keys() - ALIASES.keys() - _OWN):
         key = environ.get(f"{_stem(name)}_API_KEY", "").strip()
-        if key and name not in _OWN:
+        if key:
             dialect = Translated(name)
             base_url = environ.get(f"{_stem(name)}_BASE_URL", "").strip() or dialect.home()
             found[name] = _provider(name, base_url, key, dialect)
