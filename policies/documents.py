@@ -1,22 +1,36 @@
-"""Reads the documents; what is wrong is told with file and key."""
+"""The documents: what each kind of file in this folder may say. `reading.py` reads them, `library.py` checks them.
+
+Each file says its kind in its first key. Names of models are always whole, `provider/model`.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-from typing import Annotated, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-HERE = Path(__file__).parent
+from policies.quality import Quality
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Weight = Annotated[float, Meta(ge=0, le=100)]
+Range = tuple[Share, Share]  # at complexity 0 and at complexity 1; what lies between is on the line between them
+FullName = Annotated[str, Meta(pattern="^[^/]+/.+$")]
+Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in it
+# "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
+Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
 
 class DocumentError(Exception):
-    """A document that cannot be used; the message names file and key."""
+    """Documents that cannot be used; the message has a line for each mistake: file, line, key, what is wrong."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = list(mistakes)
 
 
-class Persona(Struct, frozen=True, forbid_unknown_fields=True):
+class Persona(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="persona"):
     """Who answers: `text` stands first in the prompt, byte for byte the same until `version` changes."""
 
     version: int
@@ -26,39 +40,106 @@ class Persona(Struct, frozen=True, forbid_unknown_fields=True):
     with_tools: bool = False
 
 
-class Named(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model by its full name, `provider/model`."""
+class Price(Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens, and for a request; each overrides what LiteLLM's map says."""
 
-    model: Annotated[str, Meta(pattern="^[^/]+/.+$")]
-
-
-class Models(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which models stand behind Syntra's own names, first choice first."""
-
-    syntra: list[Named]
-    embeddings: list[Named]
+    input: Annotated[float, Meta(ge=0)] | None = None
+    cached_input: Annotated[float, Meta(ge=0)] | None = None
+    output: Annotated[float, Meta(ge=0)] | None = None
+    request: Annotated[float, Meta(ge=0)] | None = None
 
 
-D = TypeVar("D", bound=Struct)
+class Model(Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of the catalogue; what is left out of abilities, price and window is taken from LiteLLM's map."""
+
+    name: FullName
+    quality: dict[str, Range]  # by intent; "default" for intents that are not named
+    source: Annotated[str, Meta(min_length=10)]  # where the qualities come from
+    abilities: list[Ability] | None = None
+    lacks: list[Ability] = []  # taken away from what the map says
+    adds: list[Ability] = []  # and added to it
+    price: Price | None = None
+    window: Annotated[int, Meta(gt=0)] | None = None  # tokens of prompt and answer
+    most_output: Annotated[int, Meta(gt=0)] | None = None
+    reasoning: Annotated[int, Meta(ge=0)] = 0  # tokens it thinks at complexity 1 before it answers, as a start
+    ttft_ms: Positive = 800.0  # until measured
+    tokens_per_s: Positive = 80.0  # until measured
 
 
-def load(kind: type[D], path: Path) -> D:
-    """A document of this kind; raises DocumentError."""
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
-    except OSError as error:
-        raise DocumentError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path}: {error}") from None
-    except msgspec.ValidationError as error:
-        raise DocumentError(f"{path}: {error}") from None
+class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
+    """The catalogue: every model that Syntra may choose, and who embeds for `syntra`, first choice first."""
+
+    version: int
+    model: list[Model]
+    embeddings: list[FullName]
 
 
-def persona(path: Path = HERE / "persona.toml") -> Persona:
-    """The persona document."""
-    return load(Persona, path)
+class Intent(Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of prompt: what it is, how long its answers are until that is learned, and examples if it is your own."""
+
+    about: str
+    output_tokens: tuple[Annotated[int, Meta(gt=0)], Annotated[int, Meta(gt=0)]]  # at complexity 0 and at 1
+    examples: list[str] = []
 
 
-def models(path: Path = HERE / "models.toml") -> Models:
-    """The document of models."""
-    return load(Models, path)
+class Intents(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="intents"):
+    """The five intents that are told apart out of the box, and any that you add by giving examples."""
+
+    version: int
+    intent: dict[str, Intent]
+
+
+class Weights(Struct, frozen=True, forbid_unknown_fields=True):
+    """What each term of the score weighs; the formula is in `policies/engine.py`."""
+
+    shortfall: Weight  # for each point of quality that lacks to be good enough
+    surplus: Weight  # for each point above good enough
+    cost: Weight
+    ttft: Weight
+    duration: Weight
+    crowding: Weight  # for a prompt that fills the window
+    stay: Weight  # for the model that answered this conversation before
+    search: Weight  # for a model that searches the web, when fresh facts are asked for
+
+
+class Half(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a term reaches one half of its weight."""
+
+    cost_usd: Positive
+    ttft_ms: Positive
+    duration_ms: Positive
+
+
+class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="routing"):
+    """A routing policy: from what is asked to which models are asked, in which order."""
+
+    version: int
+    about: str
+    weights: Weights
+    half: Half
+    enough: dict[str, Range]  # the quality that is good enough, by intent; "default" for the rest
+    models: list[Pattern] = field(default_factory=lambda: ["*"])  # who may be chosen
+    fresh_from: Share = 0.6  # need for fresh facts from which on searching counts
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3  # how many are asked at most: primary, backup, default
+    default: list[FullName] = []  # the end of the chain
+    fallback: str = ""  # the policy that decides where no model of this one can
+    quality: Quality | None = None  # written by `syntra policy fit`
+
+
+class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one organisation may use and what names mean to it."""
+
+    models: list[Pattern] = field(default_factory=lambda: ["*"])  # who may be asked, pinned or chosen
+    policy: str = "balanced"  # what `syntra` means
+    policies: list[str] | None = None  # which policies it may name; all if not said
+    aliases: dict[str, str] = {}  # a name of its own to a model or to a policy's name
+
+
+class Organisations(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="organisations"):
+    """By name; "default" for every organisation that is not named."""
+
+    version: int
+    organisation: dict[str, Organisation]
+
+
+Document = Persona | Models | Intents | Routing | Organisations

@@ -1,9 +1,12 @@
-"""What models cost and hold, read from LiteLLM's price map as data: importing litellm for it would take seconds."""
+"""What models cost, hold and can do, read from LiteLLM's price map as data: importing litellm for it takes seconds."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -11,22 +14,32 @@ from msgspec import Struct
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, Price, picodollars
 
-_FILE = "model_prices_and_context_window_backup.json"
-_OWN_NAMES = {"google": "gemini", "kimi": "moonshot"}  # our provider's name to LiteLLM's
-_MODES = frozenset({"chat", "responses", "embedding"})
+_FILE: Final = "model_prices_and_context_window_backup.json"
+_OWN_NAMES: Final = {"google": "gemini", "kimi": "moonshot"}  # our provider's name to LiteLLM's
+_MODES: Final = frozenset({"chat", "responses", "embedding"})
+
+# The map also knows who searches the web, but means that a tool for it exists on some endpoint: of no use here.
+_ABILITIES: Final = {
+    "supports_function_calling": "tools",
+    "supports_vision": "vision",
+    "supports_response_schema": "json",
+    "supports_audio_input": "audio",
+    "supports_pdf_input": "files",
+}
+# What nearly every model does, so that the map only says who does not.
+_UNLESS_DENIED: Final = {"supports_sampling_params": "sampling", "supports_forced_tool_use": "forced_tools"}
+_INPUT: Final = "input_cost_per_token"
+_OUTPUT: Final = "output_cost_per_token"
+_CACHED: Final = "cache_read_input_token_cost"
+_WRITTEN: Final = "cache_creation_input_token_cost"
+_LONG: Final = re.compile(rf"(?:{_INPUT}|{_OUTPUT}|{_CACHED}|{_WRITTEN})(_above_(\d+)k_tokens)")
 
 
-class _Entry(Struct):
-    """The fields of an entry that are read; the map is loose, so every one may be missing."""
+class _Kind(Struct):
+    """The two fields of an entry that say whether it is one of ours."""
 
     litellm_provider: str = ""
     mode: str = ""
-    input_cost_per_token: float | None = None
-    output_cost_per_token: float | None = None
-    cache_read_input_token_cost: float | None = None
-    cache_creation_input_token_cost: float | None = None
-    max_input_tokens: float | str | None = None
-    max_output_tokens: float | str | None = None
 
 
 class Model(Struct, frozen=True):
@@ -37,46 +50,50 @@ class Model(Struct, frozen=True):
     price: Price | None
     window: int  # tokens, 0 where unknown
     most_output: int
+    abilities: frozenset[str] = frozenset()  # as policies/documents.py names them
 
 
 class Prices:
-    """The models of the providers that are asked for, by `provider/model`."""
+    """The models of some providers, by `provider/model`; those of `unlisted` providers are known but not named."""
 
-    def __init__(self, models: dict[str, Model]) -> None:
+    def __init__(self, models: Mapping[str, Model], unlisted: Collection[str] = ()) -> None:
         self._models = models
+        self._names = sorted(name for name in models if name.partition("/")[0] not in unlisted)
 
     def get(self, name: str) -> Model | None:
         """What is known of `provider/model`."""
         return self._models.get(name)
 
     def names(self) -> list[str]:
-        """Every known name, sorted."""
-        return sorted(self._models)
+        """Every name that can be asked for, sorted."""
+        return list(self._names)
 
     def cost(self, name: str, usage: Usage) -> Picodollars | None:
         """What an answer cost, or None where the price is not known."""
         model = self._models.get(name)
         if model is None or model.price is None:
             return None
-        details = usage.prompt_tokens_details
-        cached = details.cached_tokens or 0 if details else 0
-        written = details.cache_write_tokens or 0 if details else 0
-        return model.price.of(usage.prompt_tokens, usage.completion_tokens, cached, written)
+        prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+        cached = prompt.cached_tokens or 0 if prompt else 0
+        written = prompt.cache_write_tokens or 0 if prompt else 0
+        thought = completion.reasoning_tokens or 0 if completion else 0
+        return model.price.of(usage.prompt_tokens, usage.completion_tokens, cached, written, thought)
 
 
-def load(providers: list[str]) -> Prices:
-    """The price map's models of these providers."""
+def load(providers: Collection[str], known: Collection[str] = ()) -> Prices:
+    """The price map's models of these providers; `known` are further ones, whose models are known but not listed."""
     entries = msgspec.json.decode(_path().read_bytes(), type=dict[str, msgspec.Raw])
-    wanted = {_OWN_NAMES.get(name, name): name for name in providers}
+    wanted = {_OWN_NAMES.get(name, name): name for name in (*known, *providers)}
     models: dict[str, Model] = {}
     for name, raw in entries.items():
-        entry = _entry(raw)
-        provider = wanted.get(entry.litellm_provider) if entry is not None else None
-        if entry is None or provider is None or entry.mode not in _MODES or name.startswith("ft:"):
+        kind = _kind(raw)
+        provider = wanted.get(kind.litellm_provider) if kind is not None else None
+        if kind is None or provider is None or kind.mode not in _MODES or name.startswith("ft:"):
             continue
-        model = _model(f"{provider}/{name.removeprefix(entry.litellm_provider + '/')}", entry)
+        stem = name.removeprefix(kind.litellm_provider + "/")
+        model = _model(f"{provider}/{stem}", kind.mode, msgspec.json.decode(raw))
         models[model.name] = model
-    return Prices(models)
+    return Prices(models, frozenset(known) - frozenset(providers))
 
 
 def _path() -> Path:
@@ -86,26 +103,73 @@ def _path() -> Path:
     return Path(spec.origin).with_name(_FILE)
 
 
-def _entry(raw: msgspec.Raw) -> _Entry | None:
+def _kind(raw: msgspec.Raw) -> _Kind | None:
     try:
-        return msgspec.json.decode(raw, type=_Entry, strict=False)
+        return msgspec.json.decode(raw, type=_Kind)
     except msgspec.ValidationError:
-        return None  # the map's own example entry and a few of another form
+        return None  # a form of the map that we do not know
 
 
-def _model(name: str, entry: _Entry) -> Model:
-    price = None
-    if entry.input_cost_per_token is not None:
-        plain = picodollars(entry.input_cost_per_token)
-        cached, written = entry.cache_read_input_token_cost, entry.cache_creation_input_token_cost
+def _model(name: str, mode: str, entry: Mapping[str, Any]) -> Model:
+    abilities = {ability for key, ability in _ABILITIES.items() if entry.get(key) is True}
+    abilities |= {ability for key, ability in _UNLESS_DENIED.items() if entry.get(key) is not False}
+    if "tools" not in abilities:
+        abilities.discard("forced_tools")
+    window, most_output = _number(entry.get("max_input_tokens")), _number(entry.get("max_output_tokens"))
+    return Model(name, mode, _price(name, entry), int(window or 0), int(most_output or 0), frozenset(abilities))
+
+
+def _price(name: str, entry: Mapping[str, Any]) -> Price | None:
+    """The price with its tiers: above a threshold the whole call costs that tier's price, as LiteLLM computes it.
+
+    What a tier does not name costs what it costs below, except that a cache without any price of its own costs what
+    input costs in the same tier.
+    """
+    rates = {key: _number(entry.get(key)) for key in (_INPUT, _OUTPUT, _CACHED, _WRITTEN)}
+    if rates[_INPUT] is None:
+        return None
+    steps = {int(found[2]) * 1000: found[1] for key in entry if (found := _LONG.fullmatch(key))}
+    tiers = [(0, rates)]
+    for threshold, suffix in sorted(steps.items()):
+        above = {key: _number(entry.get(key + suffix)) for key in rates}
+        tiers.append(
+            (threshold, {key: rate if above[key] is None else above[key] for key, rate in tiers[-1][1].items()})
+        )
+    thought = _number(entry.get("output_cost_per_reasoning_token"))
+    price, long_from = None, 0
+    for threshold, tier in reversed(tiers):
+        plain = _pico(tier[_INPUT])
         price = Price(
             input=plain,
-            output=picodollars(entry.output_cost_per_token or 0.0),
-            cached_input=plain if cached is None else picodollars(cached),
-            cache_write=plain if written is None else picodollars(written),
+            output=_pico(tier[_OUTPUT]),
+            cached_input=plain if tier[_CACHED] is None else _pico(tier[_CACHED]),
+            cache_write=plain if tier[_WRITTEN] is None else _pico(tier[_WRITTEN]),
+            reasoning=None if thought is None or thought == rates[_OUTPUT] else _pico(thought),
+            request=_pico(_search(name, entry)),
+            long_from=long_from,
+            long=price,
         )
-    return Model(name, entry.mode, price, _whole(entry.max_input_tokens), _whole(entry.max_output_tokens))
+        long_from = threshold
+    return price
 
 
-def _whole(value: float | str | None) -> int:
-    return int(value) if isinstance(value, float) else 0
+def _search(name: str, entry: Mapping[str, Any]) -> float | None:
+    """What the search costs of a model that searches on every call, at the size that is searched unless one asks."""
+    if not name.startswith("perplexity/sonar"):
+        return None
+    sizes = entry.get("search_context_cost_per_query")
+    return _number(sizes.get("search_context_size_low")) if isinstance(sizes, dict) else None
+
+
+def _number(value: object) -> float | None:
+    """The map is loose: a number, a number in quotes, or anything at all."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _pico(rate: float | None) -> Picodollars:
+    return picodollars(rate or 0.0)

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.core.money import PICO, Picodollars, Price, dollars, picodollars
 
@@ -114,6 +115,46 @@ def test_more_cached_than_prompted_counts_as_all_of_the_prompt(
 ) -> None:
     dearest = max(price.input, price.cached_input, price.cache_write)
     assert price.of(prompt, 0, cached, written) <= prompt * dearest
+
+
+# Parts that few models have: a fee for each call, dearer thought, dearer long prompts.
+
+tiers = st.builds(Price, amounts, amounts, amounts, amounts, st.none() | amounts, amounts)
+tiered = st.builds(Price, amounts, amounts, amounts, amounts, st.none() | amounts, amounts, counts, tiers)
+
+
+@given(tiered, *[st.integers(-(10**9), 10**9)] * 5)
+def test_no_lie_makes_a_cost_negative_whatever_a_price_is_made_of(
+    price: Price, prompt: int, completion: int, cached: int, written: int, reasoning: int
+) -> None:
+    cost = price.of(prompt, completion, cached, written, reasoning)
+    assert isinstance(cost, int)
+    assert cost >= price.request or (price.long is not None and cost >= price.long.request)
+
+
+@given(tiered, counts, counts, counts)
+def test_a_long_prompt_costs_the_long_price_and_no_other_does(
+    price: Price, prompt: int, completion: int, cached: int
+) -> None:
+    assert price.long is not None
+    flat = replace(price, long=None)
+    chosen = price.long if prompt > price.long_from else flat
+    assert price.of(prompt, completion, cached) == chosen.of(prompt, completion, cached)
+
+
+@given(prices, amounts, counts, counts)
+def test_thought_is_part_of_the_completion_and_costs_its_own_price(
+    price: Price, dear: Picodollars, completion: int, reasoning: int
+) -> None:
+    thought = min(reasoning, completion)
+    expected = (completion - thought) * price.output + thought * dear
+    assert replace(price, reasoning=dear).of(0, completion, reasoning=reasoning) == expected
+    assert price.of(0, completion, reasoning=reasoning) == completion * price.output
+
+
+@given(prices, amounts, counts, counts)
+def test_a_fee_is_paid_once_for_each_call(price: Price, fee: Picodollars, prompt: int, completion: int) -> None:
+    assert replace(price, request=fee).of(prompt, completion) == fee + price.of(prompt, completion)
 
 
 def test_a_real_bill() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.events import PromptDetails, Usage
+from gateway.core.events import CompletionDetails, PromptDetails, Usage
 from gateway.core.money import dollars
 from gateway.upstream.prices import Prices, load
 
@@ -121,6 +121,98 @@ def test_a_price_that_is_not_known_is_not_made_up(prices: Prices, name: str) -> 
 def test_a_providers_lies_about_its_cache_do_not_change_the_sign(prices: Prices) -> None:
     usage = Usage(10, 10, 20, PromptDetails(cached_tokens=-5, cache_write_tokens=10**9))
     assert (prices.cost("openai/gpt-4o-mini", usage) or 0) > 0
+
+
+def test_providers_without_a_key_are_known_but_not_listed() -> None:
+    prices = load(["kimi"], known=["openai", "kimi"])
+    assert prices.names() == load(["kimi"]).names()
+    assert prices.get("openai/gpt-4o") is not None
+    assert prices.cost("openai/gpt-4o", Usage(1, 1, 2)) is not None
+    assert prices.get("anthropic/claude-haiku-4-5") is None
+
+
+@dataclass(frozen=True)
+class Able:
+    """A model, and what it can do."""
+
+    name: str
+    abilities: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@pytest.mark.parametrize(
+    "able",
+    [
+        Able("openai/gpt-4o", "files forced_tools json sampling tools vision"),
+        Able("anthropic/claude-haiku-4-5", "files forced_tools json sampling tools vision"),
+        Able("anthropic/claude-sonnet-5-5", "files json tools vision"),
+        Able("google/gemini-2.5-flash", "audio files forced_tools json sampling tools vision"),
+        Able("google/gemini-3.8-flash", "audio files forced_tools json tools vision"),
+        Able("kimi/kimi-k2.6", "forced_tools json sampling tools vision"),
+        Able("perplexity/sonar", "sampling"),  # who searches is told by the catalogue, never by the map
+        Able("openai/gpt-3.5-turbo", "forced_tools sampling tools"),
+        Able("openai/text-embedding-3-small", "sampling"),
+    ],
+    ids=str,
+)
+def test_what_a_model_can_do_is_read_from_the_map(prices: Prices, able: Able) -> None:
+    model = prices.get(able.name)
+    assert model is not None
+    assert " ".join(sorted(model.abilities)) == able.abilities
+
+
+@dataclass(frozen=True)
+class Tiered:
+    """A model whose longer prompts cost more, and from where on."""
+
+    name: str
+    long_from: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+TIERED = [
+    Tiered("google/gemini-2.5-pro", 200),
+    Tiered("openai/gpt-6-luna", 272),
+    Tiered("anthropic/claude-haiku-5-5", 100),
+]
+
+
+@pytest.mark.parametrize("tiered", TIERED, ids=str)
+def test_a_prompt_beyond_the_threshold_costs_more_from_its_first_token_on(prices: Prices, tiered: Tiered) -> None:
+    owner, _, stem = tiered.name.partition("/")
+    entry = listed()[stem if owner != "google" else f"gemini/{stem}"]
+    most = tiered.long_from * 1000
+    for prompt, suffix in ((most, ""), (most + 1, f"_above_{tiered.long_from}k_tokens")):
+        usage = Usage(prompt, 1000, prompt + 1000, PromptDetails(cached_tokens=1000))
+        expected = (prompt - 1000) * round(entry[f"input_cost_per_token{suffix}"] * 10**12)
+        expected += 1000 * round(entry[f"cache_read_input_token_cost{suffix}"] * 10**12)
+        expected += 1000 * round(entry[f"output_cost_per_token{suffix}"] * 10**12)
+        assert prices.cost(tiered.name, usage) == expected
+
+
+def test_no_model_is_cheaper_for_being_asked_more(prices: Prices) -> None:
+    for name in prices.names():
+        model = prices.get(name)
+        price = model.price if model else None
+        if price is not None and price.long is not None:
+            assert price.of(price.long_from + 1, 1000) >= price.of(price.long_from, 1000), name
+
+
+def test_a_model_that_always_searches_costs_a_fee_for_every_call(prices: Prices) -> None:
+    assert prices.cost("perplexity/sonar", Usage(0, 0, 0)) == 5 * 10**9
+    assert prices.cost("perplexity/sonar-pro", Usage(1000, 0, 1000)) == 6 * 10**9 + 1000 * 3 * 10**6
+    assert prices.cost("openai/gpt-4o-mini", Usage(0, 0, 0)) == 0
+
+
+def test_thought_costs_what_the_map_says_of_it(prices: Prices) -> None:
+    usage = Usage(0, 1000, 1000, None, CompletionDetails(reasoning_tokens=600))
+    fee = 5 * 10**9
+    assert prices.cost("perplexity/sonar-deep-research", usage) == fee + 400 * 8 * 10**6 + 600 * 3 * 10**6
+    assert prices.cost("google/gemini-2.5-flash", usage) == 1000 * round(2.5e-6 * 10**12)
 
 
 def test_reading_the_map_does_not_import_litellm() -> None:

@@ -1,0 +1,106 @@
+"""What a model's name means here: a policy that chooses, one pinned model, or a well-known one that has no key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct
+
+from gateway.core.errors import UnknownModel, UnknownPolicy
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import ALIASES, KNOWN, Candidate, candidate
+from policies.documents import Organisation
+from policies.library import Library
+
+SYNTRA = "syntra"
+_NEAR = 3  # names that an error proposes
+_LONGEST = 200  # characters of a name that are compared or quoted
+
+
+class Meaning(Struct, frozen=True):
+    """Who shall answer: the policy's choice, the pinned model, or the nearest to `absent`, which has no key here."""
+
+    policy: str = ""
+    pinned: Candidate | None = None
+    absent: str = ""
+
+
+class Names:
+    """The names that can be asked for, for every organisation; made anew with every new library."""
+
+    def __init__(self, library: Library, live: Collection[str], prices: Prices) -> None:
+        self._library = library
+        self._live = live
+        self._prices = prices
+        embedders = map(candidate, library.models.embeddings)
+        self._embedders = [one for one in embedders if one.provider in live]
+
+    def organisation(self, name: str) -> Organisation:
+        """What the documents say of an organisation."""
+        return self._library.organisation(name)
+
+    def meaning(self, organisation: str, name: str, policy: str | None = None) -> Meaning:
+        """What a chat request's model means; `policy` is what its header names. Raises UnknownModel, UnknownPolicy."""
+        rules = self.organisation(organisation)
+        wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"))
+        for _ in range(len(rules.aliases)):
+            name = rules.aliases.get(name, name)
+        if name == SYNTRA:
+            return Meaning(policy=wanted or rules.policy)
+        if name.startswith(f"{SYNTRA}-"):
+            return Meaning(policy=wanted or self._policy(rules, name.removeprefix(f"{SYNTRA}-")))
+        return self._pinned(organisation, name)
+
+    def embedder(self, organisation: str, name: str) -> Candidate | None:
+        """Who embeds for this name, None where nobody has a key for it; raises UnknownModel."""
+        if name == SYNTRA:
+            return self._embedders[0] if self._embedders else None
+        meaning = self._pinned(organisation, name)
+        if meaning.pinned is None:
+            raise UnknownModel(name[:_LONGEST], self.near(organisation, name))
+        return meaning.pinned
+
+    def names(self, organisation: str) -> list[str]:
+        """Every name, Syntra's own first."""
+        rules = self.organisation(organisation)
+        own = [f"{SYNTRA}-{policy}" for policy in self._policies(rules)]
+        return [SYNTRA, *own, *sorted(rules.aliases), *self._prices.names()]
+
+    def knows(self, organisation: str, name: str) -> bool:
+        """Whether `names` has this one."""
+        return name in self.names(organisation)
+
+    def near(self, organisation: str, name: str) -> list[str]:
+        """Up to three names like this one, for an error that helps."""
+        name = name[:_LONGEST]  # the comparison is quadratic in it
+        names = self.names(organisation)
+        near = difflib.get_close_matches(name, names, _NEAR)
+        bare = {known.partition("/")[2]: known for known in names if "/" in known}
+        near += [bare[match] for match in difflib.get_close_matches(name.rpartition("/")[2], bare, _NEAR)]
+        return list(dict.fromkeys(near))[:_NEAR] or [SYNTRA]
+
+    def _policies(self, rules: Organisation) -> Iterable[str]:
+        """The policies that an organisation may name."""
+        return [name for name in sorted(self._library.routing) if rules.policies is None or name in rules.policies]
+
+    def _policy(self, rules: Organisation, name: str) -> str:
+        known = self._policies(rules)
+        if name not in known:
+            raise UnknownPolicy(name[:_LONGEST], [f"{SYNTRA}-{policy}" for policy in known])
+        return name
+
+    def _pinned(self, organisation: str, name: str) -> Meaning:
+        """`provider/model`, sent as it is, or a bare name that a provider is known by."""
+        provider, slash, model = name.partition("/")
+        provider = ALIASES.get(provider.lower(), provider.lower())
+        if slash and model and provider in self._live:
+            return Meaning(pinned=Candidate(provider, model))
+        if not slash and name:
+            owner = next((live for live in self._live if self._prices.get(f"{live}/{name}") is not None), None)
+            if owner is not None:
+                return Meaning(pinned=Candidate(owner, name))
+            absent = next((f"{one.name}/{name}" for one in KNOWN if self._prices.get(f"{one.name}/{name}")), None)
+            if absent is not None:
+                return Meaning(absent=absent)
+        raise UnknownModel(name[:_LONGEST], self.near(organisation, name))

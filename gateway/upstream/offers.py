@@ -1,0 +1,63 @@
+"""What can be asked right now: the catalogue's models over LiteLLM's map, at the providers that have a key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from gateway.core.money import Picodollars, picodollars
+from gateway.core.money import Price as Tokens
+from gateway.upstream.prices import Model as Known
+from gateway.upstream.prices import Prices
+from policies.documents import Model, Models, Price
+from policies.facts import Offer
+
+_MICRO = 1_000_000  # picodollars a token for each dollar a million tokens
+_UNKNOWN_ABILITIES = frozenset(
+    {"tools", "forced_tools", "json", "sampling"}
+)  # of a model that the map does not know; what most can do
+
+
+def offers(models: Models, prices: Prices, live: Collection[str]) -> list[Offer]:
+    """The catalogue's models whose provider is live, in the document's order."""
+    return [offer(entry, prices.get(entry.name)) for entry in models.model if entry.name.partition("/")[0] in live]
+
+
+def offer(entry: Model, known: Known | None) -> Offer:
+    """One entry of the catalogue over what the map says of it."""
+    able = entry.abilities if entry.abilities is not None else known.abilities if known else _UNKNOWN_ABILITIES
+    abilities = {*able, *entry.adds} - set(entry.lacks)
+    return Offer(
+        name=entry.name,
+        abilities=frozenset(abilities if "tools" in abilities else abilities - {"forced_tools"}),
+        window=entry.window or (known.window if known else 0),
+        most_output=entry.most_output or (known.most_output if known else 0),
+        price=_price(entry.price, known.price if known else None),
+        quality=entry.quality,
+        reasoning=entry.reasoning,
+        ttft_ms=entry.ttft_ms,
+        tokens_per_s=entry.tokens_per_s,
+    )
+
+
+def _price(said: Price | None, known: Tokens | None) -> Tokens | None:
+    """The document's price over the map's; None where neither says what a token costs."""
+    if said is None:
+        return known
+    given = {name: getattr(said, name) for name in ("input", "output", "cached_input")}
+    changed = {name: _pico(value) for name, value in given.items() if value is not None}
+    if said.request is not None:
+        changed["request"] = picodollars(said.request)
+    if known is None:
+        if said.input is None or said.output is None:
+            return None
+        cached = changed.get("cached_input", changed["input"])
+        known = Tokens(changed["input"], changed["output"], cached, changed["input"])
+    elif "input" in changed:
+        changed |= {"cache_write": changed["input"]} | {"cached_input": changed.get("cached_input", changed["input"])}
+    return msgspec.structs.replace(known, **changed)
+
+
+def _pico(dollars_a_million: float) -> Picodollars:
+    return Picodollars(round(dollars_a_million * _MICRO))

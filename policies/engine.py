@@ -1,0 +1,185 @@
+"""From facts to a plan: hard limits first, then one formula. Pure: the same document and facts give the same plan.
+
+    score = - shortfall × max(0, enough - quality) + surplus × max(0, quality - enough)
+            - cost     × usd / (usd + half.cost_usd)
+            - ttft     × ttft_ms / (ttft_ms + half.ttft_ms)
+            - duration × duration_ms / (duration_ms + half.duration_ms)
+            - crowding × (tokens / window)²
+            + stay     if it answered this conversation before
+            + search   × fresh, if it searches the web and fresh >= fresh_from
+
+`quality` and `enough` lie on the line between their two ends, at the request's complexity; where the intent is unsure,
+quality leans towards the model's mean over all intents. What it costs to leave a warm prompt cache is in `usd`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from msgspec import Struct
+
+from policies.documents import Range, Routing
+from policies.facts import Facts, Live, Offer
+
+PICO: Final = 1e12  # picodollars in a dollar
+_MIDDLING: Final[Range] = (0.5, 0.5)  # the quality of a model of which the catalogue says nothing
+
+# Why a model cannot be taken; the first that holds is told.
+NOT_LISTED: Final = "not in this policy"
+FORBIDDEN: Final = "not allowed for this organisation"
+UNABLE: Final = "unable"
+TOO_LONG: Final = "too long"
+TOO_SHORT: Final = "too short an answer"
+NO_PRICE: Final = "price unknown"
+TOO_DEAR: Final = "too dear"
+TOO_SLOW: Final = "too slow"
+COOLING: Final = "cooling down"
+
+
+class Scored(Struct, array_like=True, gc=False):
+    """One candidate as the plan sees it; `out` says which limit it breaks, `rank` when it is asked (1 is first)."""
+
+    name: str
+    score: float = 0.0
+    quality: float = 0.0
+    cost: int | None = None  # picodollars, expected
+    ttft_ms: float = 0.0
+    duration_ms: float = 0.0
+    rank: int = 0
+    out: str = ""
+    detail: str = ""  # what the limit is about
+
+
+class Plan(Struct, frozen=True):
+    """Who is asked, in order, and what was thought of everyone: the chain first, then by falling score."""
+
+    policy: str
+    enough: float
+    chain: tuple[Scored, ...]
+    candidates: tuple[Scored, ...]
+
+
+class Board:
+    """A policy with the models on offer, prepared once so that a plan costs microseconds."""
+
+    def __init__(self, name: str, routing: Routing, offers: Sequence[Offer]) -> None:
+        self.name = name
+        self.routing = routing
+        self.offers = tuple(offers)
+        self._listed = {offer.name for offer in offers if matches(offer.name, routing.models)}
+        self._means = {offer.name: _mean(offer.quality) for offer in offers}
+
+    def plan(self, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None = None) -> Plan:
+        """The candidates in their order; `allowed` are the models that the organisation may use, None for all."""
+        enough = _at(self.routing.enough.get(facts.intent) or self.routing.enough["default"], facts.complexity)
+        seen = [self._scored(offer, facts, live[offer.name], allowed, enough) for offer in self.offers]
+        able = [one for one in seen if not one.out]
+        if not able:  # a guess of ours yields where it would leave nobody; a wait that the provider stated does not
+            able = [one for one in seen if one.out == COOLING and not live[one.name].stated]
+        chain = tuple(self._chain(sorted(able, key=_order), facts))
+        for rank, one in enumerate(chain, 1):
+            one.rank, one.out, one.detail = rank, "", ""
+        rest = sorted([one for one in seen if not one.rank], key=_order)
+        return Plan(self.name, enough, chain, (*chain, *rest))
+
+    def _scored(self, offer: Offer, facts: Facts, live: Live, allowed: Collection[str] | None, enough: float) -> Scored:
+        """One candidate in the formula and against the limits."""
+        said = facts.output_tokens + int(live.reasoning)
+        if facts.most_output:
+            said = min(said, facts.most_output)
+        one = Scored(offer.name, ttft_ms=live.ttft_ms, duration_ms=live.ttft_ms + 1e3 * said / live.tokens_per_s)
+        if offer.price is not None:
+            one.cost = offer.price.of(facts.tokens, said, facts.warm_tokens if offer.name == facts.warm else 0)
+        one.quality = self._quality(offer, facts)
+        one.score = self._score(one, offer, facts, enough)
+        if offer.name not in self._listed:
+            one.out = NOT_LISTED
+        elif allowed is not None and offer.name not in allowed:
+            one.out = FORBIDDEN
+        else:
+            one.out, one.detail = limit(offer, facts, live)
+        return one
+
+    def _quality(self, offer: Offer, facts: Facts) -> float:
+        """How good its answer will most likely be, 0..1."""
+        if facts.qualities is not None and offer.name in facts.qualities:
+            return facts.qualities[offer.name]
+        mean = _at(self._means[offer.name], facts.complexity)
+        known = offer.quality.get(facts.intent) or offer.quality.get("default")
+        return mean if known is None else mean + facts.confidence * (_at(known, facts.complexity) - mean)
+
+    def _score(self, one: Scored, offer: Offer, facts: Facts, enough: float) -> float:
+        """The formula at the head of this file."""
+        weights, half = self.routing.weights, self.routing.half
+        above = one.quality - enough
+        score = (weights.surplus if above > 0 else weights.shortfall) * above
+        usd = float("inf") if one.cost is None else one.cost / PICO
+        score -= weights.cost * (1.0 if one.cost is None else usd / (usd + half.cost_usd))
+        score -= weights.ttft * one.ttft_ms / (one.ttft_ms + half.ttft_ms)
+        score -= weights.duration * one.duration_ms / (one.duration_ms + half.duration_ms)
+        if offer.window:
+            score -= weights.crowding * (facts.tokens / offer.window) ** 2
+        if offer.name == facts.warm:
+            score += weights.stay
+        if facts.fresh >= self.routing.fresh_from and "search" in offer.abilities:
+            score += weights.search * facts.fresh
+        return score
+
+    def _chain(self, able: list[Scored], facts: Facts) -> list[Scored]:
+        """Primary, backups, default. The first backup is of another provider: what fails is most often a provider."""
+        if facts.turn == "tool":  # a tool loop stays where it is: the calls and their ids are that model's own
+            able = sorted(able, key=lambda one: one.name != facts.warm)
+        attempts = self.routing.attempts
+        backup = next((one for one in able if _provider(one) != _provider(able[0])), None)
+        if backup is not None:
+            able = [able[0], backup, *(one for one in able[1:] if one is not backup)]
+        default = next((one for name in self.routing.default for one in able if one.name == name), None)
+        if default is not None and attempts > 1 and default not in able[:attempts]:
+            return [*able[: attempts - 1], default]
+        return able[:attempts]
+
+
+def limit(offer: Offer, facts: Facts, live: Live) -> tuple[str, str]:
+    """The first hard limit that a model breaks and what it is about; two empty strings where it breaks none."""
+    lacking = [need for need in facts.needs if need not in offer.abilities]
+    if lacking:
+        return UNABLE, ", ".join(lacking)
+    if offer.window and facts.tokens + facts.output_tokens > offer.window:
+        return TOO_LONG, str(offer.window)
+    if offer.most_output and facts.most_output > offer.most_output:
+        return TOO_SHORT, str(offer.most_output)
+    if facts.max_cost is not None:
+        if offer.price is None:
+            return NO_PRICE, ""
+        ceiling = offer.price.of(facts.tokens, facts.most_output or facts.output_tokens)
+        if ceiling > facts.max_cost:
+            return TOO_DEAR, f"{ceiling / PICO:.6f}"
+    if facts.max_ttft_ms is not None and live.ttft_ms > facts.max_ttft_ms:
+        return TOO_SLOW, ""
+    return (COOLING, f"{live.cooling}, {live.cooling_s:.0f} s") if live.cooling else ("", "")
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a model is one of these: whole names, or patterns with `*`."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _at(ends: Range, complexity: float) -> float:
+    """The point of the line at this complexity."""
+    return ends[0] + (ends[1] - ends[0]) * complexity
+
+
+def _mean(quality: Mapping[str, Range]) -> Range:
+    """The line between the mean ends."""
+    ends = quality.values() or (_MIDDLING,)
+    return sum(end[0] for end in ends) / len(ends), sum(end[1] for end in ends) / len(ends)
+
+
+def _order(one: Scored) -> tuple[float, str]:
+    return -one.score, one.name
+
+
+def _provider(one: Scored) -> str:
+    return one.name.partition("/")[0]
