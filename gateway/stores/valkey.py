@@ -1,0 +1,352 @@
+"""Valkey, or Redis: one connection on which the commands of a whole worker go out as they come.
+
+Replies come in the order of the commands, so many requests share one connection without waiting for each other, and a
+caller that gives up leaves a reply behind that is read and thrown away, never handed to the next. What is down is said
+at once, what is slow is said after 50 ms, and after five of those in a row nobody waits any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Self
+
+from msgspec import Struct
+from valkey.asyncio.connection import AbstractConnection
+from valkey.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    ValkeyError,
+)
+
+from gateway.stores.valkey_place import Place
+
+log = logging.getLogger("syntra")
+
+Command = tuple[str | bytes | int, ...]
+Heard = Callable[[bytes], None]
+
+DEADLINE = 0.050  # s; an operation that a request waits for
+BACKGROUND_DEADLINE = 5.0  # s; one that nobody waits for
+FAILURES = 5
+OPEN_SECONDS = 60.0
+
+_DIAL_SECONDS = 5.0
+_FIRST_SECONDS = 0.25  # what a start waits for the first connection
+_HEARTBEAT = 1.0
+_DEAD = 5.0  # a connection that has not answered for so long is given up
+_LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
+_CODES: Final = {NoScriptError: "NOSCRIPT", ReadOnlyError: "READONLY", OutOfMemoryError: "OOM"}
+
+
+class Unavailable(Exception):
+    """Valkey cannot be asked now; the words are ours and hold no credentials."""
+
+
+class Refused(Unavailable):
+    """Valkey answered with an error; `code` is its first word (NOSCRIPT, READONLY, OOM, WRONGTYPE, …)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"Valkey refused a command ({code})")
+        self.code = code
+
+
+class Breaker:
+    """After five failures in a row nothing is tried for a minute, or until three heartbeats in a row were quick."""
+
+    def __init__(self, failures: int = FAILURES, seconds: float = OPEN_SECONDS) -> None:
+        self._most, self._seconds = failures, seconds
+        self._failures = 0
+        self._until = 0.0
+        self._quick = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has tripped and no success has closed it."""
+        return self._failures >= self._most
+
+    def allows(self, now: float) -> bool:
+        """Whether an operation may be tried; when it is open and its time is over, one at a time."""
+        if not self.is_open:
+            return True
+        if now < self._until:
+            return False
+        self._until = now + self._seconds  # until this one has told
+        return True
+
+    def failed(self, now: float) -> None:
+        """An operation took too long."""
+        self._failures += 1
+        self._quick = 0
+        if self._failures == self._most:
+            log.warning("Valkey is slow; it is not waited for until it has become quick again")
+        if self.is_open:
+            self._until = now + self._seconds
+
+    def succeeded(self) -> None:
+        """An operation was answered in time."""
+        if self.is_open:
+            log.info("Valkey is quick again")
+        self._failures = self._quick = 0
+
+    def beat(self, *, quick: bool) -> None:
+        """A heartbeat was answered, in time or not."""
+        self._quick = self._quick + 1 if quick else 0
+        if self.is_open and self._quick >= 3:
+            self.succeeded()
+
+
+class _Asked(Struct, eq=False):
+    """Commands that were handed over together, and where their replies go."""
+
+    commands: Sequence[Command]
+    answer: asyncio.Future[list[Any]]
+    replies: list[Any]
+
+
+class _Link:
+    """One connection: commands go out in batches, replies come back in their order."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._unsent: list[_Asked] = []
+        self._sent: deque[_Asked] = deque()
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        """Hand over commands; their replies come together, an error reply as a `Refused` among them."""
+        asked = _Asked(commands, self._loop.create_future(), [])
+        self._unsent.append(asked)
+        self._wake.set()
+        return asked.answer
+
+    async def send(self) -> None:
+        """Send what is handed over, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            asked = [one for one in self._unsent if not one.answer.done()]  # who gave up in time is not heard
+            self._unsent.clear()
+            self._sent.extend(asked)
+            if asked:
+                packed = self._connection.pack_commands([command for one in asked for command in one.commands])
+                await self._connection.send_packed_command(packed, check_health=False)
+
+    async def receive(self) -> None:
+        """Read replies and give each to whom it belongs, for ever."""
+        while True:
+            try:
+                reply = await self._connection.read_response()
+            except ResponseError as error:
+                reply = _refused(error)
+            if not self._sent:
+                raise ValkeyError("a reply that nobody asked for")
+            asked = self._sent[0]
+            asked.replies.append(reply)
+            if len(asked.replies) == len(asked.commands):
+                self._sent.popleft()
+                if not asked.answer.done():
+                    asked.answer.set_result(asked.replies)
+
+    async def beat(self, breaker: Breaker, quick: float) -> None:
+        """Ask for a sign of life every second, for ever; raises TimeoutError when there is none."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            began = self._loop.time()
+            async with asyncio.timeout(_DEAD):
+                await self.ask([("PING",)])
+            breaker.beat(quick=self._loop.time() - began < quick)
+
+    def fail(self) -> None:
+        """Tell everybody who still waits that nothing will come."""
+        for asked in (*self._sent, *self._unsent):
+            if not asked.answer.done():
+                asked.answer.set_exception(Unavailable("the connection to Valkey broke"))
+        self._sent.clear()
+        self._unsent.clear()
+
+
+def _refused(error: ResponseError) -> Refused:
+    first = str(error).partition(" ")[0]
+    return Refused(_CODES.get(type(error)) or (first if first.isalpha() and first.isupper() else "ERR"))
+
+
+class Valkey:
+    """Valkey as a worker uses it; it connects by itself, again and again, and never keeps a request waiting."""
+
+    def __init__(self, place: Place, breaker: Breaker | None = None) -> None:
+        self.place = place
+        self._breaker = breaker or Breaker()
+        self._link: _Link | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._linked = asyncio.Event()
+        self._told: str | None = None  # of what is wrong, so that each trouble is logged once
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect in the background; waits a quarter of a second at most, so a start does not depend on Valkey."""
+        self._task = asyncio.create_task(self._stay(), name="valkey")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_SECONDS):
+                await self._linked.wait()
+
+    async def close(self) -> None:
+        """Disconnect; whoever still waits gets `Unavailable`."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    @property
+    def state(self) -> str:
+        """For `/health`: ok, slow or away."""
+        if self._link is None:
+            return "away"
+        return "slow" if self._breaker.is_open else "ok"
+
+    async def run(self, *command: str | bytes | int, within: float | None = None) -> Any:
+        """The reply to one command; raises Unavailable, after 50 ms at the latest.
+
+        With `within`, seconds, for work that no request waits for, the breaker has no say and is not told.
+        """
+        (reply,) = await self.pipeline([command], within)
+        if isinstance(reply, Refused):
+            raise reply
+        return reply
+
+    async def pipeline(self, commands: Sequence[Command], within: float | None = None) -> list[Any]:
+        """The replies to several commands in one round trip, an error reply as a `Refused` among them."""
+        link = self._link
+        if link is None:
+            raise Unavailable("Valkey is away")
+        if within is None and not self._breaker.allows(time.monotonic()):
+            raise Unavailable("Valkey is slow")
+        seconds = DEADLINE if within is None else within
+        try:
+            async with asyncio.timeout(seconds):
+                replies = await link.ask(commands)
+        except TimeoutError:
+            if within is None:
+                self._breaker.failed(time.monotonic())
+            raise Unavailable(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
+        if within is None:
+            self._breaker.succeeded()
+        return replies
+
+    async def listen(self, channel: str, heard: Heard, joined: Callable[[], None]) -> None:
+        """Hear what is published in a channel, for ever; `joined` is called whenever it begins (again) to hear."""
+        await self._again(lambda well: self._hear(channel, heard, joined, well))
+
+    async def _stay(self) -> None:
+        """Be connected, for ever."""
+        await self._again(self._serve)
+
+    async def _again(self, work: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        """Do work that ends only by failing, again and again, with a pause of growing and random length between."""
+        failures = 0
+
+        def well() -> None:
+            nonlocal failures
+            failures = 0
+
+        while True:
+            try:
+                await work(well)
+            except* (ValkeyError, OSError, TimeoutError) as group:
+                self._trouble(_first(group))
+            failures += 1
+            longest = min(_MOST_PAUSE, _LEAST_PAUSE * 2 ** min(failures, 20))
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # workers shall not come all at once
+
+    async def _serve(self, well: Callable[[], None]) -> None:
+        """One connection for commands, from its making to its end."""
+        connection = self.place.connection()
+        link: _Link | None = None
+        try:
+            async with asyncio.timeout(_DIAL_SECONDS):
+                await connection.send_command("PING")
+                await connection.read_response()
+            link = self._link = _Link(connection)
+            self._linked.set()
+            self._well()
+            well()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(link.send())
+                group.create_task(link.receive())
+                group.create_task(link.beat(self._breaker, DEADLINE))
+        finally:
+            self._link = None
+            if link is not None:
+                link.fail()
+            await connection.disconnect(nowait=True)
+
+    async def _hear(self, channel: str, heard: Heard, joined: Callable[[], None], well: Callable[[], None]) -> None:
+        """One connection for listening, from its making to its end."""
+        connection = self.place.connection()
+        try:
+            async with asyncio.timeout(_DIAL_SECONDS):
+                await connection.send_command("SUBSCRIBE", channel)
+                await connection.read_response()
+            well()
+            joined()
+            asked = False
+            while True:
+                reply = await connection.read_response(timeout=_DEAD)
+                if reply is not None:
+                    asked = False
+                    if reply[0] == b"message":
+                        heard(reply[2])
+                elif asked:
+                    raise TimeoutError
+                else:
+                    asked = True
+                    await connection.send_command("PING", check_health=False)
+        finally:
+            await connection.disconnect(nowait=True)
+
+    def _well(self) -> None:
+        if self._told is not None:
+            log.info("Valkey at %s answers again", self.place)
+        self._told = None
+
+    def _trouble(self, error: BaseException) -> None:
+        words = _words(error)
+        if words != self._told:
+            log.warning("Valkey at %s: %s; going on without it until it answers", self.place, words)
+        self._told = words
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _words(error: BaseException) -> str:
+    """What is wrong, in words of ours: the library's may quote the place, the server's may quote anything."""
+    if isinstance(error, AuthenticationError):
+        return "the user or password is refused"
+    if isinstance(error, ResponseError):
+        return f"it refuses to talk ({_refused(error).code})"
+    if isinstance(error.__context__, ssl.SSLError):
+        return "its certificate is not trusted, or it does not speak TLS"
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return "there is no connection to it"

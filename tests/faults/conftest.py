@@ -1,0 +1,28 @@
+"""A real Valkey, started once and only when a test asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvloop
+
+from tests.fakes.valkey import Engine
+from tests.unit.wire_rig import Run
+
+
+@pytest.fixture(scope="session")
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with Engine(tmp_path_factory.mktemp("valkey")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def run() -> Iterator[Run[Any]]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # what the gateway runs on
+        yield runner.run
+        runner.run(asyncio.sleep(0))
+    gc.collect(1)  # a connection that was forgotten speaks up here, not in another test

@@ -1,0 +1,437 @@
+"""Cooldowns are one among all workers while Valkey is there, and each worker's own while it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import UpstreamBusy, UpstreamCredential, UpstreamFailed
+from gateway.core.health import FAILING, RATE_LIMITED, REFUSED, Cooldown, Health, Key
+from gateway.stores import cooldowns as module
+from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.valkey import Valkey
+from gateway.stores.valkey_place import place
+from tests.fakes.valkey import Engine, Wire
+from tests.unit.wire_rig import Run
+
+MINI = ("openai", "env", "gpt-4o-mini")
+BIG = ("openai", "env", "gpt-4o")
+
+
+@pytest.fixture
+def engine(shared_engine: Engine, run: Run[Any]) -> Iterator[Engine]:
+    """The real engine, empty."""
+
+    async def empty() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            await valkey.run("FLUSHALL", within=5)
+
+    run(empty())
+    return shared_engine
+
+
+@dataclass
+class Worker:
+    """What one worker has of all this, and the lines of the fallback stage that use it."""
+
+    health: Health
+    valkey: Valkey
+    cooldowns: Cooldowns
+
+    def fails(self, key: Key, seconds: float, reason: str = FAILING) -> Cooldown:
+        found = self.health.cool(key, reason, seconds, time.monotonic())
+        assert found is not None
+        self.cooldowns.tell(found)
+        return found
+
+    def hears(self, key: Key, error: Any) -> None:
+        found = self.health.failed(key, error, time.monotonic())
+        if found is not None:
+            self.cooldowns.tell(found)
+
+    def succeeds(self, key: Key) -> bool:
+        recovered = self.health.succeeded(key, 0.0, time.monotonic())
+        if recovered:
+            self.cooldowns.recovered(key)
+        return recovered
+
+    async def may_ask(self, key: Key) -> bool:
+        if not self.health.recovering(key):
+            return True
+        return self.health.try_probe(key, time.monotonic()) and await self.cooldowns.may_probe(key)
+
+    def reason(self, key: Key) -> str | None:
+        found = self.health.cooling(key, time.monotonic())
+        return found.reason if found else None
+
+    @property
+    def listens(self) -> bool:
+        return self.valkey.state == "ok" and not self.cooldowns._unread
+
+
+@asynccontextmanager
+async def worker(url: str, *, ready: bool = True) -> AsyncIterator[Worker]:
+    health = Health()
+    async with Valkey(place(url)) as valkey, Cooldowns(health, valkey) as cooldowns:
+        one = Worker(health, valkey, cooldowns)
+        if ready:
+            await until(lambda: one.listens)
+        yield one
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> float:
+    """Waits until a condition holds; the milliseconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "not in time"
+        await asyncio.sleep(0.001)
+    return (time.monotonic() - began) * 1e3
+
+
+def test_what_one_worker_cools_the_other_leaves_alone_within_a_tenth_of_a_second(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            mine = one.fails(MINI, 30, RATE_LIMITED)
+            assert await until(lambda: other.reason(MINI)) < 100
+            theirs = other.health.cooling(MINI, time.monotonic())
+            assert theirs is not None
+            assert (theirs.key, theirs.reason) == (MINI, RATE_LIMITED)
+            assert abs(theirs.until - mine.until) < 0.1
+            assert other.reason(BIG) is None
+
+    run(story())
+
+
+@pytest.mark.parametrize("model", ["llama3:8b", "a:b:c", "模型 4", "x" * 200])
+def test_models_are_told_by_whatever_name_they_have(run: Run[Any], engine: Engine, model: str) -> None:
+    async def story() -> None:
+        key = ("ollama", "env", model)
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(key, 30)
+            await until(lambda: other.reason(key))
+            async with worker(engine.url) as late:
+                assert late.reason(key) == FAILING
+
+    run(story())
+
+
+def test_a_refused_credential_rests_everywhere_with_all_its_models(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.hears(MINI, UpstreamCredential("x"))
+            await until(lambda: other.reason(BIG) == REFUSED)
+            assert other.reason(("openai", "acme", "gpt-4o")) is None
+
+    run(story())
+
+
+def test_a_cooldown_ends_for_all_at_the_same_time_and_leaves_nothing_behind(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(MINI, 0.3)
+            await until(lambda: other.reason(MINI))
+            assert await one.valkey.run("GET", "syntra:cool:openai:env:gpt-4o-mini") == b"failing"
+            await until(lambda: one.reason(MINI) is None)
+            assert await until(lambda: other.reason(MINI) is None) < 50
+            await asyncio.sleep(0.01)
+            assert await one.valkey.run("GET", "syntra:cool:openai:env:gpt-4o-mini") is None
+            async with worker(engine.url) as late:
+                assert not late.health.recovering(MINI)
+                assert await late.valkey.run("SMEMBERS", "syntra:cools") == []
+
+    run(story())
+
+
+def test_of_all_workers_one_probes(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as a, worker(engine.url) as b, worker(engine.url) as c:
+            a.fails(MINI, 0.1)
+            await until(lambda: b.reason(MINI) and c.reason(MINI))
+            await until(lambda: not (a.reason(MINI) or b.reason(MINI) or c.reason(MINI)))
+            asked = await asyncio.gather(*(one.may_ask(MINI) for one in (a, b, c) * 20))
+            assert sum(asked) == 1
+
+    run(story())
+
+
+def test_after_a_refused_credential_one_worker_probes_with_one_model(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as a, worker(engine.url) as b:
+            a.fails(("openai", "env", ""), 0.1, REFUSED)
+            await until(lambda: b.reason(MINI))
+            await until(lambda: not (a.reason(MINI) or b.reason(MINI)))
+            assert sum(await asyncio.gather(*(one.may_ask(key) for one in (a, b) for key in (MINI, BIG)))) == 1
+
+    run(story())
+
+
+def test_a_recovery_that_the_probe_finds_is_everybodys_within_a_tenth_of_a_second(
+    run: Run[Any], engine: Engine
+) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(MINI, 0.1)
+            await until(lambda: other.reason(MINI))
+            await until(lambda: not (one.reason(MINI) or other.reason(MINI)))
+            assert await one.may_ask(MINI)
+            assert not await other.may_ask(MINI)
+            assert one.succeeds(MINI)
+            assert await until(lambda: not other.health.recovering(MINI)) < 100
+            assert await other.may_ask(MINI)
+            assert await one.valkey.run("KEYS", "syntra:*") == []
+
+    run(story())
+
+
+def test_a_probe_that_fails_cools_for_longer_everywhere_and_frees_the_next_probe(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(MINI, 0.05)
+            await until(lambda: other.reason(MINI))
+            await until(lambda: not (one.reason(MINI) or other.reason(MINI)))
+            assert await one.may_ask(MINI)
+            one.hears(MINI, UpstreamBusy("x", retry_after=1))
+            await until(lambda: other.reason(MINI) == RATE_LIMITED)
+            assert await one.valkey.run("KEYS", "syntra:probe:*") == []
+            assert not await other.may_ask(MINI)
+
+    run(story())
+
+
+def test_the_probe_of_a_worker_that_died_is_taken_over(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(MINI, 0.05)
+            await until(lambda: other.reason(MINI))
+            await until(lambda: not (one.reason(MINI) or other.reason(MINI)))
+            assert await one.may_ask(MINI)
+            assert not await other.may_ask(MINI)
+            name = "syntra:probe:openai:env:gpt-4o-mini"
+            assert 29_000 < await one.valkey.run("PTTL", name) <= 30_000
+            await one.valkey.run("PEXPIRE", name, 1)
+            other.health.released(MINI)  # as its next second would
+            await asyncio.sleep(0.01)
+            assert await other.may_ask(MINI)
+
+    run(story())
+
+
+def test_a_worker_that_asks_for_its_own_probe_again_gets_it(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one:
+            one.fails(MINI, 0.01)
+            await until(lambda: not one.reason(MINI))
+            assert await one.may_ask(MINI)
+            one.health.released(MINI)  # the client left
+            assert await one.may_ask(MINI)
+
+    run(story())
+
+
+def test_a_worker_that_starts_later_knows_what_cools_and_for_how_long_still(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one:
+            mine = one.fails(MINI, 20)
+            one.hears(BIG, UpstreamBusy("x", retry_after=7))
+            await until(lambda: not one.cooldowns._outbox)
+            await asyncio.sleep(0.1)
+            async with worker(engine.url) as late:
+                theirs = late.health.cooling(MINI, time.monotonic())
+                assert theirs is not None
+                assert abs(theirs.until - mine.until) < 0.1
+                assert late.reason(BIG) == RATE_LIMITED
+
+    run(story())
+
+
+def test_what_a_worker_hears_of_itself_changes_nothing(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            mine = one.fails(MINI, 20)
+            await until(lambda: other.reason(MINI))
+            one.fails(BIG, 20)
+            await until(lambda: other.reason(BIG))
+            assert one.health.cooling(MINI, time.monotonic()) is mine
+
+    run(story())
+
+
+def test_a_cooldown_that_all_know_is_told_once(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            mine = one.fails(MINI, 20)
+            await until(lambda: other.reason(MINI))
+            await until(lambda: not one.cooldowns._outbox)
+            one.cooldowns.tell(mine)
+            theirs = other.health.cooling(MINI, time.monotonic())
+            assert theirs is not None
+            other.cooldowns.tell(theirs)
+            assert not one.cooldowns._outbox
+            assert not other.cooldowns._outbox
+
+    run(story())
+
+
+GARBAGE = [
+    b"",
+    b"{}",
+    b"\xff\xfe",
+    b"[1]",
+    b'{"by":"x","name":"openai"}',
+    b'{"by":"x","name":"a:b:c","reason":"hungry"}',
+]
+
+
+def test_what_no_worker_would_say_is_not_listened_to(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            for message in GARBAGE:
+                await one.valkey.run("PUBLISH", module.CHANNEL, message)
+            await one.valkey.run("SADD", "syntra:cools", b"nonsense", b"\xff:\xff:\xff", b"a:b:c")
+            await one.valkey.run("SET", "syntra:cool:a:b:c", "hungry")
+            async with worker(engine.url) as late:
+                assert late.health.snapshot(time.monotonic()) == []
+            one.fails(MINI, 20)
+            await until(lambda: other.reason(MINI))
+            assert len(other.health.snapshot(time.monotonic())) == 1
+
+    run(story())
+
+
+def test_sharing_heals_when_valkey_is_killed_and_comes_back(run: Run[Any], tmp_path: Path) -> None:
+    async def story(engine: Engine) -> None:
+        async with worker(engine.url) as one, worker(engine.url) as other:
+            one.fails(MINI, 60)
+            await until(lambda: other.reason(MINI))
+            engine.kill()
+            await until(lambda: one.valkey.state == other.valkey.state == "away")
+            one.hears(BIG, UpstreamBusy("x", retry_after=50))
+            other.fails(("google", "env", "gemini"), 0.01)
+            await asyncio.sleep(0.02)
+            assert await other.may_ask(("google", "env", "gemini"))  # each worker probes for itself
+            assert (one.reason(BIG), other.reason(BIG)) == (RATE_LIMITED, None)
+            await asyncio.to_thread(engine.start)
+            await until(lambda: other.reason(BIG) == RATE_LIMITED)  # told when Valkey was back
+            one.fails(("anthropic", "env", "claude"), 30)
+            await until(lambda: other.reason(("anthropic", "env", "claude")))
+
+    with Engine(tmp_path) as engine:
+        run(story(engine))
+
+
+def test_a_start_does_not_wait_for_valkey_and_heals_when_it_comes(run: Run[Any], tmp_path: Path) -> None:
+    async def story(engine: Engine) -> None:
+        began = time.monotonic()
+        async with worker(engine.url, ready=False) as one, worker(engine.url, ready=False) as other:
+            assert time.monotonic() - began < 1
+            assert one.valkey.state == "away"
+            one.fails(MINI, 60)
+            assert one.reason(MINI) == FAILING
+            await asyncio.to_thread(engine.start)
+            await until(lambda: other.reason(MINI))
+
+    engine = Engine(tmp_path)
+    try:
+        run(story(engine))
+    finally:
+        engine.kill()
+
+
+def test_a_request_never_waits_for_a_slow_valkey(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with Wire(engine.port) as wire, worker(f"redis://127.0.0.1:{wire.port}") as one:
+            keys = [("openai", "env", f"model-{number}") for number in range(20)]
+            for key in keys:
+                one.fails(key, 0.01)
+            await until(lambda: not one.cooldowns._outbox and not any(one.reason(key) for key in keys))
+            wire.delay = 1.0
+            waits = []
+            for key in keys:
+                began = time.monotonic()
+                assert await one.may_ask(key)
+                waits.append(time.monotonic() - began)
+            assert max(waits) < 0.1
+            assert min(waits[:5]) > 0.04  # it was tried,
+            assert max(waits[5:]) < 0.02  # and then no more
+            assert one.valkey.state == "slow"
+
+    run(story())
+
+
+def test_without_valkey_nothing_runs_and_every_worker_decides_for_itself(run: Run[Any]) -> None:
+    async def story() -> None:
+        health = Health()
+        before = asyncio.all_tasks()
+        async with Cooldowns(health, None) as cooldowns:
+            assert asyncio.all_tasks() == before
+            for _ in range(3):
+                cooldown = health.failed(MINI, UpstreamFailed("x"), 100)
+            assert cooldown is not None
+            cooldowns.tell(cooldown)
+            cooldowns.recovered(BIG)
+            assert not cooldowns._outbox
+            assert health.try_probe(MINI, 106)
+            assert await cooldowns.may_probe(MINI)
+
+    run(story())
+
+
+def test_what_waits_to_be_told_is_bounded_and_the_newest_is_kept(run: Run[Any], tmp_path: Path) -> None:
+    async def story() -> None:
+        async with worker(Engine(tmp_path).url, ready=False) as one:
+            for number in range(3_000):
+                one.fails(("openai", "env", f"model-{number}"), 60)
+            one.fails(("openai", "env", "x" * 10_000), 60)  # nobody's model: not carried around
+            assert len(one.cooldowns._outbox) == 1_000
+            assert next(reversed(one.cooldowns._outbox))[2] == "model-2999"
+
+    run(story())
+
+
+def test_closing_leaves_no_task_behind_whatever_it_was_doing(run: Run[Any], engine: Engine, tmp_path: Path) -> None:
+    async def story() -> None:
+        before = asyncio.all_tasks()
+        for url in (engine.url, Engine(tmp_path).url):
+            for pause in (0, 0.001, 0.01, 0.1):
+                async with worker(url, ready=False) as one:
+                    one.fails(MINI, 60)
+                    await asyncio.sleep(pause)
+                assert asyncio.all_tasks() == before
+
+    run(story())
+
+
+def test_a_client_that_leaves_while_the_probe_is_asked_for_gives_its_place_back(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with Wire(engine.port) as wire, worker(f"redis://127.0.0.1:{wire.port}") as one:
+            one.fails(MINI, 0.01)
+            await until(lambda: not one.cooldowns._outbox and not one.reason(MINI))
+            wire.delay = 0.03
+            asking = asyncio.create_task(one.may_ask(MINI))
+            await asyncio.sleep(0.005)
+            asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled()
+            assert one.health.try_probe(MINI, time.monotonic())
+
+    run(story())
+
+
+def test_no_credential_is_in_a_key_or_a_message(run: Run[Any], tmp_path: Path) -> None:
+    async def story(engine: Engine) -> None:
+        url = engine.url.replace("//", "//:hunter2-hunter2@")
+        async with worker(url) as one, worker(url) as other:
+            one.fails(MINI, 60)
+            await until(lambda: other.reason(MINI))
+            names = await one.valkey.run("KEYS", "*")
+            assert sorted(names) == [b"syntra:cool:openai:env:gpt-4o-mini", b"syntra:cools"]
+
+    with Engine(tmp_path, password="hunter2-hunter2") as engine:
+        run(story(engine))

