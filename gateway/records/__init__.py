@@ -1,0 +1,1 @@
+"""What is remembered of requests after they are over; never in a reply's way."""

@@ -1,0 +1,103 @@
+"""What is kept of one request: what was asked, who was thought of and why, who was asked, and how it ended."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from gateway.core.events import Usage
+from gateway.core.money import Picodollars, dollars
+from policies.engine import Plan, Scored
+from policies.facts import Facts, Live
+from policies.reasons import line, reasons
+
+
+class Attempt(Struct, omit_defaults=True):
+    """One candidate that was asked."""
+
+    model: str  # provider/model
+    outcome: str = "answered"  # or the code of the error
+    ttft_ms: float | None = None
+
+
+ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
+
+
+class Outcome(Struct, omit_defaults=True):
+    """How the request ended."""
+
+    ended: str = ""
+    model: str = ""  # who answered
+    usage: Usage | None = None
+    cost: Picodollars | None = None
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+
+    @property
+    def cost_usd(self) -> str | None:
+        """US dollars, or None where the cost is not known."""
+        return None if self.cost is None else dollars(self.cost)
+
+
+class Decision(Struct, omit_defaults=True):
+    """One request's record; with the documents of `document`, `facts` and `live` give `plan` again, bit for bit."""
+
+    id: str
+    organisation: str
+    key_id: str
+    asked: str  # the model that the client named
+    document: str = ""  # version of the documents
+    pinned: bool = False
+    instead_of: str = ""
+    facts: Facts | None = None
+    plan: Plan | None = None
+    live: dict[str, Live] = {}
+    searching: list[str] = []  # the candidates that search the web
+    attempts: list[Attempt] = []
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+def view(decision: Decision) -> dict[str, object]:
+    """A decision as people and programs read it."""
+    told: dict[str, object] = {
+        "id": decision.id,
+        "object": "decision",
+        "model": decision.asked,
+        "pinned": decision.pinned,
+        "document": decision.document,
+    }
+    if decision.instead_of:
+        told["instead_of"] = decision.instead_of
+    if decision.facts is not None and decision.plan is not None:
+        told |= explained(decision.facts, decision.plan, decision.searching)
+    ended = {
+        name: value for name in Outcome.__struct_fields__ if (value := getattr(decision.outcome, name)) is not None
+    }
+    ended.pop("cost", None)
+    return told | {"attempts": decision.attempts, "outcome": ended | {"cost_usd": decision.outcome.cost_usd}}
+
+
+def explained(facts: Facts, plan: Plan, searching: list[str]) -> dict[str, object]:
+    """Facts and plan, with the reasons in words."""
+    return {
+        "intent": facts.intent,
+        "confidence": facts.confidence,
+        "complexity": facts.complexity,
+        "fresh": facts.fresh,
+        "language": facts.language,
+        "needs": list(facts.needs),
+        "tokens": facts.tokens,
+        "output_tokens": facts.output_tokens,
+        "turn": facts.turn,
+        "policy": plan.policy,
+        "enough": round(plan.enough, 4),
+        "plan": [_line(one, facts, plan, searching) for one in plan.chain],
+        "candidates": [
+            _line(one, facts, plan, searching) | {"quality": round(one.quality, 4), "taken": one.rank > 0}
+            for one in plan.candidates
+        ],
+    }
+
+
+def _line(one: Scored, facts: Facts, plan: Plan, searching: list[str]) -> dict[str, object]:
+    told = reasons(one, facts, enough=plan.enough, chosen=len(plan.chain), searches=one.name in searching)
+    return line(one) | {"reasons": told}
