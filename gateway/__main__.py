@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping
 
 import rich_click as click
@@ -14,14 +15,15 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner
-from gateway.settings import Settings, SettingsError, read
+from gateway import __version__, banner, rules
+from gateway.commands.policy import policy
+from gateway.commands.route import route
+from gateway.settings import COUNTS, Settings, SettingsError, read
 from gateway.stores import keyfile
 from gateway.stores.keyfile import KeyFileError
 from gateway.upstream import providers, translate
 from gateway.upstream.providers import ProvidersError
 from gateway.upstream.proxy import Proxy
-from policies import documents
 from policies.documents import DocumentError
 
 _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
@@ -50,8 +52,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         _require_free(settings)
         _require_proxy(settings)
         live = providers.configured(environ, settings.providers)
-        documents.persona()
-        documents.models()
+        rules.check(settings.policies_path, list(live))
         key = keyfile.read_or_make(settings.data_path)
     except (SettingsError, ProvidersError, KeyFileError, DocumentError) as error:
         raise click.ClickException(str(error)) from None
@@ -85,8 +86,15 @@ def _require_proxy(settings: Settings) -> None:
 
 
 def _run(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Granian, with our clock for the drain."""
+    """Serve until told to stop."""
     os.environ.update(environ)  # the workers read the settings from there, as any process would
+    with tempfile.TemporaryDirectory(prefix="syntra-counts-") as counts:
+        os.environ[COUNTS] = counts
+        _granian(settings)
+
+
+def _granian(settings: Settings) -> None:
+    """Granian, with our clock for the drain."""
     server = Granian(
         "gateway.app:worker",
         factory=True,
@@ -104,6 +112,10 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
         log_level=LogLevels.warning,
     )
     server.serve()
+
+
+main.add_command(route)
+main.add_command(policy)
 
 
 if __name__ == "__main__":

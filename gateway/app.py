@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
@@ -14,27 +17,40 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from gateway import settings
+from gateway.core.health import Health
+from gateway.core.pace import Lengths, Pace
 from gateway.http import docs
 from gateway.http.chat import ChatCompletions
+from gateway.http.decisions import PATH as DECISIONS
+from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
 from gateway.http.lounge import Lounge
+from gateway.http.metrics import Exposition
 from gateway.http.models import Models
-from gateway.http.public import failed, health, live, ready
+from gateway.http.public import failed, live, ready
+from gateway.http.public import health as told_health
+from gateway.http.route import Routes
 from gateway.pipeline import Services
-from gateway.stages.choose import Choose
+from gateway.records.decisions import Decisions
+from gateway.records.metrics import Metrics
+from gateway.records.settle import Settle
+from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stages.keys import Keys
-from gateway.stages.persona import Persona
-from gateway.stores import keyfile
+from gateway.stores import keyfile, valkey_place
+from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.valkey import Valkey
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
 from gateway.upstream.wire import Wire
-from policies import documents
 
+_SWITCH = (
+    0.001  # s; a thread that adds up metrics or reads documents must give the loop its turn sooner than by default
+)
 _GC = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Python's own thresholds cost 2 % of a core
 
 
@@ -42,6 +58,7 @@ def worker() -> ASGIApp:
     """The application of a worker that Granian has just forked; settings come from the environment."""
     # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes now.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.setswitchinterval(_SWITCH)
     chosen = settings.read(os.environ)
     app = create(chosen, os.environ)
     if chosen.frontend_url:  # browsers call: every reply needs what CORS adds
@@ -52,48 +69,90 @@ def worker() -> ASGIApp:
 def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     """The application of one worker; called in the worker's own process."""
     found = providers.configured(environ, chosen.providers)
-    persona = documents.persona()
-    known = prices.load(list(found))
+    known = prices.load(list(found), known=providers.NAMES)
     patience = chosen.patience
     egress = Egress([provider.base_url for provider in found.values()], private=chosen.allow_private)
     wire = Wire(egress, patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
-    choose = Choose(documents.models(), found, known)
-    fallback = Fallback(providers.Upstream(found, Remote(wire, patience)))
-    services = Services(choose, Persona(persona), fallback, known, persona.name)
+    health, pace, lengths = Health(), Pace(), Lengths()
+    rules = Rules(chosen.policies_path, list(found), known, health, pace, lengths, reads=chosen.reads_prompts)
+    metrics = Metrics(
+        Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
+        providers=[*found, providers.SIMULATED],
+        policies=list(rules.library.routing),
+        intents=list(rules.library.intents.intent),
+    )
+    decisions = Decisions(chosen.data_path / "decisions", count=metrics.decisions_dropped)
+    place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
+    valkey = None if place is None else Valkey(place)
+    cooldowns = Cooldowns(health, valkey)
+    upstream = providers.Upstream(found, Remote(wire, patience))
+    services = Services(
+        rules.reader,
+        rules.policy,
+        rules.persona,
+        Fallback(upstream, health, pace, cooldowns, counted=metrics.cooldown),
+        Settle(pace, lengths, decisions, metrics),
+        known,
+    )
     lounge = Lounge(chosen.drain_seconds)
-    door = Door(Keys(keyfile.read_or_make(chosen.data_path), persona=chosen.persona), lounge)
+    door = Door(Keys(keyfile.read_or_make(chosen.data_path), persona=chosen.persona), lounge, metrics.request)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(choose, Embedder(wire, patience, found), **waits)
+    embeddings = Embeddings(rules.policy, Embedder(wire, patience, found), **waits)
+    routes = Routes(rules, body_seconds=chosen.body_seconds)
 
     doors = {
-        "/v1/chat/completions": door.route("POST", chat.serve),
-        "/v1/embeddings": door.route("POST", embeddings.serve),
+        "/v1/chat/completions": door.route("POST", "chat", chat.serve),
+        "/v1/embeddings": door.route("POST", "embeddings", embeddings.serve),
     }
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
+        decisions.start()
+        if valkey is not None:
+            await valkey.start()
+        await cooldowns.start()
+        following = asyncio.get_running_loop().create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken)))
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
         gc.set_threshold(*_GC)
         try:
             yield
         finally:
+            following.cancel()
             lounge.close()
             wire.close()
+            await rules.tokenizer.close()
+            await cooldowns.close()
+            if valkey is not None:
+                await valkey.close()
+            await decisions.close()
 
     app = Litestar(
         route_handlers=[
             *(asgi(path, copy_scope=True)(handler) for path, handler in doors.items()),
-            asgi("/v1/models", is_mount=True, copy_scope=True)(door.route("GET", Models(choose).serve)),
-            health,
+            asgi("/v1/models", is_mount=True, copy_scope=True)(door.route("GET", "models", Models(rules.policy).serve)),
+            asgi("/api/route", copy_scope=True)(door.route("POST", "route", routes.serve)),
+            asgi(DECISIONS, is_mount=True, copy_scope=True)(
+                door.route("GET", "decisions", DecisionLookup(decisions).serve)
+            ),
+            asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
+            told_health,
             live,
             ready,
             docs.assets(),
         ],
         lifespan=[lifespan],
-        state=State({"live": list(found) or [providers.SIMULATED], "lounge": lounge, "doors": doors}),
+        state=State(
+            {
+                "live": list(found) or [providers.SIMULATED],
+                "lounge": lounge,
+                "doors": doors,
+                "rules": rules,
+                "health": health,
+            }
+        ),
         exception_handlers={Exception: failed},
         cors_config=_cors(chosen.frontend_url),
         openapi_config=docs.config(),

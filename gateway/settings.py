@@ -12,6 +12,8 @@ from msgspec import Meta, Struct, field
 
 from gateway.core.deadline import Patience
 
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"  # set by the parent for its workers: where they count, so that one page shows all
+
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
@@ -31,6 +33,11 @@ class Settings(Struct, frozen=True):
     allow_private: bool = field(default=False, name="SYNTRA_ALLOW_PRIVATE_UPSTREAMS")
     ca_bundle: str = field(default="", name="SYNTRA_CA_BUNDLE")
     outbound_proxy: str = field(default="", name="SYNTRA_OUTBOUND_PROXY")
+    valkey_url: str = field(default="", name="VALKEY_URL")
+    redis_url: str = field(default="", name="REDIS_URL")
+    upstash_url: str = field(default="", name="UPSTASH_REDIS_URL")
+    upstash_token: str = field(default="", name="UPSTASH_REDIS_TOKEN")
+    reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # for the key in the data directory
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
@@ -49,8 +56,13 @@ class Settings(Struct, frozen=True):
         """Where Syntra keeps what must outlive it."""
         return Path(self.data_dir) if self.data_dir else Path.home() / ".local" / "share" / "syntra"
 
+    @property
+    def policies_path(self) -> Path:
+        """Where the user's own policy documents lie."""
+        return self.data_path / "policies"
 
-_SWITCHED = frozenset({"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA"})
+
+_SWITCHED = frozenset({"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED"})
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 

@@ -210,6 +210,15 @@ class ChatRequest(Struct, frozen=True):
         """Everything that the user wrote in this conversation, message by message."""
         return "\n".join(message.text() for message in self.body.messages if message.role == "user")
 
+    def without(self, names: Iterable[str]) -> tuple[ChatRequest, tuple[str, ...]]:
+        """The same request without these fields, and which of them it had."""
+        had = tuple(name for name in names if name in self.fields)
+        if not had:
+            return self, had
+        known = {name: None for name in had if name in ChatBody.__struct_fields__}
+        fields = {name: raw for name, raw in self.fields.items() if name not in had}
+        return ChatRequest(msgspec.structs.replace(self.body, **known), fields, self.messages), had
+
     def with_system(self, text: str) -> ChatRequest:
         """The same request with `text` before everything else in its system prompt; the client's own bytes stay."""
         first = self.body.messages[0]

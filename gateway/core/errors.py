@@ -7,13 +7,19 @@ SyntraError
 │   ├── BodyTooLarge               413
 │   ├── WrongMediaType             415
 │   ├── UnknownRoute               404
-│   └── UnknownModel               404  model_not_found, with near names
+│   ├── UnknownModel               404  model_not_found, with near names
+│   ├── UnknownPolicy              400  unknown_policy, with those that there are
+│   ├── UnknownDecision            404
+│   ├── NothingFits                400  no candidate can serve it, with each one's reason
+│   └── NotAllowed                 403  the organisation may not use this model
+├── AllCooling                     429  every candidate rests; says how long
 ├── WrongMethod                    405
 ├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
+    │   └── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
@@ -24,6 +30,7 @@ SyntraError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -36,6 +43,7 @@ class SyntraError(Exception):
     type: ClassVar[str] = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+    told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -48,6 +56,11 @@ class SyntraError(Exception):
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Reply headers that belong to this error."""
         return []
+
+    @property
+    def kind(self) -> str:
+        """One word for records and metrics."""
+        return self.code or "server_error"
 
     def body(self) -> bytes:
         """OpenAI's error object as JSON."""
@@ -105,6 +118,39 @@ class UnknownModel(BadRequest):
         super().__init__(f"The model '{name}' does not exist or no key is set for its provider.{hint}", param="model")
 
 
+class UnknownPolicy(BadRequest):
+    """No policy goes by this name."""
+
+    code = "unknown_policy"
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"There is no policy '{name}'. There are {', '.join(known)}.", param="model")
+
+
+class UnknownDecision(BadRequest):
+    """No decision of this organisation's is kept under this id."""
+
+    status = 404
+    code = "decision_not_found"
+
+    def __init__(self, decision_id: str) -> None:
+        hint = "Decisions are kept for a week, and only who was answered may see them."
+        super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
+
+
+class NothingFits(BadRequest):
+    """No candidate can serve the request; the message tells each one's reason."""
+
+    code = "no_candidate"
+
+
+class NotAllowed(BadRequest):
+    """The organisation may not use this model."""
+
+    status = 403
+    code = "model_not_allowed"
+
+
 class WrongMethod(SyntraError):
     """The path is served, but not with this method."""
 
@@ -127,6 +173,22 @@ class BadKey(SyntraError):
     status = 401
     type = "invalid_request_error"  # as OpenAI types it; clients match on the code
     code = "invalid_api_key"
+
+
+class AllCooling(SyntraError):
+    """Every candidate rests after its provider's refusal; `retry_after` in whole seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", str(self.retry_after).encode())]
 
 
 class Draining(SyntraError):
@@ -168,6 +230,13 @@ class UpstreamRejected(UpstreamError):
     def __init__(self, message: str, *, status: int = 400, provider: str = "", code: str | None = None) -> None:
         super().__init__(message, provider=provider, code=code)
         self.status = status
+
+
+class UpstreamUnknownModel(UpstreamRejected):
+    """The provider has no such model, or not for our key: that is about the candidate, not about the request."""
+
+    code = "model_not_found"
+    retryable = True
 
 
 class UpstreamBusy(UpstreamError):

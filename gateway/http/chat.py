@@ -11,7 +11,9 @@ from gateway.core.events import encode_chunk
 from gateway.core.fold import Fold
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
-from gateway.pipeline import Reply, Services, Wishes, answer
+from gateway.pipeline import Services, Wishes, answer
+from gateway.reply import Reply
+from gateway.stages.reader import Limits
 
 
 class ChatCompletions:
@@ -25,7 +27,7 @@ class ChatCompletions:
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """One request."""
         request = chat.parse(await visit.body(head, self._body_seconds))
-        wishes = Wishes(head.persona, head.debug, visit.began)
+        wishes = wishes_of(head, visit)
         deadline = Deadline(self._total_seconds)
         async with AsyncExitStack() as stack:
             reply = await answer(self._services, caller, request, wishes, deadline, stack)
@@ -33,6 +35,11 @@ class ChatCompletions:
                 await _stream(visit, reply)
             else:
                 await _fold(visit, reply)
+
+
+def wishes_of(head: Head, visit: Visit) -> Wishes:
+    """What the headers ask for."""
+    return Wishes(head.persona, head.debug, head.policy, Limits(head.max_cost, head.max_ttft_ms), visit.began)
 
 
 async def _stream(visit: Visit, reply: Reply) -> None:

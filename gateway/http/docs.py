@@ -34,6 +34,47 @@ from gateway.core.embeddings import EmbeddingsBody
 _ASSETS = "/docs/assets"
 _KEY = "key"
 _SAY_HELLO = {"model": "syntra", "messages": [{"role": "user", "content": "Say hello."}]}
+_CANDIDATE = {
+    "model": "google/gemini-2.5-flash-lite",
+    "score": 0.913,
+    "cost_usd": 0.000012,
+    "ttft_ms": 310,
+    "reasons": ["good enough for social_chat", "the cheapest of those"],
+}
+_TOO_DEAR = _CANDIDATE | {
+    "model": "openai/gpt-4o",
+    "score": 0.41,
+    "cost_usd": 0.00031,
+    "reasons": ["26 times the cost"],
+}
+_EXPLAINED = {
+    "intent": "social_chat",
+    "confidence": 0.97,
+    "complexity": 0.03,
+    "fresh": 0.01,
+    "language": "en",
+    "needs": [],
+    "tokens": 9,
+    "output_tokens": 30,
+    "turn": "user",
+    "policy": "balanced",
+    "document": "7c1f0a52",
+    "plan": [_CANDIDATE],
+    "candidates": [
+        _CANDIDATE | {"quality": 0.86, "taken": True},
+        _TOO_DEAR | {"quality": 0.93, "taken": False},
+    ],
+}
+_DECISION = {
+    "id": "0199f0c1b2a47d3e8f60718293a4b5c6",
+    "object": "decision",
+    "model": "syntra",
+    "pinned": False,
+    **_EXPLAINED,
+    "attempts": [{"model": _CANDIDATE["model"], "ttft_ms": 288.4}],
+    "outcome": {"ended": "answered", "model": _CANDIDATE["model"], "cost_usd": "0.000011", "duration_ms": 402.7},
+}
+_AS_OPENAI = "As OpenAI's; with `stream: true` as server-sent events."
 
 
 def config() -> OpenAPIConfig:
@@ -81,8 +122,35 @@ def describe(document: OpenAPI) -> None:
     paths["/v1/models"] = PathItem(get=_operation("List the models", "models"))
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
+    _describe_decisions(paths, schemas[0])
     own = document.components.schemas
     own.update({name: _Plain(schema) for name, schema in components.items()})
+
+
+def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -> None:
+    """Why a request goes where it goes, or went, and how often."""
+    paths["/api/route"] = PathItem(
+        post=_operation(
+            "Ask where a chat completion would go and why, without calling anyone",
+            "decisions",
+            body=chat_body,
+            example=_SAY_HELLO,
+            says="What was read in the request, who would be asked in which order, and every candidate's reasons.",
+            shows=_EXPLAINED,
+        )
+    )
+    decision = Parameter(name="id", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
+    paths["/api/decisions/{id}"] = PathItem(
+        get=_operation(
+            "Look up why a request went where it went",
+            "decisions",
+            parameters=[decision],
+            says="The decision whose id a reply had in `x-syntra-decision`; kept for a week.",
+            shows=_DECISION,
+        )
+    )
+    metrics = _operation("Read every worker's counts", "health", says="Prometheus' text format, or OpenMetrics.")
+    paths["/metrics"] = PathItem(get=metrics)
 
 
 class _Plain(Schema):
@@ -104,13 +172,18 @@ def _operation(
     body: dict[str, Any] | None = None,
     example: object = None,
     parameters: Iterable[Parameter] = (),
+    says: str = _AS_OPENAI,
+    shows: object = None,
 ) -> Operation:
     request = None
     if body is not None:
         media = OpenAPIMediaType(schema=Reference(ref=body["$ref"]), examples={"hello": Example(value=example)})
         request = RequestBody(content={"application/json": media}, required=True)
+    content = None
+    if shows is not None:
+        content = {"application/json": OpenAPIMediaType(examples={"hello": Example(value=shows)})}
     replies: dict[str, OpenAPIResponse | Reference] = {
-        "200": OpenAPIResponse(description="As OpenAI's; with `stream: true` as server-sent events."),
+        "200": OpenAPIResponse(description=says, content=content),
         "4XX": OpenAPIResponse(description='`{"error": {"message", "type", "param", "code"}}`'),
         "5XX": OpenAPIResponse(description="The provider or Syntra failed; the same shape."),
     }

@@ -21,12 +21,13 @@ Serve = Callable[[Visit, Head, Caller], Awaitable[None]]
 class Door:
     """Makes ASGI applications of handlers; each gets a visit whose caller is known."""
 
-    def __init__(self, keys: Keys, lounge: Lounge) -> None:
+    def __init__(self, keys: Keys, lounge: Lounge, counted: Callable[[str, int], None]) -> None:
         self._keys = keys
         self._lounge = lounge
+        self._counted = counted
 
-    def route(self, method: str, serve: Serve) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        """An ASGI application that serves one method."""
+    def route(self, method: str, surface: str, serve: Serve) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """An ASGI application that serves one method; `surface` is what its requests are counted as."""
 
         async def enter(visit: Visit, head: Head) -> None:
             if visit.method != method:
@@ -34,6 +35,8 @@ class Door:
             await serve(visit, head, self._keys.identify(head.bearer))
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            await Visit(cast("HTTPScope", scope), receive, send, self._lounge).run(enter)
+            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)
+            await visit.run(enter)
+            self._counted(surface, visit.status)
 
         return application

@@ -7,17 +7,18 @@ from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
-from gateway.pipeline import dropped_header
-from gateway.stages.choose import Choose
+from gateway.reply import warning
+from gateway.stages.policy import Policy
 from gateway.upstream.embed import Embedder
-from gateway.upstream.providers import SIMULATED
+from gateway.upstream.names import SYNTRA
+from gateway.upstream.providers import SIMULATED, Candidate
 
 
 class Embeddings:
     """Serves embeddings."""
 
-    def __init__(self, choose: Choose, embedder: Embedder, *, body_seconds: float, total_seconds: float) -> None:
-        self._choose = choose
+    def __init__(self, policy: Policy, embedder: Embedder, *, body_seconds: float, total_seconds: float) -> None:
+        self._policy = policy
         self._embedder = embedder
         self._body_seconds = body_seconds
         self._total_seconds = total_seconds
@@ -26,7 +27,7 @@ class Embeddings:
         """One request; there is nothing to stream."""
         request = embeddings.parse(await visit.body(head, self._body_seconds))
         name = request.body.model
-        candidate = self._choose.embedder(name).candidates[0]
+        candidate = self._policy.names.embedder(caller.organisation, name) or Candidate(SIMULATED, SYNTRA)
         embedded = await self._embedder.embed(candidate, name, request, Deadline(self._total_seconds))
         simulated = [(b"x-syntra-simulated", b"true")] if candidate.provider == SIMULATED else []
-        await visit.whole(200, (JSON, *simulated, *dropped_header(embedded.dropped)), embedded.body)
+        await visit.whole(200, (JSON, *simulated, *warning(embedded.dropped)), embedded.body)

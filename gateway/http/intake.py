@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.ids import uuid7
+from gateway.core.money import picodollars
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive
@@ -17,6 +18,7 @@ BODY_LIMIT = 32 * 1024 * 1024  # bytes; what Anthropic takes, above OpenAI's own
 _MOST_DIGITS = 18  # of a Content-Length; more are too large, however they end
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _JSON = re.compile(rb"\s*application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?|\.\d{1,12}")
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
 
 
@@ -33,6 +35,9 @@ class Head(Struct, frozen=True):
     length: int | None
     persona: bool | None
     debug: bool
+    policy: str | None = None
+    max_cost: int | None = None  # picodollars
+    max_ttft_ms: float | None = None
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -53,6 +58,9 @@ def read_head(scope: HTTPScope) -> Head:
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
         persona=_switch(found, b"x-syntra-persona"),
         debug=bool(_switch(found, b"x-syntra-debug")),
+        policy=found[b"x-syntra-policy"].decode("latin-1").strip() if b"x-syntra-policy" in found else None,
+        max_cost=None if (usd := _amount(found, b"x-syntra-max-cost-usd")) is None else picodollars(usd),
+        max_ttft_ms=_amount(found, b"x-syntra-max-ttft-ms"),
     )
 
 
@@ -71,6 +79,16 @@ def _switch(found: dict[bytes, bytes], name: bytes) -> bool | None:
     if (wanted := _SWITCH.get(value.strip().lower())) is None:
         raise BadRequest(f"The header {name.decode()} is either on or off.", code="invalid_header")
     return wanted
+
+
+def _amount(found: dict[bytes, bytes], name: bytes) -> float | None:
+    """A plain number above zero."""
+    value = found.get(name)
+    if value is None:
+        return None
+    if not _NUMBER.fullmatch(value.strip()) or not float(value):
+        raise BadRequest(f"The header {name.decode()} is a number above zero, like 0.05.", code="invalid_header")
+    return float(value)
 
 
 async def read_body(head: Head, receive: Receive) -> bytes:

@@ -8,7 +8,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import UnknownModel
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
-from gateway.stages.choose import Choose
+from gateway.stages.policy import Policy
 
 _CREATED = 1735689600  # 2025-01-01: clients want a number, and no provider's map has one
 
@@ -16,19 +16,20 @@ _CREATED = 1735689600  # 2025-01-01: clients want a number, and no provider's ma
 class Models:
     """Lists what can be asked for."""
 
-    def __init__(self, choose: Choose) -> None:
-        self._choose = choose
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
 
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """Every name, Syntra's own first; or one of them, slashes and all."""
         name = visit.path.removeprefix("/v1/models").strip("/")
+        names, organisation = self._policy.names, caller.organisation
         if not name:
-            data = [_model(known) for known in self._choose.names()]
+            data = [_model(known) for known in names.names(organisation)]
             await visit.whole(200, (JSON,), msgspec.json.encode({"object": "list", "data": data}))
-        elif self._choose.knows(name):
+        elif names.knows(organisation, name):
             await visit.whole(200, (JSON,), msgspec.json.encode(_model(name)))
         else:
-            raise UnknownModel(name[:100], self._choose.near(name))
+            raise UnknownModel(name[:100], names.near(organisation, name))
 
 
 def _model(name: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
@@ -16,8 +17,29 @@ log = logging.getLogger("syntra")
 
 @get("/health", sync_to_thread=False, tags=["health"], summary="Whether Syntra is up, and which providers are live")
 def health(state: State) -> dict[str, object]:
-    """Up, with the names of the live providers; `simulated` while none has a key."""
-    return {"status": "draining" if state.lounge.draining else "ok", "version": __version__, "providers": state.live}
+    """Up, with the names of the live providers (`simulated` while none has a key), the documents and who rests."""
+    documents = {"version": state.rules.library.version}
+    if state.rules.error:
+        documents["error"] = state.rules.error  # the last edit cannot be used, and `version` stays in force
+    listed = {model.name for model in state.rules.library.models.model}
+    resting = [
+        {
+            "model": f"{one.provider}/{one.model}",
+            "reason": one.reason,
+            "state": one.state,
+            "seconds": one.seconds,
+        }
+        for one in state.health.snapshot(time.monotonic())
+        if one.model == "*" or f"{one.provider}/{one.model}" in listed  # what clients pin is their affair
+    ]
+    status = "draining" if state.lounge.draining else "ok"
+    return {
+        "status": status,
+        "version": __version__,
+        "providers": state.live,
+        "policies": documents,
+        "cooling": resting,
+    }
 
 
 @get("/health/live", sync_to_thread=False, tags=["health"], summary="Whether the process answers")

@@ -40,6 +40,7 @@ class Visit:
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
+        self.status = 0  # as sent; 499 for a client that left, as nginx has it
         self._streams = False
         self.sending_since = 0.0  # loop time at which a write began that has not ended
         self.last_write = 0.0
@@ -62,6 +63,7 @@ class Visit:
         try:
             await self._serve(serve)
         except Left:
+            self.status = 499
             log.info("request %s: the client left", self.request_id.decode())
         except UpstreamError as error:
             # Who failed is for the operator; our words about it are in the reply, the provider's are nowhere.
@@ -151,12 +153,13 @@ class Visit:
     async def _fail(self, error: SyntraError) -> None:
         """Tell a failure: as a status, or in band when the status is already out. Never followed by `[DONE]`."""
         if not self._started:
-            await self.whole(error.status, (JSON, *error.headers), error.body())
+            await self.whole(error.status, (JSON, *error.headers, *error.told), error.body())
         elif self._streams:
             await self._write(b"data: " + error.body() + b"\n\n", more=True)
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True
+        self.status = status
         own = (b"x-request-id", self.request_id or uuid7().encode())  # headers that cannot be read have none
         await self._send(
             {"type": "http.response.start", "status": status, "headers": [*headers, own, *_COMMON]},

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
+import msgspec
 from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
-from gateway.core.errors import UpstreamBusy, UpstreamError
+from gateway.core.errors import Internal, SyntraError, UpstreamBusy, UpstreamError
 from gateway.core.events import Chunk
+from gateway.core.health import Health
+from gateway.core.pace import Pace
+from gateway.stores.cooldowns import Cooldowns
 from gateway.upstream.answer import Opened
-from gateway.upstream.providers import Candidate, Upstream
+from gateway.upstream.providers import SIMULATED, Candidate, Upstream
 
 
 class Begun(Struct):
@@ -21,39 +27,120 @@ class Begun(Struct):
     candidate: Candidate
     opened: Opened
     first: Sequence[Chunk]
+    ttft: float  # seconds
+    broken: Callable[[SyntraError], None]  # tells of a failure after the first chunks
+
+
+class Tried(Struct, frozen=True):
+    """A candidate that was asked in vain, or was not asked because another request is probing it."""
+
+    candidate: Candidate
+    error: SyntraError | None
 
 
 class Fallback:
     """The one owner of retries: the next candidate is asked only while nothing has reached the client."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        health: Health,
+        pace: Pace,
+        cooldowns: Cooldowns,
+        *,
+        counted: Callable[[str, str], None],
+    ) -> None:
         self._upstream = upstream
+        self._health = health
+        self._pace = pace
+        self._cooldowns = cooldowns
+        self._counted = counted
 
     async def begin(
-        self, candidates: Sequence[Candidate], request: ChatRequest, deadline: Deadline, stack: AsyncExitStack
+        self,
+        candidates: Sequence[Candidate],
+        request: ChatRequest,
+        deadline: Deadline,
+        stack: AsyncExitStack,
+        *,
+        tried: Callable[[Tried], None],
     ) -> Begun:
         """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with."""
-        busy: UpstreamBusy | None = None
+        failure: SyntraError | None = None
         for candidate in candidates:
+            # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
+            last_hope = failure is None and candidate is candidates[-1]
+            if not last_hope and not await self._may_try(candidate):
+                tried(Tried(candidate, None))
+                continue
             try:
                 return await self._peek(candidate, request, deadline, stack)
             except UpstreamError as error:
                 error.provider = candidate.provider
-                if isinstance(error, UpstreamBusy) and (busy is None or error.retry_after < busy.retry_after):
-                    busy = error
-                if not error.retryable or candidate is candidates[-1]:
-                    raise busy or error from None
-        raise AssertionError("a plan has at least one candidate")
+                tried(Tried(candidate, error))
+                failure = _worse(failure, error)
+                if not error.retryable:
+                    break
+        raise failure or Internal("A route without candidates was asked.")
+
+    async def _may_try(self, candidate: Candidate) -> bool:
+        """Whether a candidate may be asked: after its rest by one request alone, until that has its answer."""
+        if not self._health.recovering(candidate.key):
+            return True
+        return self._health.try_probe(candidate.key, time.monotonic()) and await self._cooldowns.may_probe(
+            candidate.key
+        )
 
     async def _peek(
         self, candidate: Candidate, request: ChatRequest, deadline: Deadline, stack: AsyncExitStack
     ) -> Begun:
         """Ask and wait for the first chunks, so that a failure still has a status; a failed attempt is closed here."""
-        opened = await self._upstream.ask(candidate, request, deadline)
+        began = time.monotonic()
         try:
-            first = await opened.answer.next()
-        except BaseException:
-            opened.close()
+            taken, left_out = request.without(candidate.without)
+            opened = await self._upstream.ask(candidate, taken, deadline)
+            if left_out:
+                opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
+            try:
+                first = await opened.answer.next()
+            except BaseException:
+                opened.close()
+                raise
+        except SyntraError as error:
+            self._failed(candidate, began, error)
+            raise
+        except BaseException:  # the client left: that says nothing of the provider
+            self._health.released(candidate.key, began)
             raise
         stack.callback(opened.close)
-        return Begun(candidate, opened, first)
+        ttft = time.monotonic() - began
+        if candidate.provider != SIMULATED:
+            self._began(candidate, ttft, streamed=bool(request.body.stream))
+        return Begun(candidate, opened, first, ttft, partial(self._failed, candidate, began))
+
+    def _failed(self, candidate: Candidate, began: float, error: SyntraError) -> None:
+        """Tell the others of a failure, before the first word or after it."""
+        cooldown = self._health.failed(candidate.key, error, time.monotonic(), began)
+        if cooldown is not None:
+            self._counted(candidate.provider, cooldown.reason)
+            self._cooldowns.tell(cooldown)
+
+    def _began(self, candidate: Candidate, ttft: float, *, streamed: bool) -> None:
+        """The first words are there; how soon says something only of a stream, which has a first word."""
+        usual = self._pace.ttft_ms(candidate.pace_key) / 1e3
+        now = time.monotonic()
+        if self._health.succeeded(candidate.key, ttft if streamed else 0.0, now, usual, began=now - ttft):
+            self._cooldowns.recovered(candidate.key)
+        elif (cooldown := self._health.cooling(candidate.key, now)) is not None and cooldown.since == now:
+            self._counted(candidate.provider, cooldown.reason)
+            self._cooldowns.tell(cooldown)
+        if streamed:
+            self._pace.first_token(candidate.pace_key, ttft * 1e3, now)
+
+
+def _worse(before: SyntraError | None, error: UpstreamError) -> SyntraError:
+    """Which of two failures is told: a wait is better news than a failure, and a short one than a long one."""
+    if not isinstance(before, UpstreamBusy):
+        return error
+    sooner = isinstance(error, UpstreamBusy) and error.retry_after < before.retry_after
+    return error if sooner else before

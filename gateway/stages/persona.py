@@ -11,8 +11,13 @@ class Persona:
     """Puts the persona first in the prompt, in bytes that only a new version of the document changes."""
 
     def __init__(self, document: Document) -> None:
+        self.take(document)
+
+    def take(self, document: Document) -> None:
+        """Use this document from the next request on."""
         self._document = document
         self._text = document.text.strip()
+        self.name = document.name
 
     def apply(self, caller: Caller, request: ChatRequest, *, wanted: bool | None) -> ChatRequest:
         """The request with the persona before the client's own system prompt, where it belongs.

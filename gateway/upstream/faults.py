@@ -17,6 +17,7 @@ from gateway.core.errors import (
     UpstreamFailed,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamUnknownModel,
 )
 
 MOST_PATIENCE = 60  # s; a longer Retry-After is a provider's mistake or a quota, and clients hang on it
@@ -88,12 +89,10 @@ def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
         return ContextTooLong("This model's maximum context length is exceeded: the prompt is too long.")
     code = error.code if isinstance(error.code, str) and _is_word(error.code) else None
     param = error.param if error.param is not None and len(error.param) < 100 and _is_path(error.param) else None
-    if status == 404:
-        code = "model_not_found"
-        message = f"{provider} does not know this model."
-    else:
-        about = f" It is about '{param}'." if param else ""
-        message = f"{provider} refused the request as invalid (status {status}).{about}"
+    if status in (404, 410):
+        return UpstreamUnknownModel(f"{provider} does not know this model.", status=status, provider=provider)
+    about = f" It is about '{param}'." if param else ""
+    message = f"{provider} refused the request as invalid (status {status}).{about}"
     rejected = UpstreamRejected(message, status=status, provider=provider, code=code)
     rejected.param = param
     return rejected

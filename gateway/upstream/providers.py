@@ -17,6 +17,7 @@ from gateway.upstream.simulate import Simulated
 from gateway.upstream.translate import Translated, names
 
 SIMULATED = "simulated"
+ENVIRONMENT = "env"  # the credential that the operator has set for everybody
 
 
 class Known(Struct, frozen=True):
@@ -38,6 +39,7 @@ KNOWN = (
     Known("kimi", ("KIMI", "MOONSHOT"), "https://api.moonshot.ai/v1", _PLAIN),
     Known("openrouter", ("OPENROUTER",), "https://openrouter.ai/api/v1", _PLAIN),
 )
+NAMES = tuple(known.name for known in KNOWN)
 ALIASES = {"gemini": "google", "moonshot": "kimi"}
 
 
@@ -64,7 +66,7 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
     return found
 
 
-_OWN = frozenset(known.name for known in KNOWN)
+_OWN = frozenset(NAMES)
 _RESERVED = frozenset(ALIASES) | {SIMULATED, "syntra"}
 
 
@@ -110,11 +112,28 @@ class Candidate(Struct, frozen=True):
 
     provider: str
     model: str  # the provider's own name for it
+    without: tuple[str, ...] = ()  # the request's fields that it refuses, left out because we chose it
 
     @property
     def name(self) -> str:
         """`provider/model`."""
         return f"{self.provider}/{self.model}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What rests and recovers as one: provider, credential, model."""
+        return self.provider, ENVIRONMENT, self.model
+
+    @property
+    def pace_key(self) -> tuple[str, str]:
+        """What is as fast as it is whoever pays: provider, model."""
+        return self.provider, self.model
+
+
+def candidate(name: str, without: tuple[str, ...] = ()) -> Candidate:
+    """The candidate of this name, `provider/model`."""
+    provider, _, model = name.partition("/")
+    return Candidate(provider, model, without)
 
 
 class Upstream:

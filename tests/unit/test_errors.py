@@ -14,6 +14,7 @@ import pytest
 import gateway
 from gateway.core import errors
 from gateway.core.errors import (
+    AllCooling,
     BadKey,
     BadRequest,
     BodyTooLarge,
@@ -21,8 +22,12 @@ from gateway.core.errors import (
     ContextTooLong,
     Draining,
     Internal,
+    NotAllowed,
+    NothingFits,
     SyntraError,
+    UnknownDecision,
     UnknownModel,
+    UnknownPolicy,
     UnknownRoute,
     UpstreamBroken,
     UpstreamBusy,
@@ -31,6 +36,7 @@ from gateway.core.errors import (
     UpstreamFailed,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamUnknownModel,
     UpstreamUnreachable,
     WrongMediaType,
     WrongMethod,
@@ -61,6 +67,13 @@ CASES = (
     Case(WrongMediaType("no"), 415, "invalid_request_error", None),
     Case(UnknownRoute("no"), 404, "invalid_request_error", "unknown_url"),
     Case(UnknownModel("no", []), 404, "invalid_request_error", "model_not_found"),
+    Case(UnknownPolicy("no", []), 400, "invalid_request_error", "unknown_policy"),
+    Case(UnknownDecision("no"), 404, "invalid_request_error", "decision_not_found"),
+    Case(NothingFits("no"), 400, "invalid_request_error", "no_candidate"),
+    Case(NotAllowed("no"), 403, "invalid_request_error", "model_not_allowed"),
+    Case(
+        AllCooling("no", retry_after=7), 429, "rate_limit_error", "rate_limit_exceeded", ((b"retry-after", b"7"),)
+    ),
     Case(
         WrongMethod("no", "GET, HEAD"), 405, "invalid_request_error", "method_not_allowed", ((b"allow", b"GET, HEAD"),)
     ),
@@ -69,6 +82,9 @@ CASES = (
     Case(Internal("no"), 500, "server_error", "internal_error"),
     Case(UpstreamError("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamRejected("no", status=422), 422, "invalid_request_error", "upstream_rejected"),
+    Case(
+        UpstreamUnknownModel("no", status=404), 404, "invalid_request_error", "model_not_found", retryable=True
+    ),
     Case(
         UpstreamBusy("no", retry_after=7),
         429,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -23,10 +24,14 @@ from gateway.core.errors import (
     UpstreamFailed,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamUnknownModel,
     UpstreamUnreachable,
 )
+from gateway.core.health import Health
+from gateway.core.pace import Pace
 from gateway.core.secret import Secret
-from gateway.stages.fallback import Begun, Fallback
+from gateway.stages.fallback import Begun, Fallback, Tried
+from gateway.stores.cooldowns import Cooldowns
 from gateway.upstream.answer import Remote
 from gateway.upstream.dialect import Provider
 from gateway.upstream.egress import Egress
@@ -115,7 +120,8 @@ CASES = (
     Case(("refused", "good"), (0, 1), 1),
     Case(("half", "good"), (1, 0), 0),
     Case(("400", "good"), (1, 0), UpstreamRejected),
-    Case(("404", "good"), (1, 0), UpstreamRejected),
+    Case(("404", "good"), (1, 1), 1),
+    Case(("404", "404"), (1, 1), UpstreamUnknownModel),
     Case(("422", "good"), (1, 0), UpstreamRejected),
     Case(("400 context", "good"), (1, 0), ContextTooLong),
     Case(("500", "400", "good"), (1, 1, 0), UpstreamRejected),
@@ -145,6 +151,9 @@ class Scene:
             for name, server in zip(names, self.servers, strict=True)
         }
         self.candidates = [Candidate(name, "m") for name in names]
+        self.health = Health()
+        self.tried: list[Tried] = []
+        self.counted: list[tuple[str, str]] = []
 
     @staticmethod
     def _handler(script: str) -> Callable[[Request, Reply], Any]:
@@ -156,8 +165,12 @@ class Scene:
     async def begin(self, stack: AsyncExitStack, *, seconds: float = 3) -> Begun:
         wire = Wire(Egress([provider.base_url for provider in self.providers.values()], private=True), PATIENCE)
         stack.callback(wire.close)
-        fallback = Fallback(Upstream(self.providers, Remote(wire, PATIENCE)))
-        return await fallback.begin(self.candidates, asked(), Deadline(seconds), stack)
+        upstream = Upstream(self.providers, Remote(wire, PATIENCE))
+        fallback = Fallback(upstream, self.health, Pace(), Cooldowns(self.health, None), counted=self.count)
+        return await fallback.begin(self.candidates, asked(), Deadline(seconds), stack, tried=self.tried.append)
+
+    def count(self, provider: str, reason: str) -> None:
+        self.counted.append((provider, reason))
 
     def asked(self) -> tuple[int, ...]:
         return tuple(len(server.requests) for server in self.servers)
@@ -275,3 +288,73 @@ def test_what_is_taken_is_given_back_with_the_stack() -> None:
 
     with ExitStack() as stack:
         asyncio.run(run(Scene(stack, ("half",))))
+
+
+def test_who_rests_is_passed_over_and_said_to_be() -> None:
+    async def run(scene: Scene) -> None:
+        scene.health.cool(scene.candidates[0].key, "failing", 60, time.monotonic())
+        async with AsyncExitStack() as stack:
+            assert (await scene.begin(stack)).candidate == scene.candidates[1]
+        assert scene.tried == [Tried(scene.candidates[0], None)]
+
+    with ExitStack() as stack:
+        scene = Scene(stack, ("good", "good"))
+        asyncio.run(run(scene))
+        assert scene.asked() == (0, 1)
+
+
+def test_when_everybody_rests_the_last_is_asked_all_the_same() -> None:
+    async def run(scene: Scene) -> None:
+        for candidate in scene.candidates:
+            scene.health.cool(candidate.key, "failing", 60, time.monotonic())
+        async with AsyncExitStack() as stack:
+            assert (await scene.begin(stack)).candidate == scene.candidates[1]
+
+    with ExitStack() as stack:
+        scene = Scene(stack, ("good", "good"))
+        asyncio.run(run(scene))
+        assert scene.asked() == (0, 1)
+
+
+def test_three_failures_in_a_row_are_a_rest_and_a_probe_ends_it() -> None:
+    async def run(scene: Scene) -> None:
+        key = scene.candidates[0].key
+        for _ in range(3):
+            async with AsyncExitStack() as stack:
+                await scene.begin(stack)
+        assert scene.health.cooling(key, time.monotonic()) is not None
+        assert scene.health.cooling(key, time.monotonic() + 6) is None
+        assert scene.counted == [("a", "failing")]
+        async with AsyncExitStack() as stack:
+            await scene.begin(stack)
+        assert scene.asked()[0] == 3
+
+    with ExitStack() as stack:
+        asyncio.run(run(Scene(stack, ("500", "good"))))
+
+
+def test_a_request_about_itself_is_nobodys_failure() -> None:
+    with ExitStack() as stack:
+        scene = Scene(stack, ("400", "good"))
+        for _ in range(4):
+            failure(scene)
+        assert scene.health.snapshot(time.monotonic()) == []
+
+
+def test_a_failure_after_the_first_chunk_counts_too() -> None:
+    async def run(scene: Scene) -> None:
+        for _ in range(3):
+            async with AsyncExitStack() as stack:
+                begun = await scene.begin(stack)
+                with pytest.raises(UpstreamBroken) as caught:  # noqa: PT012
+                    while await begun.opened.answer.next():
+                        pass
+                begun.broken(caught.value)
+        # A first chunk is a success, so what breaks afterwards is seen by its share and not by its row.
+        assert scene.health.cooling(scene.candidates[0].key, time.monotonic()) is None
+        for _ in range(10):
+            begun.broken(caught.value)
+        assert scene.health.cooling(scene.candidates[0].key, time.monotonic()) is not None
+
+    with ExitStack() as stack:
+        asyncio.run(run(Scene(stack, ("half", "good"))))

@@ -20,6 +20,7 @@ from gateway.core.errors import (
     UpstreamFailed,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamUnknownModel,
 )
 from gateway.upstream.faults import MOST_PATIENCE, fault, inband, retry_after
 
@@ -93,7 +94,7 @@ REPLIES = (
     ),
     Reply(401, UpstreamCredential, 502, {"message": PROSE}, "upstream_credential"),
     Reply(403, UpstreamCredential, 502, {"message": PROSE}, "upstream_credential"),
-    Reply(404, UpstreamRejected, 404, {"message": PROSE, "code": "not_found"}, "model_not_found"),
+    Reply(404, UpstreamUnknownModel, 404, {"message": PROSE, "code": "not_found"}, "model_not_found"),
     Reply(408, UpstreamSilent, 504),
     Reply(409, UpstreamRejected, 409),
     Reply(413, UpstreamRejected, 413),
@@ -145,7 +146,7 @@ def test_every_status_is_told_in_our_words(reply: Reply) -> None:
 )
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
 def test_a_body_of_any_form_leaves_the_status_its_meaning(status: int, body: bytes) -> None:
-    expected = {400: UpstreamRejected, 404: UpstreamRejected, 429: UpstreamBusy, 500: UpstreamFailed}
+    expected = {400: UpstreamRejected, 404: UpstreamUnknownModel, 429: UpstreamBusy, 500: UpstreamFailed}
     assert type(fault("acme", status, {}, body)) is expected[status]
 
 

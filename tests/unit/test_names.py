@@ -1,4 +1,4 @@
-"""Which models may answer a name."""
+"""What a model's name means."""
 
 from __future__ import annotations
 
@@ -8,49 +8,85 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import UnknownModel
+from gateway.core.errors import UnknownModel, UnknownPolicy
 from gateway.core.money import Picodollars, Price
-from gateway.stages.choose import Choose
+from gateway.upstream.names import Meaning, Names
 from gateway.upstream.prices import Model, Prices
-from gateway.upstream.providers import SIMULATED, Candidate
-from policies.documents import Models, Named
+from gateway.upstream.providers import NAMES as PROVIDERS
+from gateway.upstream.providers import Candidate
+from policies.documents import Organisation
+from policies.library import Library
+from tests.fakes.library import shipped, with_organisations
 
 FREE = Price(*[Picodollars(0)] * 4)
-NAMES = """openai/gpt-4o openai/gpt-4o-mini openai/gpt-4.1-mini anthropic/claude-haiku-4-5 anthropic/claude-sonnet-4-5
+MODELS = """openai/gpt-4o openai/gpt-4o-mini openai/gpt-4.1-mini anthropic/claude-haiku-4-5 anthropic/claude-sonnet-4-5
     google/gemini-2.5-flash kimi/kimi-k2.5 openrouter/openai/gpt-4o openrouter/gpt-4o""".split()
-DOCUMENT = Models(
-    [Named("openai/gpt-4.1-mini"), Named("anthropic/claude-haiku-4-5"), Named("openrouter/openai/gpt-4.1-mini")],
-    [Named("openai/text-embedding-3-small")],
-)
+ORG = "local"
 
 
-def choose(*live: str) -> Choose:
-    models = {name: Model(name, "chat", FREE, 0, 0) for name in NAMES if name.partition("/")[0] in live}
-    return Choose(DOCUMENT, live, Prices(models))
+def names(*live: str, library: Library | None = None) -> Names:
+    models = {name: Model(name, "chat", FREE, 0, 0) for name in MODELS}
+    return Names(library or shipped(), live, Prices(models, set(PROVIDERS) - set(live)))
 
 
 ALL = ("openai", "anthropic", "google", "kimi", "openrouter")
 
 
-def test_syntra_is_whoever_is_live_in_the_documents_order() -> None:
-    choice = choose("openrouter", "anthropic").candidates("syntra")
-    assert [candidate.name for candidate in choice.candidates] == [
-        "anthropic/claude-haiku-4-5",
-        "openrouter/openai/gpt-4.1-mini",
-    ]
-    assert not choice.pinned
+def test_syntra_is_the_organisations_policy() -> None:
+    own = with_organisations(acme=Organisation(policy="cheap"), default=Organisation())
+    assert names(*ALL, library=own).meaning("acme", "syntra") == Meaning(policy="cheap")
+    assert names(*ALL, library=own).meaning("others", "syntra") == Meaning(policy="balanced")
 
 
-def test_without_any_key_syntra_is_simulated() -> None:
-    choice = choose().candidates("syntra")
-    assert [candidate.provider for candidate in choice.candidates] == [SIMULATED]
-    assert not choice.pinned
-    assert choose().embedder("syntra").candidates[0].provider == SIMULATED
+@pytest.mark.parametrize("policy", ["balanced", "best", "cheap", "fast"])
+def test_each_policy_has_a_name_and_a_header(policy: str) -> None:
+    known = names(*ALL)
+    assert known.meaning(ORG, f"syntra-{policy}") == Meaning(policy=policy)
+    assert known.meaning(ORG, "syntra", policy) == known.meaning(ORG, "syntra", f"syntra-{policy}") == Meaning(policy=policy)
+    assert f"syntra-{policy}" in known.names(ORG)
+
+
+@pytest.mark.parametrize("name", ["syntra-", "syntra-o", "syntra-Cheap", "syntra-../cheap", "syntra-" + "x" * 10_000])
+def test_a_policy_that_does_not_exist_is_a_bad_request(name: str) -> None:
+    for model, header in ((name, None), ("syntra", name), ("openai/gpt-4o", name)):
+        with pytest.raises(UnknownPolicy) as caught:
+            names(*ALL).meaning(ORG, model, header)
+        assert (caught.value.status, caught.value.code) == (400, "unknown_policy")
+        assert "syntra-cheap" in caught.value.message
+        assert len(caught.value.message) < 500
+
+
+def test_an_organisation_names_only_the_policies_that_it_may() -> None:
+    own = with_organisations(acme=Organisation(policy="cheap", policies=["cheap", "fast"]))
+    known = names(*ALL, library=own)
+    assert known.meaning("acme", "syntra-fast") == Meaning(policy="fast")
+    assert "syntra-best" not in known.names("acme")
+    with pytest.raises(UnknownPolicy):
+        known.meaning("acme", "syntra-best")
+
+
+def test_an_alias_means_what_its_organisation_says_and_nothing_to_others() -> None:
+    aliases = {"house": "quick", "quick": "syntra-fast", "gpt-4": "anthropic/claude-haiku-4-5"}
+    known = names(*ALL, library=with_organisations(acme=Organisation(aliases=aliases), default=Organisation()))
+    assert known.meaning("acme", "house") == Meaning(policy="fast")
+    assert known.meaning("acme", "gpt-4") == Meaning(pinned=Candidate("anthropic", "claude-haiku-4-5"))
+    assert {"house", "quick", "gpt-4"} <= set(known.names("acme"))
+    assert known.names("others")[0] == "syntra"
+    with pytest.raises(UnknownModel):
+        known.meaning("others", "house")
 
 
 def test_an_embedder_is_chosen_from_its_own_list() -> None:
-    assert choose(*ALL).embedder("syntra").candidates == (Candidate("openai", "text-embedding-3-small"),)
-    assert choose("openai").embedder("openai/x").pinned
+    assert names(*ALL).embedder(ORG, "syntra") == Candidate("openai", "text-embedding-3-small")
+    assert names("openai").embedder(ORG, "openai/x") == Candidate("openai", "x")
+    assert names().embedder(ORG, "syntra") is None
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"])
+def test_a_well_known_name_without_a_key_asks_for_the_nearest(name: str) -> None:
+    meaning = names("kimi").meaning(ORG, name)
+    assert meaning.absent.endswith(f"/{name}")
+    assert meaning.pinned is None
 
 
 @dataclass(frozen=True)
@@ -77,7 +113,6 @@ PINS = (
     Pin("claude-haiku-4-5", "anthropic", "claude-haiku-4-5"),
     Pin("gpt-4o", "openai", "gpt-4o"),
     Pin("gpt-4o", "openrouter", "gpt-4o", live=("openrouter", "kimi")),
-    Pin("gpt-4o-mini", None, live=("anthropic",)),
     Pin("openai/gpt-4o-mini", None, live=("anthropic",)),
     Pin("openai/", None),
     Pin("/gpt-4o", None),
@@ -95,16 +130,14 @@ PINS = (
 
 @pytest.mark.parametrize("pin", PINS, ids=str)
 def test_a_pin_goes_where_it_says(pin: Pin) -> None:
-    chooser = choose(*pin.live)
+    known = names(*pin.live)
     if pin.provider is None:
         with pytest.raises(UnknownModel) as caught:
-            chooser.candidates(pin.name)
+            known.meaning(ORG, pin.name)
         assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
         assert len(caught.value.message) < 500
     else:
-        choice = chooser.candidates(pin.name)
-        assert choice.candidates == (Candidate(pin.provider, pin.model),)
-        assert choice.pinned
+        assert known.meaning(ORG, pin.name) == Meaning(pinned=Candidate(pin.provider, pin.model))
 
 
 @dataclass(frozen=True)
@@ -130,25 +163,35 @@ class Near:
     ids=lambda near: near.slip,
 )
 def test_a_slip_is_answered_with_what_was_meant(near: Near) -> None:
-    found = choose(*ALL).near(near.slip)
+    found = names(*ALL).near(ORG, near.slip)
     assert near.meant in found
     assert len(found) <= 3
 
 
 @given(st.text(max_size=60))
-def test_any_name_has_an_answer_or_a_helpful_error(name: str) -> None:
-    chooser = choose(*ALL)
+def test_any_name_has_a_meaning_or_a_helpful_error(name: str) -> None:
+    known = names(*ALL)
     try:
-        assert chooser.candidates(name).candidates
+        meaning = known.meaning(ORG, name)
     except UnknownModel:
-        assert chooser.near(name)
+        assert known.near(ORG, name)
+    except UnknownPolicy as error:
+        assert "syntra-" in error.message
+    else:
+        assert meaning.policy or meaning.pinned or meaning.absent
 
 
 def test_what_is_listed_can_be_asked_for() -> None:
-    chooser = choose("openai", "openrouter")
-    assert chooser.names()[0] == "syntra"
-    for name in chooser.names():
-        assert chooser.knows(name)
-        assert chooser.candidates(name).candidates
-    assert not chooser.knows("anthropic/claude-haiku-4-5")
-    assert not chooser.knows("gpt-4o")
+    known = names("openai", "openrouter")
+    assert known.names(ORG)[0] == "syntra"
+    for name in known.names(ORG):
+        assert known.knows(ORG, name)
+        assert known.meaning(ORG, name)
+    assert not known.knows(ORG, "anthropic/claude-haiku-4-5")
+    assert not known.knows(ORG, "gpt-4o")
+
+
+def test_no_name_of_ours_is_one_on_which_clients_switch_behaviour() -> None:
+    own = [name for name in names(*ALL).names(ORG) if "/" not in name]
+    assert own
+    assert [name for name in own if any(part in name for part in ("o1", "o3", "o4", "gpt-5"))] == []

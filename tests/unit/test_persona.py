@@ -14,6 +14,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest, parse
 from gateway.stages.persona import Persona
 from policies import documents
+from tests.fakes.library import shipped
 
 DOCUMENT = documents.Persona(version=1, name="Syntra", text="\nYou are Syntra.\nBe kind.\n")
 TEXT = "You are Syntra.\nBe kind."
@@ -135,7 +136,7 @@ def test_the_first_bytes_never_change_and_the_clients_never_do(roles: list[str],
 
 
 def test_the_real_documents_bytes_are_those_of_its_version() -> None:
-    persona = documents.persona()
+    persona = shipped().persona
     message = bytes(Persona(persona).apply(ON, asked(), wanted=None).messages[0])
     assert json.loads(message)["content"] == persona.text.strip()
     assert (persona.version, persona.name) == (1, "Syntra")

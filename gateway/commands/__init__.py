@@ -1,0 +1,1 @@
+"""The subcommands of `syntra`, one file each."""

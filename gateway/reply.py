@@ -1,0 +1,159 @@
+"""An answer on its way to the client: cleaned, and under the name that the client asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import UpstreamError
+from gateway.core.events import Chunk, decode_usage
+from gateway.core.ids import uuid7
+from gateway.core.money import Picodollars
+from gateway.records.decision import ANSWERED, CUT, Attempt, Decision, Outcome
+from gateway.stages.clean import Clean
+from gateway.stages.fallback import Begun
+from gateway.stages.policy import Route
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import SIMULATED
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Reply:
+    """Chunks for one client; what is learned of the answer on the way is noted in its decision."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        route: Route,
+        begun: Begun,
+        clean: Clean,
+        decision: Decision,
+        prices: Prices,
+        *,
+        debug: bool,
+        overhead: float,
+    ) -> None:
+        self.decision = decision
+        self._begun = begun
+        self._clean = clean
+        self._prices = prices
+        self._debug = debug
+        self._overhead = overhead
+        self._model = request.body.model
+        self._masked = not route.pinned
+        self._waiting: Sequence[Chunk] | None = begun.first
+        # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
+        own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
+        self.id = own.id if own else f"chatcmpl-{uuid7()}"
+        self._created = own.created if own and own.created else int(time.time())
+        options = request.body.stream_options
+        self._tells_usage = not request.body.stream or bool(options and options.include_usage)
+        ttft = round(begun.ttft * 1e3, 3)
+        decision.attempts.append(Attempt(begun.candidate.name, ttft_ms=ttft))
+        decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
+
+    async def next(self) -> Sequence[Chunk]:
+        """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""
+        while True:
+            if self._waiting is not None:
+                batch, self._waiting = self._waiting, None
+            else:
+                batch = await self._more()
+            if not batch:
+                self.decision.outcome.ended = ANSWERED
+                return ()
+            chunks = [chunk for chunk in self._clean.chunks(batch) if chunk.choices or self._last(chunk)]
+            for chunk in chunks:
+                self._stamp(chunk)
+            if chunks:
+                return chunks
+
+    async def _more(self) -> Sequence[Chunk]:
+        try:
+            return await self._begun.opened.answer.next()
+        except UpstreamError as error:
+            self._begun.broken(error)
+            self.decision.outcome.ended = CUT
+            raise
+
+    def _stamp(self, chunk: Chunk) -> None:
+        """Our name on it; of a Syntra model nothing tells who stands behind it."""
+        chunk.id = self.id
+        chunk.created = self._created
+        chunk.model = self._model
+        chunk.object = "chat.completion.chunk"
+        if self._masked:
+            chunk.system_fingerprint = UNSET
+            chunk.provider = UNSET
+            if chunk.extra is not UNSET and "syntra" not in chunk.extra:
+                chunk.extra = UNSET
+            for choice in chunk.choices:
+                choice.native_finish_reason = UNSET
+
+    def _last(self, chunk: Chunk) -> bool:
+        """Take note of the usage, which is the last chunk; whether it goes to the client."""
+        outcome = self.decision.outcome
+        if chunk.usage is not UNSET:
+            outcome.usage = decode_usage(chunk.usage)
+            outcome.cost = cost(self._prices, outcome)
+            if self._debug:
+                chunk.extra = {
+                    "syntra": Raw(msgspec.json.encode({"cost_usd": outcome.cost_usd, "model": outcome.model}))
+                }
+        if not self._tells_usage:
+            chunk.usage = UNSET
+        return self._tells_usage or self._debug
+
+    def headers(self) -> Headers:
+        """What the reply's head says about the answer."""
+        headers = told(self.decision, debug=self._debug)
+        if self._begun.candidate.provider == SIMULATED:
+            headers.append((b"x-syntra-simulated", b"true"))
+        headers += warning(self._begun.opened.dropped, self._stand_in())
+        if self._debug:
+            headers += [
+                (b"x-syntra-overhead-ms", f"{self._overhead * 1e3:.3f}".encode()),
+                (b"x-syntra-cache", b"miss"),
+            ]
+        return headers
+
+    def _stand_in(self) -> str:
+        """That another model answers than was asked for."""
+        absent = self.decision.instead_of
+        return f"no key for {absent}, answered by {self._begun.candidate.name}" if absent else ""
+
+
+def warning(dropped: Sequence[str], stand_in: str = "") -> Headers:
+    """What is otherwise than asked: another model, fields that the provider's wire cannot carry."""
+    fields = ", ".join(filter(str.isprintable, dropped))
+    told = "; ".join(filter(None, (stand_in, f"dropped fields: {fields}" if fields else "")))
+    return [(b"x-syntra-warning", told.encode("ascii", "replace")[:500])] if told else []
+
+
+def cost(prices: Prices, outcome: Outcome) -> Picodollars | None:
+    """What an answer cost, or None where the price is not known or the usage not yet."""
+    if outcome.usage is None or outcome.model.startswith(f"{SIMULATED}/"):
+        return None
+    return prices.cost(outcome.model, outcome.usage)
+
+
+def told(decision: Decision, *, debug: bool) -> Headers:
+    """The headers that every reply has, errors too; with `debug`, what was decided and who was asked."""
+    headers = [(b"x-syntra-decision", decision.id.encode())]
+    if not debug:
+        return headers
+    if decision.facts is not None:
+        headers.append((b"x-syntra-intent", decision.facts.intent.encode("ascii", "replace")))
+    if decision.attempts:
+        model = decision.attempts[-1].model
+        headers.append((b"x-syntra-provider", model.partition("/")[0].encode("ascii", "replace")))
+        headers.append((b"x-syntra-model", model.encode("ascii", "replace")))
+    outcome = decision.outcome
+    if outcome.usage is not None:
+        headers.append((b"x-syntra-cost-usd", (outcome.cost_usd or "unknown").encode()))
+    return headers

@@ -1,0 +1,142 @@
+"""The documents in force, and the stages that follow them: an edit takes effect on the next request."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.core.health import Health
+from gateway.core.pace import Lengths, Pace
+from gateway.stages.persona import Persona
+from gateway.stages.policy import Policy
+from gateway.stages.reader import Reader
+from gateway.stores.classifier import Classifier
+from gateway.stores.embedding import Encoder
+from gateway.stores.expectation import Expectation
+from gateway.stores.tokenizer import Tokenizer
+from gateway.upstream import prices
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import NAMES
+from policies.documents import DocumentError
+from policies.library import HERE, Library
+from policies.quality import QualityError
+from policies.watcher import Watcher
+
+SECONDS: Final = 1.0  # between two looks at the folders
+_REFRESH: Final = 60  # looks between two in which what was measured long ago fades
+
+log = logging.getLogger("syntra")
+
+
+class Parts(Struct, frozen=True):
+    """What is made of a library, off the loop, before it is put in force."""
+
+    library: Library
+    classifier: Classifier | None
+    expectations: Mapping[str, Expectation]
+
+
+class Rules:
+    """Reads the documents, makes the stages that depend on them, and keeps these up to date."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        live: Collection[str],
+        known: Prices,
+        health: Health,
+        pace: Pace,
+        lengths: Lengths,
+        *,
+        reads: bool,
+    ) -> None:
+        self._watcher = Watcher(folders(folder), lambda name: known.get(name) is not None)
+        self._reads = reads
+        self._pace = pace
+        self._refused = ""
+        parts = self._made(self._watcher.library)
+        self.library = parts.library
+        self.tokenizer = Tokenizer()
+        self.persona = Persona(self.library.persona)
+        self.policy = Policy(self.library, known, live, health, pace, lengths)
+        self.assumed = not live  # no provider has a key: what is only explained is explained as if all six had one
+        self.rehearsed = Policy(self.library, known, NAMES, health, pace, lengths) if self.assumed else self.policy
+        self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer)
+        self._take(parts)
+
+    @property
+    def error(self) -> str:
+        """What is wrong with the files as they stand; empty where they are the documents in force."""
+        return self._watcher.error or self._refused
+
+    async def follow(self, told: Callable[[bool], None]) -> None:
+        """Look after the files until cancelled; `told` hears of every edit, and whether it was taken."""
+        for tick in itertools.count():
+            await asyncio.sleep(SECONDS)
+            if tick % _REFRESH == 0:
+                self._pace.refresh(time.monotonic())
+            before = self.error
+            parts = await asyncio.to_thread(self._look)
+            if parts is not None:
+                self._take(parts)
+                log.info("policies: version %s is in force", self.library.version)
+                told(True)
+            elif self.error and self.error != before:
+                log.error("policies: an edit was not taken, version %s stays: %s", self.library.version, self.error)
+                told(False)
+            elif before and not self.error:
+                log.info("policies: mended, version %s stays", self.library.version)
+                told(True)
+
+    def _look(self) -> Parts | None:
+        """The parts of a new library, if there is one that can be used."""
+        if not self._watcher.poll():
+            return None
+        try:
+            parts = self._made(self._watcher.library)
+        except DocumentError as error:
+            self._refused = str(error)
+            return None
+        self._refused = ""
+        return parts
+
+    def _made(self, library: Library) -> Parts:
+        """Raises DocumentError where a fitted section is of another gateway's making."""
+        if not self._reads:
+            return Parts(library, None, {})
+        added = {name: intent.examples for name, intent in library.intents.intent.items() if intent.examples}
+        catalogue = [model.name for model in library.models.model]
+        expectations = {}
+        for name, routing in library.routing.items():
+            if routing.quality is not None:
+                try:
+                    expectations[name] = Expectation(routing.quality, Encoder.load(), catalogue)
+                except QualityError as error:
+                    raise DocumentError([f"{library.sources[f'{name}.toml'].path}: {error}"]) from None
+        return Parts(library, Classifier.load(extra=added), expectations)
+
+    def _take(self, parts: Parts) -> None:
+        self.library = parts.library
+        self.reader.take(parts.classifier, parts.library.intents, parts.expectations)
+        self.policy.take(parts.library)
+        if self.assumed:
+            self.rehearsed.take(parts.library)
+        self.persona.take(parts.library.persona)
+
+
+def check(folder: Path | None, live: Collection[str]) -> None:
+    """Raise DocumentError if the documents cannot be used: better said at the start than by every worker."""
+    known = prices.load(live, known=NAMES)
+    Library.load(folders(folder), lambda name: known.get(name) is not None)
+
+
+def folders(folder: Path | None) -> Sequence[Path]:
+    """Where documents lie: ours, then the user's own, whose files of the same name take their place."""
+    return (HERE,) if folder is None else (HERE, folder)

@@ -1,0 +1,198 @@
+"""Who is asked, and in which order: the policy's plan, a pin, or the nearest to a model that has no key here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
+from gateway.core.health import Health
+from gateway.core.pace import Lengths, Pace
+from gateway.upstream.names import Meaning, Names
+from gateway.upstream.offers import offer, offers
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import SIMULATED, Candidate, candidate
+from policies import engine
+from policies.documents import Model
+from policies.engine import Board, Plan, Scored
+from policies.facts import Facts, Live, Offer
+from policies.library import Library
+from policies.reasons import reasons
+
+_TOLD: Final = 20  # candidates whose reasons an error tells
+_ASKED: Final = 3  # stand-ins for a model that has no key here
+# The fields that a model which thinks before it speaks refuses.
+SAMPLING: Final = tuple(
+    "temperature top_p top_k presence_penalty frequency_penalty logit_bias logprobs top_logprobs".split()
+)
+_NOBODY: Final = Plan("", 0.0, (), ())
+_PRICED_AT: Final = (3000, 1000)  # tokens of prompt and answer at which two models' prices are compared
+
+
+class Route(Struct, frozen=True):
+    """Who is asked for one request, best first, and what was thought of everybody."""
+
+    candidates: Sequence[Candidate]
+    pinned: bool
+    plan: Plan
+    document: str  # version of the documents that decided
+    live: Mapping[str, Live] = {}
+    searching: Collection[str] = ()  # the candidates that search the web
+    instead_of: str = ""  # the well-known model that has no key here
+
+
+class Policy:
+    """Plans every request with the documents of the moment; `take` gives it new ones between two requests."""
+
+    def __init__(
+        self,
+        library: Library,
+        prices: Prices,
+        live: Collection[str],
+        health: Health,
+        pace: Pace,
+        lengths: Lengths,
+    ) -> None:
+        self._prices = prices
+        self._live = live
+        self._health = health
+        self._pace = pace
+        self._lengths = lengths
+        self.take(library)
+
+    def take(self, library: Library) -> None:
+        """Use these documents from the next request on."""
+        self.library = library
+        self.names = Names(library, self._live, self._prices)
+        self._offers = offers(library.models, self._prices, self._live)
+        self._asked = [(one, _candidate(one)) for one in self._offers]
+        for one, asked in self._asked:
+            self._pace.expect(asked.pace_key, one.ttft_ms, one.tokens_per_s)
+        self._searching = [one.name for one in self._offers if "search" in one.abilities]
+        self._boards = {name: Board(name, routing, self._offers) for name, routing in library.routing.items()}
+        self._allowed: dict[str, frozenset[str] | None] = {}
+        self.windows = sorted({one.window for one in self._offers if one.window})
+
+    def route(self, organisation: str, meaning: Meaning, facts: Facts, now: float) -> Route:
+        """The plan for one request; raises NothingFits, NotAllowed or AllCooling."""
+        if meaning.pinned is not None:
+            return self._pin(organisation, meaning.pinned, facts)
+        if not self._live:
+            nobody = Candidate(SIMULATED, "syntra")
+            return Route((nobody,), False, _NOBODY, self.library.version, instead_of=meaning.absent)
+        live = {one.name: self._doing(one, asked, facts, now) for one, asked in self._asked}
+        allowed = self._allow_list(organisation)
+        if meaning.absent:
+            plan = self._nearest(meaning.absent, facts, live, allowed)
+        else:
+            plan = self.plan(meaning.policy, facts, live, allowed)
+        if not plan.chain:
+            raise _nothing(plan, facts, live)
+        named = {asked.name: asked for _, asked in self._asked}
+        candidates = [named[one.name] for one in plan.chain]
+        return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent)
+
+    def plan(self, policy: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
+        """The policy's plan, or that of the policy it falls back to where it has nobody."""
+        plan = self._boards[policy].plan(facts, live, allowed)
+        fallback = self.library.routing[policy].fallback
+        return self.plan(fallback, facts, live, allowed) if fallback and not plan.chain else plan
+
+    def _doing(self, one: Offer, asked: Candidate, facts: Facts, now: float) -> Live:
+        """How a model is doing: measured, or the catalogue's start."""
+        speed = self._pace.of(asked.pace_key)
+        thought = self._lengths.reasoning(asked.pace_key, one.reasoning * facts.complexity)
+        rest = self._health.cooling(asked.key, now)
+        if rest is None:
+            return Live(speed.ttft.p50, speed.flow.p50, thought)
+        return Live(speed.ttft.p50, speed.flow.p50, thought, rest.reason, rest.left(now), rest.stated)
+
+    def _allow_list(self, organisation: str) -> frozenset[str] | None:
+        """The models on offer that an organisation may use, None for all."""
+        if organisation not in self._allowed:
+            patterns = self.names.organisation(organisation).models
+            every = patterns == ["*"]
+            names = frozenset(one.name for one in self._offers if engine.matches(one.name, patterns))
+            self._allowed[organisation] = None if every else names
+        return self._allowed[organisation]
+
+    def _pin(self, organisation: str, pinned: Candidate, facts: Facts) -> Route:
+        """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
+        if not engine.matches(pinned.name, self.names.organisation(organisation).models):
+            raise NotAllowed(f"This organisation may not use {pinned.name[:200]}.", param="model")
+        one = Scored(pinned.name, rank=1)
+        if facts.max_cost is not None or facts.max_ttft_ms is not None:
+            self._refuse_over_limit(one, facts)
+        return Route((pinned,), True, Plan("", 0.0, (one,), (one,)), self.library.version)
+
+    def _refuse_over_limit(self, one: Scored, facts: Facts) -> None:
+        """Raise NothingFits where a pinned model breaks the request's own limits."""
+        entry = next((known for known in self._offers if known.name == one.name), None)
+        known = entry or offer(Model(one.name, {}, "pinned by the request"), self._prices.get(one.name))
+        one.ttft_ms = self._pace.ttft_ms(candidate(one.name).pace_key)
+        unlimited = Offer(
+            known.name, frozenset(facts.needs), 0, 0, known.price, {}, 0, known.ttft_ms, known.tokens_per_s
+        )
+        one.out, one.detail = engine.limit(unlimited, facts, Live(one.ttft_ms, known.tokens_per_s, 0.0))
+        if one.out:
+            one.rank = 0
+            raise _nothing(Plan("", 0.0, (), (one,)), facts, {})
+
+    def _nearest(self, absent: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
+        """The able models nearest to one that has no key here: itself elsewhere, else near in quality and price."""
+        wanted = self._wanted(absent)
+        seen = []
+        for one in self._offers:
+            scored = Scored(one.name, -_distance(wanted, one), ttft_ms=live[one.name].ttft_ms)
+            scored.out, scored.detail = engine.limit(one, facts, live[one.name])
+            if allowed is not None and one.name not in allowed:
+                scored.out, scored.detail = engine.FORBIDDEN, ""
+            if one.price is not None:
+                scored.cost = one.price.of(facts.tokens, facts.output_tokens)
+            seen.append(scored)
+        seen.sort(key=lambda one: (bool(one.out), -one.score, one.name))
+        chain = tuple(one for one in seen if not one.out)[:_ASKED]
+        for rank, scored in enumerate(chain, 1):
+            scored.rank = rank
+        return Plan("nearest", 0.0, chain, tuple(seen))
+
+    def _wanted(self, absent: str) -> Offer:
+        """The model that was asked for, as the catalogue or the map knows it."""
+        entry = next((entry for entry in self.library.models.model if entry.name == absent), None)
+        return offer(entry or Model(absent, {}, "asked for by name"), self._prices.get(absent))
+
+
+def _candidate(one: Offer) -> Candidate:
+    """The model as it is asked: a temperature is a wish, and no reason for a refusal, where we chose who answers."""
+    return candidate(one.name, () if "sampling" in one.abilities else SAMPLING)
+
+
+def _distance(wanted: Offer, one: Offer) -> float:
+    """How far apart two models are: 0 for the same one elsewhere, 1 for ten times the price or a tenth in quality."""
+    if one.name.rpartition("/")[2].replace(".", "-") == wanted.name.rpartition("/")[2].replace(".", "-"):
+        return 0.0
+    apart = 0.0
+    shared = wanted.quality.keys() & one.quality.keys()
+    for intent in shared:
+        apart += 10 * abs(wanted.quality[intent][1] - one.quality[intent][1]) / len(shared)
+    if wanted.price is not None and one.price is not None:
+        there, here = (1 + offered.price.of(*_PRICED_AT) for offered in (wanted, one) if offered.price is not None)
+        apart += abs(math.log10(there / here))
+    return 0.01 + apart
+
+
+def _nothing(plan: Plan, facts: Facts, live: Mapping[str, Live]) -> SyntraError:
+    """Nobody can be asked: for how long, where that is all there is to it, else each one's reason."""
+    resting = [live[one.name].cooling_s for one in plan.candidates if one.out == engine.COOLING]
+    if resting:
+        wait = max(1, math.ceil(min(resting)))
+        return AllCooling(f"Every model that could answer is rate limited; try again in {wait} s.", retry_after=wait)
+    told = [
+        f"{one.name}: {reasons(one, facts, enough=plan.enough, chosen=0, searches=False)[0]}" for one in plan.candidates
+    ]
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    listed = "; ".join(told[:_TOLD]) or "no model of the catalogue has a key here"
+    return NothingFits(f"No model can serve this request. {listed}{more}.", param="model")

@@ -1,0 +1,150 @@
+"""From a name's meaning and facts to candidates."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import AllCooling, NotAllowed, NothingFits, UpstreamBusy, UpstreamFailed
+from gateway.core.health import Health
+from gateway.core.money import PICO
+from gateway.core.pace import Lengths, Pace
+from gateway.stages.policy import SAMPLING, Policy, Route
+from gateway.upstream import prices
+from gateway.upstream.names import Meaning
+from gateway.upstream.providers import NAMES, SIMULATED, Candidate
+from policies.documents import Organisation
+from policies.facts import Facts
+from policies.library import Library
+from tests.fakes.library import shipped, with_organisations
+
+FACTS = Facts(intent="qa_retrieval", complexity=0.2, tokens=100, output_tokens=300)
+BALANCED = Meaning(policy="balanced")
+
+
+class Scene:
+    """A policy stage over the shipped documents and LiteLLM's own map."""
+
+    def __init__(self, *live: str, library: Library | None = None) -> None:
+        self.health, self.pace = Health(), Pace()
+        known = prices.load(live, known=NAMES)
+        self.policy = Policy(library or shipped(), known, live, self.health, self.pace, Lengths())
+
+    def route(self, meaning: Meaning = BALANCED, organisation: str = "local", **facts: Any) -> Route:
+        asked = Facts(**{name: getattr(FACTS, name) for name in FACTS.__struct_fields__} | facts)
+        return self.policy.route(organisation, meaning, asked, time.monotonic())
+
+
+def test_without_a_key_the_simulated_provider_answers() -> None:
+    route = Scene().route()
+    assert [one.provider for one in route.candidates] == [SIMULATED]
+    assert not route.pinned
+
+
+def test_only_providers_with_a_key_are_asked() -> None:
+    for provider in NAMES:
+        assert {one.provider for one in Scene(provider).route().candidates} == {provider}
+
+
+def test_a_pin_is_asked_alone_and_as_it_is() -> None:
+    pin = Candidate("openai", "gpt-6-luna")
+    route = Scene(*NAMES).route(Meaning(pinned=pin))
+    assert (route.candidates, route.pinned) == ((pin,), True)
+
+
+def test_a_temperature_is_left_out_where_the_chosen_model_refuses_it() -> None:
+    route = Scene("anthropic").route()
+    without = {one.model: one.without for one in route.candidates}
+    assert without["claude-haiku-5-5"] == SAMPLING
+    assert Scene("kimi").route().candidates[0].without == ()
+
+
+@pytest.mark.parametrize(
+    ("absent", "live", "nearest"),
+    [
+        ("openai/gpt-4.1-mini", ("openrouter",), "openrouter/openai/gpt-4.1-mini"),
+        ("openai/gpt-4o-mini", ("google",), "google/gemini-2.5-flash-lite"),
+        ("anthropic/claude-opus-5-5", ("google",), "google/gemini-4-argon"),
+        ("google/gemini-2.5-flash-lite", ("openai",), "openai/gpt-4.1-mini"),
+        ("openai/gpt-3.5-turbo", ("anthropic",), "anthropic/claude-haiku-4-5"),
+    ],
+)
+def test_a_model_without_a_key_is_stood_in_for_by_the_nearest(absent: str, live: tuple[str, ...], nearest: str) -> None:
+    route = Scene(*live).route(Meaning(absent=absent))
+    assert route.candidates[0].name == nearest
+    assert route.instead_of == absent
+
+
+def test_a_stand_in_can_do_what_is_needed() -> None:
+    route = Scene("perplexity", "kimi").route(Meaning(absent="openai/gpt-4o"), needs=("tools",))
+    assert {one.provider for one in route.candidates} == {"kimi"}
+
+
+def test_what_nobody_can_serve_is_refused_with_each_ones_reason() -> None:
+    with pytest.raises(NothingFits) as caught:
+        Scene("perplexity").route(needs=("tools",))
+    message = caught.value.message
+    assert "perplexity/sonar: cannot do: tools" in message
+    assert "perplexity/sonar-pro: cannot do: tools" in message
+
+
+def test_a_pin_keeps_to_the_requests_own_limits() -> None:
+    pin = Meaning(pinned=Candidate("openai", "gpt-4.1"))
+    assert Scene("openai").route(pin, max_cost=PICO).pinned
+    with pytest.raises(NothingFits, match=r"openai/gpt-4.1: may cost \$0\.0"):
+        Scene("openai").route(pin, max_cost=1)
+    with pytest.raises(NothingFits, match="the limit is 1 ms"):
+        Scene("openai").route(pin, max_ttft_ms=1.0)
+    with pytest.raises(NothingFits, match="price unknown"):
+        Scene("openai").route(Meaning(pinned=Candidate("openai", "of-tomorrow")), max_cost=PICO)
+
+
+def test_an_organisation_asks_only_whom_it_may() -> None:
+    own = with_organisations(acme=Organisation(models=["kimi/*"]), default=Organisation())
+    scene = Scene(*NAMES, library=own)
+    assert {one.provider for one in scene.route(organisation="acme").candidates} == {"kimi"}
+    with pytest.raises(NotAllowed):
+        scene.route(Meaning(pinned=Candidate("openai", "gpt-4o")), "acme")
+    assert scene.route(Meaning(absent="openai/gpt-3.5-turbo"), "acme").candidates[0].provider == "kimi"
+    assert scene.route(Meaning(pinned=Candidate("openai", "gpt-4o")), "others").pinned
+
+
+def test_when_all_are_rate_limited_the_smallest_wait_is_told() -> None:
+    scene = Scene("perplexity")
+    for model, wait in (("sonar", 20), ("sonar-pro", 40)):
+        busy = UpstreamBusy("no", retry_after=wait)
+        scene.health.failed(Candidate("perplexity", model).key, busy, time.monotonic())
+    with pytest.raises(AllCooling) as caught:
+        scene.route()
+    assert caught.value.retry_after == 20
+
+
+def test_a_failing_model_is_passed_over_and_asked_when_nobody_else_is_left() -> None:
+    scene = Scene("perplexity")
+    first = scene.route().candidates[0]
+    for _ in range(3):
+        scene.health.failed(first.key, UpstreamFailed("no"), time.monotonic())
+    assert first not in scene.route().candidates
+    (other,) = scene.route().candidates
+    for _ in range(3):
+        scene.health.failed(other.key, UpstreamFailed("no"), time.monotonic())
+    assert set(scene.route().candidates) == {first, other}
+
+
+def test_a_model_that_turns_out_slow_loses_its_place() -> None:
+    scene = Scene(*NAMES)
+    fast = Meaning(policy="fast")
+    first = scene.route(fast).candidates[0]
+    for _ in range(50):
+        scene.pace.first_token(first.pace_key, 20_000.0, time.monotonic())
+    assert scene.route(fast).candidates[0] != first
+
+
+def test_new_documents_decide_from_the_next_request_on() -> None:
+    scene = Scene(*NAMES)
+    own = with_organisations(default=Organisation(models=["kimi/*"]))
+    assert scene.route().candidates[0].provider != "kimi"
+    scene.policy.take(own)
+    assert scene.route().candidates[0].provider == "kimi"
