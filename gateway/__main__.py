@@ -15,13 +15,12 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner, rules
-from gateway.commands.policy import policy
-from gateway.commands.route import route
+from gateway import __version__, banner
+from gateway.commands import Commands
 from gateway.settings import COUNTS, Settings, SettingsError, read
 from gateway.stores import keyfile
 from gateway.stores.keyfile import KeyFileError
-from gateway.upstream import providers, translate
+from gateway.upstream import documents, providers, translate
 from gateway.upstream.providers import ProvidersError
 from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
@@ -31,7 +30,7 @@ _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
 console = Console()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="syntra")
 def main() -> None:
     """Syntra: one base URL, one assistant, every provider."""
@@ -52,7 +51,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         _require_free(settings)
         _require_proxy(settings)
         live = providers.configured(environ, settings.providers)
-        rules.check(settings.policies_path, list(live))
+        documents.library(settings.policies_path, list(live))
         key = keyfile.read_or_make(settings.data_path)
     except (SettingsError, ProvidersError, KeyFileError, DocumentError) as error:
         raise click.ClickException(str(error)) from None
@@ -112,10 +111,6 @@ def _granian(settings: Settings) -> None:
         log_level=LogLevels.warning,
     )
     server.serve()
-
-
-main.add_command(route)
-main.add_command(policy)
 
 
 if __name__ == "__main__":

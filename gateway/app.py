@@ -113,7 +113,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         if valkey is not None:
             await valkey.start()
         await cooldowns.start()
-        following = asyncio.get_running_loop().create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken)))
+        loop = asyncio.get_running_loop()
+        following = loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken)))
+        counting = loop.create_task(metrics.follow())
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
         gc.set_threshold(*_GC)
@@ -121,6 +123,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             yield
         finally:
             following.cancel()
+            counting.cancel()
+            metrics.flush()
             lounge.close()
             wire.close()
             await rules.tokenizer.close()

@@ -67,12 +67,12 @@ async def answer(
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model)
-    key = conversation(caller.organisation, caller.key_id, request)
-    stack.push(partial(_settle, services, decision, key, wishes))  # kept, learned from and told, whatever happens now
+    stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
     meaning = services.policy.names.meaning(caller.organisation, request.body.model, wishes.policy)  # 400, 404
-    facts = await _facts(services, request, key, meaning, wishes)
+    facts = await _facts(services, caller, request, meaning, wishes)
+    decision.facts = None if facts is PINNED else facts
     route = services.policy.route(caller.organisation, meaning, facts, time.monotonic())  # 400, 403, 429
-    _note(decision, facts, route)
+    _note(decision, route)
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     overhead = time.perf_counter() - wishes.began
     tried = partial(_tried, decision)
@@ -97,24 +97,25 @@ async def plan(
         return facts, error
 
 
-async def _facts(services: Services, request: ChatRequest, key: bytes, meaning: Meaning, wishes: Wishes) -> Facts:
+async def _facts(services: Services, caller: Caller, request: ChatRequest, meaning: Meaning, wishes: Wishes) -> Facts:
     """The facts, if anything depends on them."""
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
+    key = conversation(caller.organisation, caller.key_id, request)
     asked = Asked(key, meaning.policy, services.policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
 
 
-def _note(decision: Decision, facts: Facts, route: Route) -> None:
+def _note(decision: Decision, route: Route) -> None:
     """Keep what was decided, with all that it was decided from."""
-    decision.facts = facts
-    decision.plan = route.plan
-    decision.live = dict(route.live)
-    decision.pinned = route.pinned
     decision.document = route.document
-    decision.instead_of = route.instead_of
-    decision.searching = list(route.searching)
+    decision.pinned = route.pinned
+    if not route.pinned:
+        decision.plan = route.plan
+        decision.live = route.live
+        decision.searching = route.searching
+        decision.instead_of = route.instead_of
 
 
 def _tried(decision: Decision, tried: Tried) -> None:
@@ -124,7 +125,7 @@ def _tried(decision: Decision, tried: Tried) -> None:
 def _settle(
     services: Services,
     decision: Decision,
-    key: bytes,
+    request: ChatRequest,
     wishes: Wishes,
     _: type[BaseException] | None,
     error: BaseException | None,
@@ -133,7 +134,8 @@ def _settle(
     """The request is over, one way or another."""
     services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     outcome = decision.outcome
-    if outcome.ended == ANSWERED and outcome.usage is not None:
+    if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
+        key = conversation(decision.organisation, decision.key_id, request)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))
     if isinstance(error, SyntraError):
         error.told = told(decision, debug=wishes.debug)

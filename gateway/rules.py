@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,11 @@ from gateway.stores.classifier import Classifier
 from gateway.stores.embedding import Encoder
 from gateway.stores.expectation import Expectation
 from gateway.stores.tokenizer import Tokenizer
-from gateway.upstream import prices
+from gateway.upstream.documents import folders
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
 from policies.documents import DocumentError
-from policies.library import HERE, Library
+from policies.library import Library
 from policies.quality import QualityError
 from policies.watcher import Watcher
 
@@ -129,14 +129,3 @@ class Rules:
         if self.assumed:
             self.rehearsed.take(parts.library)
         self.persona.take(parts.library.persona)
-
-
-def check(folder: Path | None, live: Collection[str]) -> None:
-    """Raise DocumentError if the documents cannot be used: better said at the start than by every worker."""
-    known = prices.load(live, known=NAMES)
-    Library.load(folders(folder), lambda name: known.get(name) is not None)
-
-
-def folders(folder: Path | None) -> Sequence[Path]:
-    """Where documents lie: ours, then the user's own, whose files of the same name take their place."""
-    return (HERE,) if folder is None else (HERE, folder)

@@ -14,17 +14,15 @@ from gateway.core.errors import SyntraError
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.pipeline import Wishes, plan
-from gateway.records.decision import explained
+from gateway.records.decision import NO_PLAN, explained
 from gateway.rules import Rules
 from gateway.settings import SettingsError
 from gateway.upstream import prices, providers
 from gateway.upstream.names import SYNTRA
 from gateway.upstream.providers import ProvidersError
 from policies.documents import DocumentError
-from policies.engine import Plan
 
 CALLER = Caller("local", "command line")
-NO_PLAN = Plan("", 0.0, (), ())
 
 
 class Offline:
@@ -44,7 +42,7 @@ class Offline:
         document = {"document": self._rules.library.version}
         if isinstance(route, SyntraError):
             return explained(facts, NO_PLAN, []) | document | {"error": route.message}
-        return explained(facts, route.plan, list(route.searching)) | document
+        return explained(facts, route.plan, route.searching) | document
 
     async def close(self) -> None:
         """Give back what was taken."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import rich_click as click
@@ -14,11 +13,11 @@ from rich.text import Text
 
 from gateway import settings
 from gateway.commands.fit import fit
-from gateway.rules import folders
-from gateway.settings import Settings, SettingsError
+from gateway.settings import SettingsError
 from gateway.upstream import prices, providers
+from gateway.upstream.documents import library
 from gateway.upstream.offers import offer
-from gateway.upstream.providers import NAMES
+from gateway.upstream.providers import ProvidersError
 from policies import library as documents
 from policies.documents import DocumentError, Model, Range, Routing
 from policies.engine import PICO, matches
@@ -50,15 +49,15 @@ def check(file: Path, data_dir: str | None) -> None:
 @click.option("--data-dir", help="Where your own policies lie (SYNTRA_DATA_DIR).")
 def show(name: str | None, data_dir: str | None) -> None:
     """List the policies, or show the one called NAME; `models` shows the catalogue."""
-    library = _library(data_dir)
+    held = _library(data_dir)
     if name is None:
-        _list(library)
+        _list(held)
     elif name == "models":
-        _catalogue(library)
-    elif name in library.routing:
-        _policy(name, library.routing[name], library)
+        _catalogue(held)
+    elif name in held.routing:
+        _policy(name, held.routing[name], held)
     else:
-        raise click.ClickException(f"There is no policy '{name}'. There are {', '.join(library.routing)}, and models.")
+        raise click.ClickException(f"There is no policy '{name}'. There are {', '.join(held.routing)}, and models.")
 
 
 policy.add_command(fit)
@@ -68,26 +67,21 @@ def _library(data_dir: str | None) -> Library:
     environ = {**os.environ, **({"SYNTRA_DATA_DIR": data_dir} if data_dir else {})}
     try:
         chosen = settings.read(environ)
-        known = prices.load(_providers(chosen, environ))
-        return Library.load(folders(chosen.policies_path), lambda name: known.get(name) is not None)
-    except (SettingsError, DocumentError) as error:
+        return library(chosen.policies_path, list(providers.configured(environ, chosen.providers)))
+    except (SettingsError, ProvidersError, DocumentError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _providers(chosen: Settings, environ: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys([*NAMES, *providers.configured(environ, chosen.providers)]))
-
-
-def _list(library: Library) -> None:
+def _list(held: Library) -> None:
     table = _table("policy", "ask for", "about")
-    for name, routing in sorted(library.routing.items()):
-        asked = "syntra" if name == library.organisation("").policy else f"syntra-{name}"
+    for name, routing in sorted(held.routing.items()):
+        asked = "syntra" if name == held.organisation("").policy else f"syntra-{name}"
         table.add_row(Text(name, style="bold"), asked, " ".join(routing.about.split()))
     console.print(table)
-    console.print(f"\nDocuments {library.version}; your own go into the folder `policies` of the data directory.")
+    console.print(f"\nDocuments {held.version}; your own go into the folder `policies` of the data directory.")
 
 
-def _policy(name: str, routing: Routing, library: Library) -> None:
+def _policy(name: str, routing: Routing, held: Library) -> None:
     console.print(Text(f"{name}, version {routing.version}", style="bold"))
     console.print(" ".join(routing.about.split()))
     table = _table("", "weight", "half at")
@@ -100,17 +94,17 @@ def _policy(name: str, routing: Routing, library: Library) -> None:
     for intent, ends in routing.enough.items():
         enough.add_row(intent, *(f"{end:.2f}" for end in ends))
     console.print(enough)
-    listed = [model.name for model in library.models.model if matches(model.name, routing.models)]
-    console.print(f"chooses among {len(listed)} of {len(library.models.model)} models, asks at most {routing.attempts}")
+    listed = [model.name for model in held.models.model if matches(model.name, routing.models)]
+    console.print(f"chooses among {len(listed)} of {len(held.models.model)} models, asks at most {routing.attempts}")
     console.print(f"default: {', '.join(routing.default) or 'none'}; falls back to: {routing.fallback or 'nothing'}")
 
 
-def _catalogue(library: Library) -> None:
-    known = prices.load(list(dict.fromkeys(model.name.partition("/")[0] for model in library.models.model)))
-    intents = [name for name in library.intents.intent if any(name in model.quality for model in library.models.model)]
+def _catalogue(held: Library) -> None:
+    known = prices.load(list(dict.fromkeys(model.name.partition("/")[0] for model in held.models.model)))
+    intents = [name for name in held.intents.intent if any(name in model.quality for model in held.models.model)]
     heads = (intent.replace("_", "\n") for intent in intents)
     table = _table("model", "in\n$/M", "out\n$/M", "window", *heads, "can")
-    for model in library.models.model:
+    for model in held.models.model:
         *cells, can = _cells(model, known)
         table.add_row(*cells, *(_ends(model.quality.get(intent)) for intent in intents), Text(can, "dim"))
     console.print(table)

@@ -34,6 +34,7 @@ class Exposition:
         await self._door.route("GET", "metrics", partial(self._serve, accept))(scope, receive, send)
 
     async def _serve(self, accept: str, visit: Visit, head: Head, caller: Caller) -> None:
+        self._metrics.flush()
         # In a thread: adding up the files of many workers takes longer than a stream may wait.
         media_type, text = await asyncio.to_thread(self._metrics.page, accept)
         await visit.whole(200, ((b"content-type", media_type.encode()),), text)

@@ -28,6 +28,6 @@ class Routes:
         facts, route = await plan(self._rules.reader, self._rules.rehearsed, caller, request, wishes_of(head, visit))
         if isinstance(route, SyntraError):
             raise route
-        told = explained(facts, route.plan, list(route.searching))
+        told = explained(facts, route.plan, route.searching)
         told |= {"document": route.document, "assumed_keys": self._rules.assumed}
         await visit.whole(200, (JSON,), msgspec.json.encode(told))

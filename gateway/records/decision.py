@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 from msgspec import Struct, field
 
 from gateway.core.events import Usage
@@ -9,6 +12,9 @@ from gateway.core.money import Picodollars, dollars
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons
+
+
+NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
 
 
 class Attempt(Struct, omit_defaults=True):
@@ -50,8 +56,8 @@ class Decision(Struct, omit_defaults=True):
     instead_of: str = ""
     facts: Facts | None = None
     plan: Plan | None = None
-    live: dict[str, Live] = {}
-    searching: list[str] = []  # the candidates that search the web
+    live: Mapping[str, Live] = {}
+    searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -67,8 +73,8 @@ def view(decision: Decision) -> dict[str, object]:
     }
     if decision.instead_of:
         told["instead_of"] = decision.instead_of
-    if decision.facts is not None and decision.plan is not None:
-        told |= explained(decision.facts, decision.plan, decision.searching)
+    if decision.facts is not None:
+        told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
     ended = {
         name: value for name in Outcome.__struct_fields__ if (value := getattr(decision.outcome, name)) is not None
     }
@@ -76,7 +82,7 @@ def view(decision: Decision) -> dict[str, object]:
     return told | {"attempts": decision.attempts, "outcome": ended | {"cost_usd": decision.outcome.cost_usd}}
 
 
-def explained(facts: Facts, plan: Plan, searching: list[str]) -> dict[str, object]:
+def explained(facts: Facts, plan: Plan, searching: Sequence[str]) -> dict[str, object]:
     """Facts and plan, with the reasons in words."""
     return {
         "intent": facts.intent,
@@ -98,6 +104,6 @@ def explained(facts: Facts, plan: Plan, searching: list[str]) -> dict[str, objec
     }
 
 
-def _line(one: Scored, facts: Facts, plan: Plan, searching: list[str]) -> dict[str, object]:
+def _line(one: Scored, facts: Facts, plan: Plan, searching: Sequence[str]) -> dict[str, object]:
     told = reasons(one, facts, enough=plan.enough, chosen=len(plan.chain), searches=one.name in searching)
     return line(one) | {"reasons": told}

@@ -19,9 +19,11 @@ anything imports prometheus_client; without one (in tests) this process's counts
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -50,9 +52,11 @@ RESTING = "resting"  # an attempt that was none: another request is probing that
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2
 _DURATION = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 60, 120, 300, 600)  # s; nothing may take longer than the last
+_TICK = 1.0  # s; a worker that is killed loses what it counted since
 _GONE = "gone"  # stands where a worker's process id does
 _KINDS = ("counter", "histogram")  # what outlives its worker
 
+Labels = tuple[str | int, ...]
 M = TypeVar("M", bound=MetricWrapperBase)
 
 # These have no types of their own.
@@ -62,25 +66,73 @@ _collect: Callable[[CollectorRegistry, str], object] = MultiProcessCollector
 _open_metrics: Callable[[CollectorRegistry], bytes] = generate_open_metrics
 
 
-class _Labelled(Generic[M]):
-    """A metric whose series are looked up once; a label's value that is not allowed becomes `other`."""
+class _Series(Generic[M]):
+    """The series of one metric, looked up once; a label's value that is not allowed becomes `other`."""
 
     def __init__(self, metric: M, *allowed: Collection[str]) -> None:
         self._metric = metric
         self._allowed = [frozenset(each) for each in allowed]
-        self._series: dict[tuple[str | int, ...], M] = {}
+        self._known: dict[Labels, M] = {}
 
-    def at(self, *labels: str | int) -> M:
+    def at(self, labels: Labels) -> M:
         """The series of these labels."""
-        return self._series.get(labels) or self._find(labels)
+        return self._known.get(labels) or self._find(labels)
 
-    def _find(self, labels: tuple[str | int, ...]) -> M:
+    def _find(self, labels: Labels) -> M:
         told = [str(label) for label in labels]
         bounded = [label if label in known else OTHER for label, known in zip(told, self._allowed, strict=True)]
         series = self._metric.labels(*bounded)
         if bounded == told:
-            self._series[labels] = series  # only these: what is not allowed has no end
+            self._known[labels] = series  # only these: what is not allowed has no end
         return series
+
+
+# Both count in a dictionary first: a mapped file costs 3 µs a value, which a busy worker's requests would feel.
+
+
+class _Counts:
+    """A counter."""
+
+    def __init__(self, counter: Counter, *allowed: Collection[str]) -> None:
+        self._series = _Series(counter, *allowed)
+        self._waiting: dict[Labels, int] = {}
+
+    def add(self, *labels: str | int) -> None:
+        """One more."""
+        self._waiting[labels] = self._waiting.get(labels, 0) + 1
+
+    def flush(self) -> None:
+        """Let everybody see them."""
+        waiting, self._waiting = self._waiting, {}
+        for labels, number in waiting.items():
+            self._series.at(labels).inc(number)
+
+
+class _Times:
+    """A histogram of seconds."""
+
+    def __init__(self, histogram: Histogram, bounds: Sequence[float], *allowed: Collection[str]) -> None:
+        self._series = _Series(histogram, *allowed)
+        self._bounds = bounds
+        self._waiting: dict[Labels, list[float]] = {}  # how many in each bucket and beyond all, then their sum
+
+    def add(self, seconds: float, *labels: str | int) -> None:
+        """One observation."""
+        row = self._waiting.get(labels)
+        if row is None:
+            row = self._waiting[labels] = [0.0] * (len(self._bounds) + 2)
+        row[bisect_left(self._bounds, seconds)] += 1
+        row[-1] += seconds
+
+    def flush(self) -> None:
+        """Let everybody see them: by way of the histogram's own cells, since it takes observations one by one only."""
+        waiting, self._waiting = self._waiting, {}
+        for labels, row in waiting.items():
+            series = self._series.at(labels)
+            for cell, number in zip(series._buckets, row[:-1], strict=True):  # noqa: SLF001
+                if number:
+                    cell.inc(number)
+            series._sum.inc(row[-1])  # noqa: SLF001
 
 
 class Metrics:
@@ -98,30 +150,32 @@ class Metrics:
             raise RuntimeError("PROMETHEUS_MULTIPROC_DIR was set after prometheus_client had been imported")
         self._folder = folder
         own = self._own = CollectorRegistry()
-        self._requests = _Labelled(
+        self._requests = _Counts(
             Counter("syntra_requests_total", "Requests answered.", ["surface", "status"], registry=own),
             SURFACES,
             STATUSES,
         )
         first, whole = "Seconds to a provider's first chunk.", "Seconds from request to the answer's end."
-        self._ttft = _Labelled(
-            Histogram("syntra_ttft_seconds", first, ["provider"], buckets=_TTFT, registry=own), providers
+        self._ttft = _Times(
+            Histogram("syntra_ttft_seconds", first, ["provider"], buckets=_TTFT, registry=own), _TTFT, providers
         )
-        self._duration = _Labelled(
-            Histogram("syntra_duration_seconds", whole, ["provider"], buckets=_DURATION, registry=own), providers
+        self._duration = _Times(
+            Histogram("syntra_duration_seconds", whole, ["provider"], buckets=_DURATION, registry=own),
+            _DURATION,
+            providers,
         )
-        self._attempts = _Labelled(
+        self._attempts = _Counts(
             Counter("syntra_upstream_attempts_total", "Calls to providers.", ["provider", "outcome"], registry=own),
             providers,
             OUTCOMES,
         )
-        self._routed = _Labelled(
+        self._routed = _Counts(
             Counter("syntra_routed_total", "Requests routed.", ["policy", "intent", "provider"], registry=own),
             policies,
             intents,
             providers,
         )
-        self._cooldowns = _Labelled(
+        self._cooldowns = _Counts(
             Counter("syntra_cooldowns_total", "Models left alone.", ["provider", "reason"], registry=own),
             providers,
             REASONS,
@@ -132,6 +186,17 @@ class Metrics:
         self._stale = Gauge("syntra_policy_stale", stale, multiprocess_mode="livemax", registry=own)
         lost = "Decisions that could not be kept."
         self._dropped = Counter("syntra_decisions_dropped_total", lost, registry=own)
+
+    def flush(self) -> None:
+        """Let everybody see what this worker has counted; on the loop, where it counts."""
+        for metric in (self._requests, self._ttft, self._duration, self._attempts, self._routed, self._cooldowns):
+            metric.flush()
+
+    async def follow(self) -> None:
+        """Flush once a second until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self.flush()
 
     def settled(self, decision: Decision) -> None:
         """A chat request is over."""
@@ -153,27 +218,27 @@ class Metrics:
 
     def request(self, surface: str, status: int) -> None:
         """A request was answered, or its client left (499)."""
-        self._requests.at(surface, status).inc()
+        self._requests.add(surface, status)
 
     def ttft(self, provider: str, seconds: float) -> None:
         """A provider began to answer."""
-        self._ttft.at(provider).observe(seconds)
+        self._ttft.add(seconds, provider)
 
     def duration(self, provider: str, seconds: float) -> None:
         """An answer of this provider's has ended."""
-        self._duration.at(provider).observe(seconds)
+        self._duration.add(seconds, provider)
 
     def attempt(self, provider: str, outcome: str) -> None:
         """A provider was asked; `outcome` is `answered`, `cut`, `left` or the kind of the error."""
-        self._attempts.at(provider, outcome).inc()
+        self._attempts.add(provider, outcome)
 
     def routed(self, policy: str, intent: str, provider: str) -> None:
         """Syntra chose."""
-        self._routed.at(policy, intent, provider).inc()
+        self._routed.add(policy, intent, provider)
 
     def cooldown(self, provider: str, reason: str) -> None:
         """A provider's model is left alone for a while."""
-        self._cooldowns.at(provider, reason).inc()
+        self._cooldowns.add(provider, reason)
 
     def reloaded(self, *, taken: bool) -> None:
         """The documents were edited."""

@@ -41,7 +41,7 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        if outcome.usage is None or facts is None:
+        if outcome.usage is None:
             return
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0
@@ -51,7 +51,7 @@ class Settle:
         writing = seconds - (outcome.ttft_ms or 0.0) / 1e3
         if said >= _LEAST_TOKENS and writing >= _LEAST_SECONDS:
             self._pace.flowed(key, said / writing, time.monotonic())
-        if facts.confidence:
+        if facts is not None and facts.confidence:
             self._lengths.add(facts.intent, key, said, reasoning)
 
 

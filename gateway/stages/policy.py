@@ -22,7 +22,8 @@ from policies.facts import Facts, Live, Offer
 from policies.library import Library
 from policies.reasons import reasons
 
-_TOLD: Final = 20  # candidates whose reasons an error tells
+_TOLD: Final = 100  # candidates whose reasons an error tells
+_REMEMBERED: Final = 10_000  # pins, some 500 bytes each
 _ASKED: Final = 3  # stand-ins for a model that has no key here
 # The fields that a model which thinks before it speaks refuses.
 SAMPLING: Final = tuple(
@@ -40,7 +41,7 @@ class Route(Struct, frozen=True):
     plan: Plan
     document: str  # version of the documents that decided
     live: Mapping[str, Live] = {}
-    searching: Collection[str] = ()  # the candidates that search the web
+    searching: Sequence[str] = ()  # the candidates that search the web
     instead_of: str = ""  # the well-known model that has no key here
 
 
@@ -74,6 +75,7 @@ class Policy:
         self._searching = [one.name for one in self._offers if "search" in one.abilities]
         self._boards = {name: Board(name, routing, self._offers) for name, routing in library.routing.items()}
         self._allowed: dict[str, frozenset[str] | None] = {}
+        self._pins: dict[tuple[str, Candidate], Route] = {}
         self.windows = sorted({one.window for one in self._offers if one.window})
 
     def route(self, organisation: str, meaning: Meaning, facts: Facts, now: float) -> Route:
@@ -121,24 +123,34 @@ class Policy:
 
     def _pin(self, organisation: str, pinned: Candidate, facts: Facts) -> Route:
         """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
-        if not engine.matches(pinned.name, self.names.organisation(organisation).models):
-            raise NotAllowed(f"This organisation may not use {pinned.name[:200]}.", param="model")
-        one = Scored(pinned.name, rank=1)
         if facts.max_cost is not None or facts.max_ttft_ms is not None:
-            self._refuse_over_limit(one, facts)
-        return Route((pinned,), True, Plan("", 0.0, (one,), (one,)), self.library.version)
+            self._refuse_over_limit(pinned, facts)
+        key = organisation, pinned
+        route = self._pins.get(key)
+        if route is None:
+            route = self._pinned(organisation, pinned)
+            if len(self._pins) < _REMEMBERED:
+                self._pins[key] = route
+        return route
 
-    def _refuse_over_limit(self, one: Scored, facts: Facts) -> None:
+    def _pinned(self, organisation: str, pinned: Candidate) -> Route:
+        if self._allow_list(organisation) is not None and not engine.matches(
+            pinned.name, self.names.organisation(organisation).models
+        ):
+            raise NotAllowed(f"This organisation may not use {pinned.name[:200]}.", param="model")
+        return Route((pinned,), True, _NOBODY, self.library.version)
+
+    def _refuse_over_limit(self, pinned: Candidate, facts: Facts) -> None:
         """Raise NothingFits where a pinned model breaks the request's own limits."""
+        one = Scored(pinned.name)
         entry = next((known for known in self._offers if known.name == one.name), None)
         known = entry or offer(Model(one.name, {}, "pinned by the request"), self._prices.get(one.name))
-        one.ttft_ms = self._pace.ttft_ms(candidate(one.name).pace_key)
+        one.ttft_ms = self._pace.ttft_ms(pinned.pace_key)
         unlimited = Offer(
             known.name, frozenset(facts.needs), 0, 0, known.price, {}, 0, known.ttft_ms, known.tokens_per_s
         )
         one.out, one.detail = engine.limit(unlimited, facts, Live(one.ttft_ms, known.tokens_per_s, 0.0))
         if one.out:
-            one.rank = 0
             raise _nothing(Plan("", 0.0, (), (one,)), facts, {})
 
     def _nearest(self, absent: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:

@@ -170,7 +170,8 @@ class _Fit:
         """The weights of each feature for each model's grade above its mean, then for each kind."""
         features = self._features.astype(np.float64)
         missing = np.isnan(self._grades)
-        above: Doubles = np.where(missing, 0, self._grades - self._means)
+        above = self._grades - self._means
+        above[missing] = 0
         weights = _ridge(self._gram, np.hstack((features.T @ above, self._right)))
         for _ in range(ROUNDS if missing.any() else 0):
             above[missing] = (features @ weights[:, : len(self._names)])[missing]
@@ -198,8 +199,7 @@ class _Fit:
 
 
 def _ridge(gram: Doubles, right: Doubles) -> Doubles:
-    solved: Doubles = np.linalg.solve(gram + NOISE * np.eye(len(gram)), right)
-    return solved
+    return np.linalg.solve(gram + NOISE * np.eye(len(gram)), right).astype(np.float64, copy=False)
 
 
 def _apart(points: Floats, others: Floats) -> Floats:

@@ -23,6 +23,7 @@ from gateway.stores.embedding import Encoder, Floats
 from policies.quality import Packed, Quality, QualityError
 
 BREADTH: Final = 16.0  # how fast the broad estimate forgets what is further off; 12 to 32 measure the same
+FAR: Final = 0.2  # the likeness of meaning at which the surroundings count as much as the mean of everything
 CLIP: Final = 3.0  # standard deviations; what lies further out says no more
 WIDE: Final = math.sqrt(2)  # the vector's part of a point, beside measures whose parts sum to about one
 _PROBE: Final = "Sort these 3 numbers, please:\n- 42\n- x = 7\n```py\nprint(1)\n```"
@@ -116,6 +117,7 @@ class Qualities:
         self._counts = numbers.counts.astype(np.float32)
         if not self._counts.sum() > 0:
             raise QualityError("quality.packed.counts: no prompt at any landmark")
+        self._mean_pull = self._counts.sum() * np.float32(math.exp(BREADTH * FAR))
         self._scores, self._near = numbers.scores, numbers.near
         self._words = numbers.words * numbers.grain
 
@@ -123,7 +125,8 @@ class Qualities:
         """What to expect for this prompt; unless it is of a known kind, what its wide surroundings say."""
         near, wide = self._lens.around(sight)
         pull = self._counts * wide
-        broad = pull @ self._scores / pull.sum()
+        # Without the mean's own weight the least far of what is far would decide alone.
+        broad = (pull @ self._scores + self._mean_pull * self._means) / (pull.sum() + self._mean_pull)
         places, weights = self._lens.words(sight)
         found = near @ self._near + weights @ self._words[places]
         models = len(self._names)

@@ -15,6 +15,7 @@ from policies.library import Library
 
 SYNTRA = "syntra"
 _NEAR = 3  # names that an error proposes
+_REMEMBERED = 10_000  # meanings; some 300 bytes each
 _LONGEST = 200  # characters of a name that are compared or quoted
 
 
@@ -33,6 +34,7 @@ class Names:
         self._library = library
         self._live = live
         self._prices = prices
+        self._meanings: dict[tuple[str, str, str | None], Meaning] = {}
         embedders = map(candidate, library.models.embeddings)
         self._embedders = [one for one in embedders if one.provider in live]
 
@@ -42,6 +44,15 @@ class Names:
 
     def meaning(self, organisation: str, name: str, policy: str | None = None) -> Meaning:
         """What a chat request's model means; `policy` is what its header names. Raises UnknownModel, UnknownPolicy."""
+        key = organisation, name, policy
+        found = self._meanings.get(key)
+        if found is None:
+            found = self._found(organisation, name, policy)
+            if len(self._meanings) < _REMEMBERED and len(name) <= _LONGEST:
+                self._meanings[key] = found
+        return found
+
+    def _found(self, organisation: str, name: str, policy: str | None) -> Meaning:
         rules = self.organisation(organisation)
         wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"))
         for _ in range(len(rules.aliases)):

@@ -216,9 +216,10 @@ def test_nothing_imports_in_a_circle() -> None:
         visit(name, ())
 
 
-def test_nothing_is_imported_inside_a_function_but_litellm() -> None:
-    inside = [found for found in imports() if found.inside and not (found.by == LITELLM and found.inside == "load")]
-    assert told(inside) == []
+def test_nothing_is_imported_inside_a_function_but_litellm_and_commands() -> None:
+    # A command is loaded when it is called: the server's parent only waits, and need not hold what commands use.
+    lazy = {(LITELLM, "load"), ("gateway.commands", "get_command")}
+    assert told([found for found in imports() if found.inside and (found.by, found.inside) not in lazy]) == []
 
 
 def test_litellm_is_imported_in_one_function_of_one_file() -> None:

@@ -39,6 +39,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def counted(metrics: Metrics) -> Samples:
+    metrics.flush()
     families = plain(metrics.page("")[1].decode())
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
@@ -59,6 +60,7 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     metrics.cooldown(said("openai"), said("slow"))
     metrics.reloaded(taken=False)
     metrics.decisions_dropped(3)
+    metrics.flush()
 
 
 def test_the_names_and_labels_are_those_that_are_written_down() -> None:
@@ -112,7 +114,7 @@ def test_no_client_makes_a_series_or_costs_memory() -> None:
     ]
     assert set(labels) == {OTHER}
     assert value(samples, "syntra_upstream_attempts_total", provider=OTHER, outcome=OTHER) == 50
-    assert metrics._attempts._series == {}
+    assert metrics._attempts._series._known == {}
 
 
 def test_every_reason_to_cool_down_has_its_own_series() -> None:
@@ -181,6 +183,7 @@ from gateway.records.metrics import Metrics
 metrics = Metrics(pathlib.Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]), providers=["openai"])
 for line in sys.stdin:
     exec(line)
+    metrics.flush()
     print("done", flush=True)
 """
 
