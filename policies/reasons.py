@@ -19,7 +19,7 @@ def _decisive(one: Scored, facts: Facts, chosen: int) -> str:
         return "stays in its tool loop" if facts.turn == "tool" and one.name == facts.warm else "best score"
     if one.rank:
         return "default" if one.rank == chosen and chosen > 2 else "backup"
-    return _limit(one, facts) if one.out else f"lower score than the {chosen} that are asked"
+    return _limit(one, facts) if one.out else "lower score"
 
 
 def _limit(one: Scored, facts: Facts) -> str:
@@ -43,8 +43,8 @@ def _limit(one: Scored, facts: Facts) -> str:
 def _others(one: Scored, facts: Facts, enough: float, *, searches: bool) -> Collection[str]:
     found = []
     if one.quality or not one.out:
-        judged = "good enough" if one.quality >= enough else "short"
-        found.append(f"quality {one.quality:.2f} where {enough:.2f} is enough: {judged}")
+        good = one.quality >= enough
+        found.append(f"good enough ({one.quality:.2f})" if good else f"not quite good enough ({one.quality:.2f})")
     if facts.warm and one.name == facts.warm and one.rank != 1:
         found.append("answered before")
     if searches and facts.fresh >= 0.5:

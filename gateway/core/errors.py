@@ -123,8 +123,8 @@ class UnknownPolicy(BadRequest):
 
     code = "unknown_policy"
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"There is no policy '{name}'. There are {', '.join(known)}.", param="model")
+    def __init__(self, name: str, known: list[str], *, param: str = "model") -> None:
+        super().__init__(f"There is no policy '{name}'. There are {', '.join(known)}.", param=param)
 
 
 class UnknownDecision(BadRequest):

@@ -13,7 +13,6 @@ from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons
 
-
 NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
 
 

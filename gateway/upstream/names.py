@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -54,7 +54,7 @@ class Names:
 
     def _found(self, organisation: str, name: str, policy: str | None) -> Meaning:
         rules = self.organisation(organisation)
-        wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"))
+        wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"), "x-syntra-policy")
         for _ in range(len(rules.aliases)):
             name = rules.aliases.get(name, name)
         if name == SYNTRA:
@@ -91,14 +91,14 @@ class Names:
         near += [bare[match] for match in difflib.get_close_matches(name.rpartition("/")[2], bare, _NEAR)]
         return list(dict.fromkeys(near))[:_NEAR] or [SYNTRA]
 
-    def _policies(self, rules: Organisation) -> Iterable[str]:
+    def _policies(self, rules: Organisation) -> list[str]:
         """The policies that an organisation may name."""
         return [name for name in sorted(self._library.routing) if rules.policies is None or name in rules.policies]
 
-    def _policy(self, rules: Organisation, name: str) -> str:
+    def _policy(self, rules: Organisation, name: str, param: str = "model") -> str:
         known = self._policies(rules)
         if name not in known:
-            raise UnknownPolicy(name[:_LONGEST], [f"{SYNTRA}-{policy}" for policy in known])
+            raise UnknownPolicy(name[:_LONGEST], list(known), param=param)
         return name
 
     def _pinned(self, organisation: str, name: str) -> Meaning:

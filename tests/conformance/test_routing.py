@@ -96,7 +96,8 @@ def test_a_policy_that_does_not_exist_is_a_400(
 ) -> None:
     told = ask(gateway, model, headers={} if header is None else {"x-syntra-policy": header})
     assert (told.status, told.json["error"]["code"]) == (400, "unknown_policy")
-    assert "syntra-cheap" in told.json["error"]["message"]
+    assert "balanced, best, cheap, fast" in told.json["error"]["message"]
+    assert told.json["error"]["param"] == ("model" if header is None else "x-syntra-policy")
     assert asked(providers) == []
 
 

@@ -179,7 +179,7 @@ def test_a_better_price_never_lowers_a_models_rank(
     moment: tuple[Board, Facts, Mapping[str, Live], frozenset[str] | None], data: st.DataObject
 ) -> None:
     board, facts, live, allowed = moment
-    chosen = data.draw(st.sampled_from([offer for offer in board.offers]))
+    chosen = data.draw(st.sampled_from(board.offers))
     share = data.draw(shares)
     if chosen.price is None:
         return

@@ -71,9 +71,7 @@ CASES = (
     Case(UnknownDecision("no"), 404, "invalid_request_error", "decision_not_found"),
     Case(NothingFits("no"), 400, "invalid_request_error", "no_candidate"),
     Case(NotAllowed("no"), 403, "invalid_request_error", "model_not_allowed"),
-    Case(
-        AllCooling("no", retry_after=7), 429, "rate_limit_error", "rate_limit_exceeded", ((b"retry-after", b"7"),)
-    ),
+    Case(AllCooling("no", retry_after=7), 429, "rate_limit_error", "rate_limit_exceeded", ((b"retry-after", b"7"),)),
     Case(
         WrongMethod("no", "GET, HEAD"), 405, "invalid_request_error", "method_not_allowed", ((b"allow", b"GET, HEAD"),)
     ),
@@ -82,9 +80,7 @@ CASES = (
     Case(Internal("no"), 500, "server_error", "internal_error"),
     Case(UpstreamError("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamRejected("no", status=422), 422, "invalid_request_error", "upstream_rejected"),
-    Case(
-        UpstreamUnknownModel("no", status=404), 404, "invalid_request_error", "model_not_found", retryable=True
-    ),
+    Case(UpstreamUnknownModel("no", status=404), 404, "invalid_request_error", "model_not_found", retryable=True),
     Case(
         UpstreamBusy("no", retry_after=7),
         429,

@@ -109,9 +109,7 @@ def test_no_client_makes_a_series_or_costs_memory() -> None:
     for _ in range(50):
         count_everything(metrics, known=False)
     samples = counted(metrics)
-    labels = [
-        value for name, pairs in samples for label, value in pairs if label not in ("le", "outcome")
-    ]
+    labels = [value for name, pairs in samples for label, value in pairs if label not in ("le", "outcome")]
     assert set(labels) == {OTHER}
     assert value(samples, "syntra_upstream_attempts_total", provider=OTHER, outcome=OTHER) == 50
     assert metrics._attempts._series._known == {}

@@ -42,7 +42,11 @@ def test_syntra_is_the_organisations_policy() -> None:
 def test_each_policy_has_a_name_and_a_header(policy: str) -> None:
     known = names(*ALL)
     assert known.meaning(ORG, f"syntra-{policy}") == Meaning(policy=policy)
-    assert known.meaning(ORG, "syntra", policy) == known.meaning(ORG, "syntra", f"syntra-{policy}") == Meaning(policy=policy)
+    assert (
+        known.meaning(ORG, "syntra", policy)
+        == known.meaning(ORG, "syntra", f"syntra-{policy}")
+        == Meaning(policy=policy)
+    )
     assert f"syntra-{policy}" in known.names(ORG)
 
 
@@ -52,7 +56,7 @@ def test_a_policy_that_does_not_exist_is_a_bad_request(name: str) -> None:
         with pytest.raises(UnknownPolicy) as caught:
             names(*ALL).meaning(ORG, model, header)
         assert (caught.value.status, caught.value.code) == (400, "unknown_policy")
-        assert "syntra-cheap" in caught.value.message
+        assert "balanced, best, cheap, fast" in caught.value.message
         assert len(caught.value.message) < 500
 
 
@@ -175,8 +179,8 @@ def test_any_name_has_a_meaning_or_a_helpful_error(name: str) -> None:
         meaning = known.meaning(ORG, name)
     except UnknownModel:
         assert known.near(ORG, name)
-    except UnknownPolicy as error:
-        assert "syntra-" in error.message
+    except UnknownPolicy:
+        assert name.startswith("syntra-")
     else:
         assert meaning.policy or meaning.pinned or meaning.absent
 
