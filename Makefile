@@ -2,7 +2,10 @@
 # make test    the tests
 # make check   formatter, linter, types, floors, tests
 # make bench   the figures of the README, beside the raw upstream (needs Go)
-# make quality PERSONA=FILE INTENTS=FILE   the sanitizer on rows of {text, prompt, leak}, the reading of prompts on {text, intent}
+# make quality PERSONA=FILE   the sanitizer on rows of {text, prompt, leak}
+# make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}
+# make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
+# make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -33,6 +36,8 @@ bench: .venv/run.stamp
 quality: .venv/run.stamp
 	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))
 	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
+	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
+	$(if $(FRESH),$(MAKE) .venv/quality.stamp && $(BIN)/python -m tests.quality.fresh $(FRESH))
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Syntra needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -50,9 +55,15 @@ quality: .venv/run.stamp
 	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
+.venv/quality.stamp: requirements-quality.lock .venv/run.stamp
+	@echo "Installing what the fits need (once) ..."
+	@$(PIP) -r requirements-quality.lock
+	@touch $@
+
 # Names, versions and hashes only: where packages come from is each machine's own affair.
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-emit-index-annotation --no-annotate --no-header
 lock:
 	$(LOCK) --extra build -o requirements.lock
 	$(LOCK) --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra quality -c requirements.lock -o requirements-quality.lock

@@ -20,7 +20,7 @@ from gateway.stores.embedding import Encoder, Floats
 WORDS: Final = 12.0
 VECTORS: Final = 6.0
 MEASURES: Final = 0.35
-STRENGTH: Final = 1.0
+STRENGTH: Final = 0.5
 ROUNDS: Final = 400
 
 

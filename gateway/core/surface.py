@@ -12,6 +12,8 @@ from typing import Final
 BUCKETS: Final = 1 << 18
 HEAD: Final = 1000  # characters read from the beginning; instructions stand at one end or the other
 TAIL: Final = 500  # and from the end
+EARLY: Final = 400  # words and marks kept from the beginning of what is read; prose has fewer
+LATE: Final = 200  # and from the end
 
 _TOKEN: Final = re.compile(r"[぀-ヿ一-鿿가-힣]|[^\W\d_぀-ヿ一-鿿가-힣]+|\d+|[^\w\s]|_")
 _WIDE: Final = re.compile(r"[぀-ヿ一-鿿]")
@@ -26,7 +28,10 @@ def cut(text: str) -> str:
 
 def split(text: str) -> list[str]:
     """The words and marks of a text in lower case; a number is a 0, a Chinese character is a word."""
-    return ["0" if word[0].isdigit() else word for word in _TOKEN.findall(text.lower())]
+    words = _TOKEN.findall(text.lower())
+    if len(words) > EARLY + LATE:
+        words = words[:EARLY] + words[-LATE:]
+    return ["0" if word[0].isdigit() else word for word in words]
 
 
 def buckets(text: str, words: Sequence[str]) -> list[int]:

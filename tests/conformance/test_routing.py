@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import StartGateway
 from tests.fakes.caller import HELLO, Told, ask, stream
-from tests.fakes.gateway import PLAIN, Gateway
+from tests.fakes.gateway import PINS, PLAIN, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, ToolCall
 
@@ -25,6 +25,12 @@ HARD = (
     "it, migrate the callers, and analyze the concurrency:\n\nclass Pool {\n  std::mutex m;\n  void run();\n};"
 )
 SEEN = "A prompt's own word: zugzwang-marker-4711"
+
+
+@pytest.fixture(scope="module")
+def gateway(start_gateway: StartGateway) -> Gateway:
+    """One of our own: what other tests do to the shared one's providers would be felt in its choices."""
+    return start_gateway(" ".join(pin.provider for pin in PINS))
 
 
 def user(text: str) -> list[dict[str, Any]]:

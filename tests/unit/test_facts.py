@@ -192,6 +192,49 @@ def test_a_document_adds_an_intent_by_its_examples() -> None:
         assert ours.read(case.text) == read(case.text)
 
 
+LEGAL = (
+    "Can my landlord evict me without notice?",
+    "Is a verbal contract binding?",
+    "What are my rights if my employer does not pay overtime?",
+    "How do I contest a parking fine in court?",
+    "Do I need a lawyer for a divorce?",
+    "Can I sue my neighbour for damage to my fence?",
+    "What does the clause about liability in my rental contract mean legally?",
+    "How long do I have to appeal against a court decision?",
+)
+COOKING = (
+    "How do I cook a risotto?",
+    "Give me a recipe for pumpkin soup",
+    "What can I make with eggs and spinach for dinner?",
+    "How long should I roast a chicken in the oven?",
+    "Recipe for chocolate cake without flour",
+    "How do I make my pizza dough crispy?",
+    "Which spices go with lamb stew?",
+    "How do I thicken a sauce?",
+)
+
+
+def test_two_added_intents_are_kept_apart_from_each_other_and_from_the_rest() -> None:
+    ours = Classifier.load(extra={"legal_advice": LEGAL, "cooking": COOKING})
+    for text, intent in (
+        ("my landlord keeps the deposit, can I take him to court?", "legal_advice"),
+        ("how do I appeal a court ruling", "legal_advice"),
+        ("recipe for lentil curry please", "cooking"),
+        ("how long should beef roast in the oven", "cooking"),
+    ):
+        assert ours.read(text).intent == intent, text
+    others = [case for case in CASES if "salmon" not in case.text]
+    assert [ours.read(case.text) for case in others] == [read(case.text) for case in others]
+
+
+def test_what_was_seen_comes_with_the_reading() -> None:
+    text = "Who painted the ceiling of this chapel?"
+    reading, sight = classifier().read_with_vector(text)
+    assert reading == read(text)
+    assert sight.vector.tolist() == Encoder.load().encode(text).tolist()
+    assert not classifier().read_with_vector(" ")[1].vector.any()
+
+
 def test_an_added_intent_without_examples_changes_nothing() -> None:
     assert Classifier.load(extra={"empty": []}).read("hello") == read("hello")
 
