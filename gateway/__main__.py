@@ -18,8 +18,9 @@ from rich.console import Console
 from gateway import __version__, banner
 from gateway.commands import Commands
 from gateway.settings import COUNTS, Settings, SettingsError, read
-from gateway.stores import keyfile
+from gateway.stores import keyfile, valkey_place
 from gateway.stores.keyfile import KeyFileError
+from gateway.stores.valkey_place import PlaceError
 from gateway.upstream import documents, providers, translate
 from gateway.upstream.providers import ProvidersError
 from gateway.upstream.proxy import Proxy
@@ -50,10 +51,11 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         settings = read(environ)
         _require_free(settings)
         _require_proxy(settings)
+        valkey_place.chosen(settings.valkey_url, settings.redis_url, settings.upstash_url, settings.upstash_token)
         live = providers.configured(environ, settings.providers)
         documents.library(settings.policies_path, list(live))
         key = keyfile.read_or_make(settings.data_path)
-    except (SettingsError, ProvidersError, KeyFileError, DocumentError) as error:
+    except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None

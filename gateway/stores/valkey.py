@@ -15,10 +15,11 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, Self
 
 from msgspec import Struct
-from valkey.asyncio.connection import AbstractConnection
+from valkey.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from valkey.exceptions import (
     AuthenticationError,
     NoScriptError,
@@ -58,6 +59,27 @@ class Refused(Unavailable):
     def __init__(self, code: str) -> None:
         super().__init__(f"Valkey refused a command ({code})")
         self.code = code
+
+
+def dial(place: Place) -> AbstractConnection:
+    """A connection that is made when the first command is sent on it; each wait is timed by its user."""
+    make: Callable[..., AbstractConnection]
+    if place.path:
+        make = partial(UnixDomainSocketConnection, path=place.path)
+    elif place.tls:
+        # The library's own default is not to look at the name in the certificate.
+        checked = partial(SSLConnection, ssl_check_hostname=True, ssl_ca_certs=place.authorities or None)
+        make = partial(checked, host=place.host, port=place.port)
+    else:
+        make = partial(Connection, host=place.host, port=place.port)
+    return make(
+        db=place.database,
+        username=place.user or None,
+        password=place.password.reveal() or None,
+        socket_timeout=None,
+        lib_name=None,  # two round trips less before the first command
+        lib_version=None,
+    )
 
 
 class Breaker:
@@ -276,7 +298,7 @@ class Valkey:
 
     async def _serve(self, well: Callable[[], None]) -> None:
         """One connection for commands, from its making to its end."""
-        connection = self.place.connection()
+        connection = dial(self.place)
         link: _Link | None = None
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
@@ -298,7 +320,7 @@ class Valkey:
 
     async def _hear(self, channel: str, heard: Heard, joined: Callable[[], None], well: Callable[[], None]) -> None:
         """One connection for listening, from its making to its end."""
-        connection = self.place.connection()
+        connection = dial(self.place)
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
                 await connection.send_command("SUBSCRIBE", channel)

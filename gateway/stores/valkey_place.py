@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
-from valkey.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 
 from gateway.core.secret import Secret
 
@@ -39,26 +36,6 @@ class Place(Struct, frozen=True):
         return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
 
     __repr__ = __str__
-
-    def connection(self) -> AbstractConnection:
-        """A connection that is made when the first command is sent on it; each wait is timed by its user."""
-        make: Callable[..., AbstractConnection]
-        if self.path:
-            make = partial(UnixDomainSocketConnection, path=self.path)
-        elif self.tls:
-            # The library's own default is not to look at the name in the certificate.
-            checked = partial(SSLConnection, ssl_check_hostname=True, ssl_ca_certs=self.authorities or None)
-            make = partial(checked, host=self.host, port=self.port)
-        else:
-            make = partial(Connection, host=self.host, port=self.port)
-        return make(
-            db=self.database,
-            username=self.user or None,
-            password=self.password.reveal() or None,
-            socket_timeout=None,
-            lib_name=None,  # two round trips less before the first command
-            lib_version=None,
-        )
 
 
 def chosen(valkey_url: str, redis_url: str, upstash_url: str, upstash_token: str) -> Place | None:

@@ -18,6 +18,7 @@ from tests.fakes.caller import HELLO, ask, stream
 from tests.fakes.gateway import Gateway, provider_env, serving
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, Script
+from tests.fakes.valkey import Engine
 
 Fakes = Mapping[str, Provider]
 
@@ -215,3 +216,21 @@ def test_many_streams_go_on_while_documents_change(two: Gateway, policies: Path,
 def test_a_request_with_tools_is_counted_by_where_it_went(two: Gateway, providers: Fakes) -> None:
     assert ask(two, "syntra", messages=HELLO, tools=[TOOL]).status == 200
     assert wait_for(lambda: any(name.startswith('syntra_routed_total{intent="') for name in samples(two)))
+
+
+def test_gateways_over_one_valkey_know_of_each_others_rests(
+    start_gateway: StartGateway, providers: Fakes, tmp_path: Path
+) -> None:
+    with Engine(tmp_path) as engine:
+        one = start_gateway("kimi openai", VALKEY_URL=engine.url)
+        other = start_gateway("kimi openai", REDIS_URL=engine.url)
+        first = decided(one, ask(one, "syntra"))["plan"][0]["model"]
+        with providers[first.partition("/")[0]].saying(Script(fault=Fault.RATE_LIMITED, retry_after="40")):
+            assert ask(one, "syntra").status == 200
+            assert wait_for(lambda: get(other, "/health").json()["cooling"] != [], 2)
+            assert get(other, "/health").json()["cooling"][0]["model"] == first
+            calls = asked(providers).count(first)
+            assert ask(other, "syntra").status == 200
+            assert asked(providers).count(first) == calls
+    assert ask(one, "syntra").status == 200  # Valkey is gone; nobody waits for it
+    assert ask(other, "syntra").status == 200

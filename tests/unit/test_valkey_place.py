@@ -7,6 +7,7 @@ import pickle
 import pytest
 from valkey.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
+from gateway.stores.valkey import dial
 from gateway.stores.valkey_place import Place, PlaceError, chosen, place
 
 PASSWORD = "hunter2-hunter2"
@@ -86,7 +87,7 @@ def test_a_url_that_cannot_be_used_is_refused_without_quoting_it(url: str) -> No
 @pytest.mark.parametrize("url", [f"rediss://app:{PASSWORD}@cache", f"unix://app:{PASSWORD}@/run/v"])
 def test_no_text_of_a_place_or_its_connection_has_the_password(url: str) -> None:
     found = place(url)
-    connection = found.connection()
+    connection = dial(found)
     for text in (str(found), repr(found), f"{found}", f"{found!r}", repr([found]), repr(connection), str(connection)):
         assert PASSWORD not in text
     with pytest.raises(TypeError):
@@ -94,7 +95,7 @@ def test_no_text_of_a_place_or_its_connection_has_the_password(url: str) -> None
 
 
 def test_a_connection_with_tls_looks_at_the_certificate_and_its_name() -> None:
-    connection = place("rediss://cache?ssl_ca_certs=/etc/ca.pem").connection()
+    connection = dial(place("rediss://cache?ssl_ca_certs=/etc/ca.pem"))
     assert isinstance(connection, SSLConnection)
     assert (connection.check_hostname, connection.cert_reqs.name, connection.ca_certs) == (
         True,
@@ -104,6 +105,6 @@ def test_a_connection_with_tls_looks_at_the_certificate_and_its_name() -> None:
 
 
 def test_a_unix_socket_is_dialled_as_one() -> None:
-    connection = Place(path="/run/valkey.sock", database=2).connection()
+    connection = dial(Place(path="/run/valkey.sock", database=2))
     assert isinstance(connection, UnixDomainSocketConnection)
     assert (connection.path, connection.db) == ("/run/valkey.sock", 2)
