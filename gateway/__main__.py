@@ -89,6 +89,7 @@ def _require_proxy(settings: Settings) -> None:
 def _run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until told to stop."""
     os.environ.update(environ)  # the workers read the settings from there, as any process would
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's threads would spin on the loop's core for sums that take 10 µs
     with tempfile.TemporaryDirectory(prefix="syntra-counts-") as counts:
         os.environ[COUNTS] = counts
         _granian(settings)

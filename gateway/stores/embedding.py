@@ -37,7 +37,9 @@ class Tokens:
         """The pieces of a text by their numbers; words that cannot be put together are left out."""
         text = text.lower()
         if not text.isascii():
-            plain = unicodedata.normalize("NFD", _CHINESE.sub(r" \1 ", text))
+            plain = unicodedata.normalize(
+                "NFD", " ".join(_CHINESE.split(text))
+            )  # a split is faster than a substitution
             text = _ACCENT.sub("", plain)
         known = self._known
         found: list[int] = []
