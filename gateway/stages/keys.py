@@ -15,7 +15,7 @@ class Keys:
 
     def __init__(self, key: Secret, *, persona: bool) -> None:
         self._digest = _digest(key.reveal())
-        self._caller = Caller("local", key.reveal().split("-")[2], persona)
+        self._caller = Caller("local", "local", key.reveal().split("-")[2], persona=persona)
 
     def identify(self, bearer: str | None) -> Caller:
         """The caller behind a bearer; raises BadKey."""

@@ -29,6 +29,7 @@ from valkey.exceptions import (
     ValkeyError,
 )
 
+from gateway.stores.breaker import Breaker, Unavailable
 from gateway.stores.valkey_place import Place
 
 log = logging.getLogger("syntra")
@@ -38,8 +39,6 @@ Heard = Callable[[bytes], None]
 
 DEADLINE = 0.050  # s; an operation that a request waits for
 BACKGROUND_DEADLINE = 5.0  # s; one that nobody waits for
-FAILURES = 5
-OPEN_SECONDS = 60.0
 
 _DIAL_SECONDS = 5.0
 _FIRST_SECONDS = 0.25  # what a start waits for the first connection
@@ -47,10 +46,6 @@ _HEARTBEAT = 1.0
 _DEAD = 5.0  # a connection that has not answered for so long is given up
 _LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _CODES: Final = {NoScriptError: "NOSCRIPT", ReadOnlyError: "READONLY", OutOfMemoryError: "OOM"}
-
-
-class Unavailable(Exception):
-    """Valkey cannot be asked now; the words are ours and hold no credentials."""
 
 
 class Refused(Unavailable):
@@ -80,51 +75,6 @@ def dial(place: Place) -> AbstractConnection:
         lib_name=None,  # two round trips less before the first command
         lib_version=None,
     )
-
-
-class Breaker:
-    """After five failures in a row nothing is tried for a minute, or until three heartbeats in a row were quick."""
-
-    def __init__(self, failures: int = FAILURES, seconds: float = OPEN_SECONDS) -> None:
-        self._most, self._seconds = failures, seconds
-        self._failures = 0
-        self._until = 0.0
-        self._quick = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has tripped and no success has closed it."""
-        return self._failures >= self._most
-
-    def allows(self, now: float) -> bool:
-        """Whether an operation may be tried; when it is open and its time is over, one at a time."""
-        if not self.is_open:
-            return True
-        if now < self._until:
-            return False
-        self._until = now + self._seconds  # until this one has told
-        return True
-
-    def failed(self, now: float) -> None:
-        """An operation took too long."""
-        self._failures += 1
-        self._quick = 0
-        if self._failures == self._most:
-            log.warning("Valkey is slow; it is not waited for until it has become quick again")
-        if self.is_open:
-            self._until = now + self._seconds
-
-    def succeeded(self) -> None:
-        """An operation was answered in time."""
-        if self.is_open:
-            log.info("Valkey is quick again")
-        self._failures = self._quick = 0
-
-    def beat(self, *, quick: bool) -> None:
-        """A heartbeat was answered, in time or not."""
-        self._quick = self._quick + 1 if quick else 0
-        if self.is_open and self._quick >= 3:
-            self.succeeded()
 
 
 class _Asked(Struct, eq=False):
@@ -208,7 +158,7 @@ class Valkey:
 
     def __init__(self, place: Place, breaker: Breaker | None = None) -> None:
         self.place = place
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or Breaker("Valkey")
         self._link: _Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._linked = asyncio.Event()

@@ -19,7 +19,7 @@ def keys(*, persona: bool = True) -> Keys:
 
 
 def test_who_has_the_key_is_let_in() -> None:
-    assert keys().identify(KEY) == Caller("local", "0123456789ab", persona=True)
+    assert keys().identify(KEY) == Caller("local", "local", "0123456789ab", persona=True)
 
 
 def test_a_caller_is_known_by_the_public_part_and_not_by_the_secret_one() -> None:

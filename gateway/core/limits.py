@@ -1,0 +1,36 @@
+"""What a key and an organisation may use, at most."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gateway.core.money import PICO, Picodollars
+
+NANO = (
+    1000  # picodollars in a nanodollar, the unit in which budgets are counted: Valkey's Lua is exact to 9 million USD
+)
+
+
+class Limits(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The most of each; None is no limit. Days and months are of UTC."""
+
+    requests_per_minute: int | None = None
+    requests_per_day: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    concurrency: int | None = None  # requests at the same time
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
+def nanodollars(usd: float) -> int:
+    """A budget as it is counted."""
+    return round(usd * PICO / NANO)
+
+
+def rounded_up(amount: Picodollars) -> int:
+    """A cost in nanodollars: never less than it is."""
+    return -(-amount // NANO)
