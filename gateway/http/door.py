@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from gateway.core.caller import Caller
-from gateway.core.errors import WrongMethod
+from gateway.core.errors import Forbidden, WrongMethod
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
@@ -14,6 +14,15 @@ from gateway.stages.keys import Keys
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Scope, Send
+
+
+def _check(caller: Caller, surface: str, head: Head) -> None:
+    """A key may be for some surfaces only, and a client that names its organisation must mean the key's."""
+    if caller.scopes.endpoints and surface not in caller.scopes.endpoints:
+        raise Forbidden(f"This key is not for {surface}; it is for {', '.join(caller.scopes.endpoints)}.")
+    if head.organisation and head.organisation not in (caller.organisation, caller.name):
+        raise Forbidden("The header x-org-id names another organisation than the key's.", code="wrong_organisation")
+
 
 Serve = Callable[[Visit, Head, Caller], Awaitable[None]]
 
@@ -32,7 +41,9 @@ class Door:
         async def enter(visit: Visit, head: Head) -> None:
             if visit.method != method:
                 raise WrongMethod(f"This URL takes {method}, not {visit.method}.", method)
-            await serve(visit, head, self._keys.identify(head.bearer))
+            caller = await self._keys.identify(head.bearer)
+            _check(caller, surface, head)
+            await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)

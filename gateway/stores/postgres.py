@@ -114,9 +114,9 @@ class Postgres:
 
         It is left behind rather than cancelled and awaited: a server that does not answer would not hear that either.
         """
-        if not self._breaker.allows(time.monotonic()):
+        if self._away or not self._breaker.allows(time.monotonic()):
             work.close()
-            raise Unavailable("PostgreSQL is slow")
+            raise Unavailable(f"PostgreSQL is {self.state}")
         task = asyncio.ensure_future(work)
         await asyncio.wait([task], timeout=DEADLINE)
         if not task.done():
@@ -128,12 +128,15 @@ class Postgres:
         return found
 
     async def listen(self, heard: Callable[[str], None], deaf: Callable[[], None]) -> None:
-        """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed."""
+        """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed.
+
+        It is also how a worker learns within a second that PostgreSQL is away, or back: no request has to find out.
+        """
         while True:
             try:
                 await self._listen(heard)
             except (Error, OSError, TimeoutError) as error:
-                log.debug("PostgreSQL is not heard: %s", type(error).__name__)
+                self._trouble(error)
             deaf()
             await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311  # workers shall not come all at once
 
@@ -141,6 +144,7 @@ class Postgres:
         connection = await AsyncConnection.connect(self.place.serving.reveal(), autocommit=True)
         try:
             await connection.execute(f"listen {CHANNEL}")
+            self._well()
             while True:
                 async for notice in connection.notifies(timeout=_HEARTBEAT):
                     heard(notice.payload)
