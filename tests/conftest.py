@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.engines import database, postgres_engine, valkey_engine, valkey_server  # noqa: F401  # fixtures
 from tests.fakes.gateway import KINDS, Gateway, provider_env, running, serving
 from tests.fakes.provider import Provider
 
