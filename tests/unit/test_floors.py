@@ -26,10 +26,12 @@ FLOORS = {
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
     "gateway.http": 4,
     "gateway.settings": 5,
-    "gateway.app": 6,
-    "gateway.banner": 6,
-    "gateway.commands": 7,
-    "gateway.__main__": 8,
+    "gateway.prepare": 6,
+    "gateway.backing": 6,
+    "gateway.app": 7,
+    "gateway.banner": 7,
+    "gateway.commands": 8,
+    "gateway.__main__": 9,
 }
 ALONE = ("gateway.core", "policies", "gateway.stores", "gateway.upstream")  # no floor-mate of these is imported
 
@@ -40,8 +42,9 @@ PARTS = {"sanitize", "selfspeech"}
 MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base", "tools"}
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
-SETTINGS_READERS = {"gateway.app", "gateway.__main__", "gateway.banner", "gateway.commands.offline"} | {
-    "gateway.commands.policy"
+SETTINGS_READERS = {
+    *("gateway.app", "gateway.backing", "gateway.prepare", "gateway.__main__", "gateway.banner"),
+    *("gateway.commands.offline", "gateway.commands.policy"),
 }
 LITELLM = "gateway.upstream.translate"
 DIALS = {"gateway.upstream.wire", "gateway.upstream.connection", "gateway.upstream.proxy"}

@@ -168,7 +168,11 @@ def test_an_organisations_own_provider_keys_come_with_the_caller(place: Postgres
         _, key = await here.key("providing")
         owner = await here.organisation("providing")
         async with here.postgres.tenant(owner.id) as cursor:
-            for provider, active, master in (("openai", True, "plain"), ("kimi", False, "plain"), ("google", True, "?")):
+            for provider, active, master in (
+                ("openai", True, "plain"),
+                ("kimi", False, "plain"),
+                ("google", True, "?"),
+            ):
                 await cursor.execute(
                     "insert into provider_key (org_id, id, provider, sealed, master, last4, is_active)"
                     " values (%s, gen_random_uuid(), %s, %s, %s, 'cret', %s)",
