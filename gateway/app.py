@@ -17,6 +17,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from gateway import settings
+from gateway.backing import Backing
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.http import docs
@@ -38,10 +39,7 @@ from gateway.records.metrics import Metrics
 from gateway.records.settle import Settle
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
-from gateway.stages.keys import Keys
-from gateway.stores import keyfile, valkey_place
 from gateway.stores.cooldowns import Cooldowns
-from gateway.stores.valkey import Valkey
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
 from gateway.upstream.egress import Egress
@@ -71,7 +69,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     found = providers.configured(environ, chosen.providers)
     known = prices.load(list(found), known=providers.NAMES)
     patience = chosen.patience
-    egress = Egress([provider.base_url for provider in found.values()], private=chosen.allow_private)
+    places = providers.Places(environ, found)
+    egress = Egress([provider.base_url for provider in places], private=chosen.allow_private)
     wire = Wire(egress, patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
     health, pace, lengths = Health(), Pace(), Lengths()
     rules = Rules(chosen.policies_path, list(found), known, health, pace, lengths, reads=chosen.reads_prompts)
@@ -82,64 +81,65 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         intents=list(rules.library.intents.intent),
     )
     decisions = Decisions(chosen.data_path / "decisions", count=metrics.decisions_dropped)
-    place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
-    valkey = None if place is None else Valkey(place)
-    cooldowns = Cooldowns(health, valkey)
-    upstream = providers.Upstream(found, Remote(wire, patience))
+    backing = Backing(chosen)
+    cooldowns = Cooldowns(health, backing.valkey)
+    upstream = providers.Upstream(places, Remote(wire, patience))
     services = Services(
         rules.reader,
-        rules.policy,
+        rules.policies,
         rules.persona,
         Fallback(upstream, health, pace, cooldowns, counted=metrics.cooldown),
         Settle(pace, lengths, decisions, metrics),
         known,
     )
     lounge = Lounge(chosen.drain_seconds)
-    door = Door(Keys(keyfile.read_or_make(chosen.data_path), persona=chosen.persona), lounge, metrics.request)
+    door = Door(backing.keys.identify, lounge, metrics.request)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policy, Embedder(wire, patience, found), **waits)
+    embeddings = Embeddings(rules.policies, Embedder(wire, patience, places), **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
 
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", chat.serve),
-        "/v1/embeddings": door.route("POST", "embeddings", embeddings.serve),
+        "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
     }
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
         decisions.start()
-        if valkey is not None:
-            await valkey.start()
+        await backing.open()
         await cooldowns.start()
         loop = asyncio.get_running_loop()
-        following = loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken)))
-        counting = loop.create_task(metrics.follow())
+        background = [
+            loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
+            loop.create_task(metrics.follow()),
+        ]
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
         gc.set_threshold(*_GC)
         try:
             yield
         finally:
-            following.cancel()
-            counting.cancel()
+            for task in background:
+                task.cancel()
             metrics.flush()
             lounge.close()
             wire.close()
             await rules.tokenizer.close()
             await cooldowns.close()
-            if valkey is not None:
-                await valkey.close()
+            await backing.close()
             await decisions.close()
 
     app = Litestar(
         route_handlers=[
             *(asgi(path, copy_scope=True)(handler) for path, handler in doors.items()),
-            asgi("/v1/models", is_mount=True, copy_scope=True)(door.route("GET", "models", Models(rules.policy).serve)),
-            asgi("/api/route", copy_scope=True)(door.route("POST", "route", routes.serve)),
+            asgi("/v1/models", is_mount=True, copy_scope=True)(
+                door.route("GET", "models", "viewer", Models(rules.policies).serve)
+            ),
+            asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
-                door.route("GET", "decisions", DecisionLookup(decisions).serve)
+                door.route("GET", "decisions", "viewer", DecisionLookup(decisions).serve)
             ),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
@@ -155,6 +155,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 "doors": doors,
                 "rules": rules,
                 "health": health,
+                "backing": backing,
             }
         ),
         exception_handlers={Exception: failed},

@@ -24,7 +24,7 @@ from gateway.reply import Reply, told
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Fallback, Tried
 from gateway.stages.persona import Persona
-from gateway.stages.policy import Policy, Route
+from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
@@ -37,7 +37,7 @@ class Services(Struct, frozen=True):
     """The stages, in the order in which a request meets them."""
 
     reader: Reader
-    policy: Policy
+    policies: Policies
     persona: Persona
     fallback: Fallback
     settle: Settle
@@ -67,16 +67,20 @@ async def answer(
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model)
+    decision.degraded += caller.degraded
     stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
-    meaning = services.policy.names.meaning(caller.organisation, request.body.model, wishes.policy)  # 400, 404
-    facts = await _facts(services, caller, request, meaning, wishes)
+    policy = services.policies.of(caller)
+    meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
+    facts = await _facts(services, policy, caller, request, meaning, wishes)
     decision.facts = None if facts is PINNED else facts
-    route = services.policy.route(caller.organisation, meaning, facts, time.monotonic())  # 400, 403, 429
+    route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     overhead = time.perf_counter() - wishes.began
     tried = partial(_tried, decision)
-    begun = await services.fallback.begin(route.candidates, spoken, deadline, stack, tried=tried)  # 4xx, 429, 5xx
+    begun = await services.fallback.begin(
+        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
+    )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
     return Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug, overhead=overhead)
@@ -86,24 +90,26 @@ async def plan(
     reader: Reader, policy: Policy, caller: Caller, request: ChatRequest, wishes: Wishes
 ) -> tuple[Facts, Route | SyntraError]:
     """What `answer` would decide, without calling anyone; an error where nobody could serve it."""
-    meaning = policy.names.meaning(caller.organisation, request.body.model, wishes.policy)
+    meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)
     asked = Asked(
         conversation(caller.organisation, caller.key_id, request), meaning.policy, policy.windows, wishes.limits
     )
     facts = await reader.facts(request, asked, time.monotonic())
     try:
-        return facts, policy.route(caller.organisation, meaning, facts, time.monotonic())
+        return facts, policy.route(caller, meaning, facts, time.monotonic())
     except (NothingFits, NotAllowed, AllCooling) as error:
         return facts, error
 
 
-async def _facts(services: Services, caller: Caller, request: ChatRequest, meaning: Meaning, wishes: Wishes) -> Facts:
+async def _facts(
+    services: Services, policy: Policy, caller: Caller, request: ChatRequest, meaning: Meaning, wishes: Wishes
+) -> Facts:
     """The facts, if anything depends on them."""
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
     key = conversation(caller.organisation, caller.key_id, request)
-    asked = Asked(key, meaning.policy, services.policy.windows, limits)
+    asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
 
 

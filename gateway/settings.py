@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from gateway.core.deadline import Patience
+from gateway.core.secret import Secret
 
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"  # set by the parent for its workers: where they count, so that one page shows all
 
@@ -33,12 +34,15 @@ class Settings(Struct, frozen=True):
     allow_private: bool = field(default=False, name="SYNTRA_ALLOW_PRIVATE_UPSTREAMS")
     ca_bundle: str = field(default="", name="SYNTRA_CA_BUNDLE")
     outbound_proxy: str = field(default="", name="SYNTRA_OUTBOUND_PROXY")
+    database_url: Secret = field(default=Secret(""), name="DATABASE_URL")
     valkey_url: str = field(default="", name="VALKEY_URL")
     redis_url: str = field(default="", name="REDIS_URL")
     upstash_url: str = field(default="", name="UPSTASH_REDIS_URL")
     upstash_token: str = field(default="", name="UPSTASH_REDIS_TOKEN")
+    secret_key: Secret = field(default=Secret(""), name="SECRET_KEY")  # else the file `secret`
+    encryption_key: Secret = field(default=Secret(""), name="ENCRYPTION_KEY")  # else the file `encryption`
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
-    persona: bool = field(default=True, name="SYNTRA_PERSONA")  # for the key in the data directory
+    persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
     idle_seconds: Seconds = field(default=120.0, name="SYNTRA_IDLE_SECONDS")
@@ -73,8 +77,13 @@ def read(environ: Mapping[str, str]) -> Settings:
     for name in _SWITCHED & given.keys():
         given[name] = _SWITCHES.get(given[name].lower(), given[name])
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        return msgspec.convert(given, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         match = re.search(r"\$\.(\w+)", str(error))
         name = match[1] if match else "settings"
         raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
+
+
+def _secret(wanted: type, text: str) -> object:
+    """A setting that is a secret."""
+    return wanted(text.strip())

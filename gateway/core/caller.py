@@ -46,6 +46,11 @@ class Caller(Struct, frozen=True):
     limits: Limits = NO_LIMITS  # the organisation's
     credentials: Mapping[str, Credential] = {}  # by provider; others are the environment's
     operator: bool = False  # of this installation: may make organisations
+    degraded: tuple[str, ...] = ()  # what could not be asked to know all this
+
+    def is_of(self, organisation: str) -> bool:
+        """Whether this is the caller's organisation, by its id or its name."""
+        return organisation == self.name or organisation.replace("-", "").lower() == self.organisation.replace("-", "")
 
     def is_at_least(self, role: Role) -> bool:
         """Whether the caller's role allows what `role` does."""

@@ -11,11 +11,13 @@ SyntraError
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
-│   └── NotAllowed                 403  the organisation may not use this model
+│   ├── NotAllowed                 403  the organisation or the key may not use this model
+│   └── Forbidden                  403  the key is not for this
 ├── AllCooling                     429  every candidate rests; says how long
 ├── WrongMethod                    405
 ├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
+├── StoreAway                      503  a store that this needs does not answer; never a 401
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
@@ -145,10 +147,17 @@ class NothingFits(BadRequest):
 
 
 class NotAllowed(BadRequest):
-    """The organisation may not use this model."""
+    """The organisation or the key may not use this model."""
 
     status = 403
     code = "model_not_allowed"
+
+
+class Forbidden(BadRequest):
+    """The key is valid, but not for this."""
+
+    status = 403
+    code = "not_allowed"
 
 
 class WrongMethod(SyntraError):
@@ -200,6 +209,17 @@ class Draining(SyntraError):
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"retry-after", b"1")]
+
+
+class StoreAway(SyntraError):
+    """A store that the request cannot do without does not answer now."""
+
+    status = 503
+    code = "store_unavailable"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", b"2")]
 
 
 class Internal(SyntraError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 import msgspec
 from msgspec import Struct
 
+from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
 from gateway.core.errors import Internal, SyntraError, UpstreamBusy, UpstreamError
@@ -59,13 +60,18 @@ class Fallback:
     async def begin(
         self,
         candidates: Sequence[Candidate],
+        credentials: Mapping[str, Credential],
         request: ChatRequest,
         deadline: Deadline,
         stack: AsyncExitStack,
         *,
         tried: Callable[[Tried], None],
     ) -> Begun:
-        """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with."""
+        """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with.
+
+        `credentials` are the caller's own keys, by provider; the others are the environment's.
+        """
+        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline)
         failure: SyntraError | None = None
         for candidate in candidates:
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
@@ -74,7 +80,7 @@ class Fallback:
                 tried(Tried(candidate, None))
                 continue
             try:
-                return await self._peek(candidate, request, deadline, stack)
+                return await self._peek(ask, candidate, request, stack)
             except UpstreamError as error:
                 error.provider = candidate.provider
                 tried(Tried(candidate, error))
@@ -92,13 +98,13 @@ class Fallback:
         )
 
     async def _peek(
-        self, candidate: Candidate, request: ChatRequest, deadline: Deadline, stack: AsyncExitStack
+        self, ask: Callable[..., Awaitable[Opened]], candidate: Candidate, request: ChatRequest, stack: AsyncExitStack
     ) -> Begun:
         """Ask and wait for the first chunks, so that a failure still has a status; a failed attempt is closed here."""
         began = time.monotonic()
         try:
             taken, left_out = request.without(candidate.without)
-            opened = await self._upstream.ask(candidate, taken, deadline)
+            opened = await ask(candidate, request=taken)
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:

@@ -23,6 +23,7 @@ from gateway.stores.breaker import Breaker, Unavailable
 from gateway.stores.postgres_place import PostgresPlace
 
 log = logging.getLogger("syntra")
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it has to say is said here
 
 DEADLINE: Final = 0.25  # s; what a request waits for
 BACKGROUND_DEADLINE: Final = 10.0  # s; what nobody waits for, or only an administrator
@@ -79,9 +80,9 @@ class Postgres:
     async def start(self) -> None:
         """Connect in the background; waits half a second at most, so a start does not depend on PostgreSQL."""
         await self._pool.open()
-        with contextlib.suppress(PoolTimeout):
-            await self._pool.wait(_FIRST_SECONDS)
-            self._away = False
+        with contextlib.suppress(PoolTimeout):  # not with the pool's own `wait`: that gives the pool up
+            async with self._pool.connection(timeout=_FIRST_SECONDS):
+                self._away = False
 
     async def close(self) -> None:
         """Disconnect."""
@@ -110,30 +111,41 @@ class Postgres:
             return await cursor.fetchall()
 
     async def soon(self, work: Coroutine[Any, Any, T]) -> T:
-        """What a request waits for: the result within 250 ms, else Unavailable; what is slow goes on by itself.
-
-        It is left behind rather than cancelled and awaited: a server that does not answer would not hear that either.
-        """
-        if not self._breaker.allows(time.monotonic()):
+        """What a request waits for: the result within 250 ms, else Unavailable."""
+        if self._away or not self._breaker.allows(time.monotonic()):
             work.close()
-            raise Unavailable("PostgreSQL is slow")
-        task = asyncio.ensure_future(work)
-        await asyncio.wait([task], timeout=DEADLINE)
-        if not task.done():
+            raise Unavailable(f"PostgreSQL is {self.state}")
+        try:
+            found = await self._at_most(work, DEADLINE)
+        except TimeoutError:
             self._breaker.failed(time.monotonic())
-            self._abandon(task)
-            raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms")
-        found = task.result()
+            raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms") from None
         self._breaker.succeeded()
         return found
 
+    async def _at_most(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        """The result in time, or TimeoutError.
+
+        What is late is left behind rather than cancelled and awaited: a server that does not answer would not hear of
+        that either, and psycopg waits five seconds for it.
+        """
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            self._abandon(task)
+            raise TimeoutError
+        return task.result()
+
     async def listen(self, heard: Callable[[str], None], deaf: Callable[[], None]) -> None:
-        """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed."""
+        """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed.
+
+        It is also how a worker learns within a second that PostgreSQL is away, or back: no request has to find out.
+        """
         while True:
             try:
                 await self._listen(heard)
             except (Error, OSError, TimeoutError) as error:
-                log.debug("PostgreSQL is not heard: %s", type(error).__name__)
+                self._trouble(error)
             deaf()
             await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311  # workers shall not come all at once
 
@@ -141,11 +153,13 @@ class Postgres:
         connection = await AsyncConnection.connect(self.place.serving.reveal(), autocommit=True)
         try:
             await connection.execute(f"listen {CHANNEL}")
+            self._well()
             while True:
                 async for notice in connection.notifies(timeout=_HEARTBEAT):
                     heard(notice.payload)
-                async with asyncio.timeout(_DEAD):
-                    await connection.execute("select 1")
+                began = time.monotonic()
+                await self._at_most(connection.execute("select 1"), _DEAD)
+                self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
         finally:
             await connection.close()
 

@@ -92,7 +92,7 @@ def _apply(owner: psycopg.Connection[tuple[object, ...]], place: PostgresPlace, 
     except psycopg.errors.InsufficientPrivilege as error:
         raise SchemaError(
             f"The user of DATABASE_URL may not set the database up ({error.diag.message_primary}). Run "
-            "`syntra migrate` once with the URL of a user who may create roles; the gateway itself serves as syntra_app."
+            "`syntra migrate` once with the URL of a user who may create roles; the gateway serves as syntra_app."
         ) from None
     finally:
         owner.execute("select pg_advisory_unlock(%s)", (_LOCK,))

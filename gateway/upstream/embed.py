@@ -8,6 +8,7 @@ from types import ModuleType
 import msgspec
 from msgspec import Struct
 
+from gateway.core.caller import Credential
 from gateway.core.deadline import Deadline, Patience
 from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamError
@@ -15,7 +16,7 @@ from gateway.upstream import gemini_embeddings, openai_embeddings
 from gateway.upstream.answer import checked_body, header_lines
 from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIWire
-from gateway.upstream.providers import SIMULATED, Candidate
+from gateway.upstream.providers import SIMULATED, Candidate, Places
 from gateway.upstream.simulate import embed
 from gateway.upstream.wire import Wire
 
@@ -32,16 +33,23 @@ class Embedded(Struct, frozen=True):
 class Embedder:
     """Asks a candidate for embeddings."""
 
-    def __init__(self, wire: Wire, patience: Patience, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, wire: Wire, patience: Patience, places: Places) -> None:
         self._wire = wire
         self._patience = patience
-        self._providers = providers
+        self._places = places
 
-    async def embed(self, candidate: Candidate, name: str, request: EmbeddingsRequest, deadline: Deadline) -> Embedded:
+    async def embed(
+        self,
+        candidate: Candidate,
+        credentials: Mapping[str, Credential],
+        name: str,
+        request: EmbeddingsRequest,
+        deadline: Deadline,
+    ) -> Embedded:
         """The reply under the name that the client asked for."""
         if candidate.provider == SIMULATED:
             return Embedded(_simulated(name, request))
-        provider = self._providers[candidate.provider]
+        provider = self._places.with_key(candidate, credentials)
         wire = _wire_of(provider)
         outbound = wire.encode(provider, candidate.model, request)
         try:

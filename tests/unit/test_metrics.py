@@ -15,17 +15,16 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from gateway.core.errors import UpstreamError
+from gateway.core.caller import Caller
+from gateway.core.errors import BadKey, UpstreamError
 from gateway.core.health import REASONS
 from gateway.core.ids import uuid7
-from gateway.core.secret import Secret
 from gateway.http.door import Door
 from gateway.http.lounge import Lounge
 from gateway.http.metrics import Exposition
 from gateway.records import metrics as file
 from gateway.records.decision import ANSWERED, CUT, LEFT, Attempt, Decision, Outcome
 from gateway.records.metrics import OTHER, OUTCOMES, Metrics
-from gateway.stages.keys import Keys
 from policies.engine import Plan
 from policies.facts import Facts
 from tests.fakes.gateway import ROOT
@@ -250,6 +249,12 @@ def test_a_worker_whose_folder_came_too_late_does_not_start(tmp_path: Path) -> N
         Metrics(tmp_path)
 
 
+async def identify(bearer: str | None) -> Caller:
+    if bearer != KEY:
+        raise BadKey("no")
+    return Caller("o", "local", "k", operator=True)
+
+
 def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], method: str = "GET") -> tuple[Any, str]:
     sent: list[Any] = []
 
@@ -260,7 +265,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(Keys(Secret(KEY), persona=True), Lounge(1.0), lambda surface, status: None)
+        door = Door(identify, Lounge(1.0), lambda surface, status: None)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 
