@@ -28,6 +28,7 @@ FLOORS = {
     "gateway.settings": 5,
     "gateway.prepare": 6,
     "gateway.backing": 6,
+    "gateway.engines": 6,
     "gateway.app": 7,
     "gateway.banner": 7,
     "gateway.commands": 8,
@@ -43,7 +44,7 @@ MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base", "tools"}
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
-    *("gateway.app", "gateway.backing", "gateway.prepare", "gateway.__main__", "gateway.banner"),
+    *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
     *("gateway.commands.offline", "gateway.commands.policy"),
 }
 LITELLM = "gateway.upstream.translate"
