@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
@@ -62,6 +62,13 @@ class Ask(Request[Caller, None, State]):
 def application(parts: Parts) -> Litestar:
     """The application; whoever calls it has put the caller into the scope as `user`."""
     return _litestar(parts, None)
+
+
+def handlers() -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Every route with its path."""
+    for at, group in _ROUTES.items():
+        for handler in group:
+            yield PATH + at.rstrip("/") + next(iter(handler.paths)).rstrip("/"), handler
 
 
 def document(config: OpenAPIConfig) -> dict[str, Any]:
