@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from gateway.upstream.providers import ProvidersError
 from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
 
+_AWAY = 75  # what `gateway.prepare` exits with where the database does not answer
 _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
 
 console = Console()
@@ -63,8 +65,21 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         # Before the workers are forked: they share its memory, and no request ever waits for it.
         with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 6 s) …"):
             translate.load()
+    _prepare(environ)
     banner.show(console, settings, key, list(live))
     _run(settings, environ)
+
+
+def _prepare(environ: Mapping[str, str]) -> None:
+    """Set the database up in a process of its own, whose memory is given back; what can never work is refused now."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.prepare"], env=dict(environ), capture_output=True, text=True, check=False
+    )
+    said = done.stderr.strip()
+    if done.returncode == _AWAY:
+        console.print(f"{said}: starting all the same, and ready as soon as it does.", style="yellow", markup=False)
+    elif done.returncode:
+        raise click.ClickException(said or "the database could not be set up")
 
 
 def _require_free(settings: Settings) -> None:

@@ -67,6 +67,7 @@ async def answer(
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model)
+    decision.degraded += caller.degraded
     stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404

@@ -54,9 +54,12 @@ class Preparation:
         self.ready = False
         self.error = ""
 
-    async def once(self) -> None:
-        """Set up; raises SchemaError or Unavailable."""
+    async def tables(self) -> None:
+        """Set the database up; raises SchemaError or Unavailable."""
         await asyncio.to_thread(schema.migrate, self._postgres.place, self._pepper.check)
+
+    async def first(self) -> None:
+        """Let the key of the first start in; raises Unavailable."""
         if self._first is not None:
             await organisations.ensure_first(self._postgres, self._first, self._pepper)
 
@@ -64,7 +67,8 @@ class Preparation:
         """Set up, as often as it takes."""
         while not self.ready:
             try:
-                await self.once()
+                await self.tables()
+                await self.first()
                 self.ready, self.error = True, ""
             except (SchemaError, Unavailable) as error:
                 if str(error) != self.error:
@@ -74,8 +78,11 @@ class Preparation:
 
 
 async def _prepare(chosen: Settings) -> None:
-    async with Postgres(place(chosen)) as postgres:
-        await Preparation(chosen, postgres, pepper(chosen)).once()
+    postgres = Postgres(place(chosen))
+    preparation = Preparation(chosen, postgres, pepper(chosen))
+    await preparation.tables()  # before it connects: a role that does not exist yet is refused
+    async with postgres:
+        await preparation.first()
 
 
 def main(environ: Mapping[str, str]) -> int:

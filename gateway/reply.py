@@ -145,6 +145,8 @@ def cost(prices: Prices, outcome: Outcome) -> Picodollars | None:
 def told(decision: Decision, *, debug: bool) -> Headers:
     """The headers that every reply has, errors too; with `debug`, what was decided and who was asked."""
     headers = [(b"x-syntra-decision", decision.id.encode())]
+    if decision.degraded:
+        headers.append((b"x-syntra-degraded", ", ".join(decision.degraded).encode()))
     if not debug:
         return headers
     if decision.facts is not None:

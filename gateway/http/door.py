@@ -21,7 +21,7 @@ def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
         raise Forbidden(f"This needs the role {role}; the key has the role {caller.role}.")
     if caller.scopes.endpoints and surface not in caller.scopes.endpoints:
         raise Forbidden(f"This key is not for {surface}; it is for {', '.join(caller.scopes.endpoints)}.")
-    if head.organisation and head.organisation not in (caller.organisation, caller.name):
+    if head.organisation and not caller.is_of(head.organisation):
         raise Forbidden("The header x-org-id names another organisation than the key's.", code="wrong_organisation")
 
 

@@ -58,6 +58,7 @@ class Decision(Struct, omit_defaults=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
+    degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
 
 

@@ -14,6 +14,7 @@ from psycopg.abc import Query
 
 from gateway.core.secret import Secret
 from gateway.stores.breaker import Unavailable
+from gateway.stores.postgres import MAY_TOO_MUCH
 from gateway.stores.postgres_place import SERVING, PostgresPlace
 
 WHOLE: Final = Path(__file__).with_name("schema.sql")  # a link to the one at the top
@@ -126,11 +127,7 @@ def _check(
 ) -> None:
     """Who serves is humble, the tables are those of this version, and the SECRET_KEY is theirs."""
     try:
-        row = serving.execute("""
-            select r.rolsuper or r.rolbypassrls or r.rolcreaterole or pg_has_role(c.relowner, 'member')
-                or has_table_privilege(c.oid, 'truncate')
-            from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
-        """).fetchone()
+        row = serving.execute(MAY_TOO_MUCH).fetchone()
         done = {number for (number,) in serving.execute("select number from syntra.change")}
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.InsufficientPrivilege):
         raise SchemaError(f"The database {place} is not set up: run `syntra migrate` with its owner's URL.") from None

