@@ -74,9 +74,16 @@ def interpreter(uid: int | None) -> str:
     """A Python that this user can run; ours may lie below /root."""
     if uid is None:
         return sys.executable
-    for found in (sys.executable, shutil.which("python3.11", path="/usr/bin"), shutil.which("python3", path="/usr/bin")):
+    for found in (
+        sys.executable,
+        shutil.which("python3.11", path="/usr/bin"),
+        shutil.which("python3", path="/usr/bin"),
+    ):
         try:
-            if found and not subprocess.run([found, "-c", ""], user=uid, group=uid, extra_groups=(), check=False).returncode:
+            if (
+                found
+                and not subprocess.run([found, "-c", ""], user=uid, group=uid, extra_groups=(), check=False).returncode
+            ):
                 return found
         except PermissionError:
             continue
@@ -89,7 +96,7 @@ def running(data: Path) -> dict[int, str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            at = os.readlink(process / "cwd")
+            at = (process / "cwd").readlink()
         except OSError:
             continue
         if command and "pytest" not in command and (f"{data}" in command or at.startswith(f"{data}/")):
