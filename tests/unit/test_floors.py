@@ -46,6 +46,7 @@ NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code",
 SETTINGS_READERS = {
     *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
     *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate"),
+    "gateway.commands.database",
 }
 LITELLM = "gateway.upstream.translate"
 STORES = {"gateway.stores.postgres", "gateway.stores.schema"}  # psycopg's connections, to DATABASE_URL alone
@@ -264,7 +265,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate", "database")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )
