@@ -53,6 +53,8 @@ GIVEN = (
     Given("REDIS_URL", "redis://h", "redis_url", "redis://h"),
     Given("UPSTASH_REDIS_URL", "rediss://h", "upstash_url", "rediss://h"),
     Given("UPSTASH_REDIS_TOKEN", "t", "upstash_token", "t"),
+    Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
+    Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
     Given("SYNTRA_PERSONA", "no", "persona", False),
     Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),
