@@ -44,7 +44,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "man
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
     *("gateway.app", "gateway.backing", "gateway.prepare", "gateway.__main__", "gateway.banner"),
-    *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate"),
+    *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate", "gateway.commands.database"),
 }
 LITELLM = "gateway.upstream.translate"
 STORES = {"gateway.stores.postgres", "gateway.stores.schema"}  # psycopg's connections, to DATABASE_URL alone
@@ -238,6 +238,15 @@ def test_only_the_http_floor_and_the_composition_root_know_litestar() -> None:
     assert told([one for one in found if group(one.by) not in ("gateway.http", "gateway.app")]) == []
 
 
+def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
+    # 30 MB that a gateway which only serves can do without.
+    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts"}
+    api = {module.name for module in modules() if module.name.startswith("gateway.http.admin.")} - light
+    heavy = [one for one in imports() if one.of.split(".")[0] in ("pydantic", "sqlalchemy", "sqlmodel")]
+    assert {one.by for one in heavy} - api == {"gateway.stores.rows"}
+    assert {one.by for one in own() if one.of in api | {"gateway.stores.rows"}} <= api
+
+
 def test_only_the_command_line_knows_granian() -> None:
     assert {one.by for one in imports() if one.of.split(".")[0] == "granian"} == {"gateway.__main__"}
 
@@ -256,7 +265,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate", "database")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )
