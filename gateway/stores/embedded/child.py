@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from gateway.stores.embedded.words import Cannot
 _PDEATHSIG: Final = 1  # linux/prctl.h
 _GRACE: Final = 15.0  # s from being asked to stop to being killed
 _KEPT: Final = 12  # lines, to say what went wrong by
+_TELLING: Final = re.compile(r"FATAL|PANIC|HINT|[Ee]rror|ERROR|annot|could not|No space|# ")
 _ENV: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}  # no provider's key, and no surprise from a locale
 
 Log = Callable[[str], None]
@@ -119,7 +121,8 @@ class Child:
         """What it said at its end."""
         code = self.process.returncode
         how = f"signal {-code}" if code is not None and code < 0 else f"code {code}"
-        return f"{self.launch.title} ended with {how}" + "".join(f"\n  {line}" for line in list(self.lines)[-4:])
+        telling = [line for line in self.lines if _TELLING.search(line)]
+        return f"{self.launch.title} ended with {how}" + "".join(f"\n  {line}" for line in telling[-4:])
 
 
 class Children:

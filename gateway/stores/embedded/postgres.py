@@ -35,9 +35,8 @@ SETTINGS: Final = {
     "synchronous_commit": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "log_min_messages": "warning",
-    "log_min_error_statement": "panic",  # a statement may hold what no log should
-    "log_error_verbosity": "terse",  # as may the details of an error
+    "log_min_messages": "log",  # not the errors of statements: these, and their values, are for whoever sent them
+    "log_checkpoints": "off",
 }
 
 
