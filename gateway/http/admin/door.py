@@ -49,6 +49,8 @@ class Administration:
         if len(body) > _MOST_BYTES:
             raise BodyTooLarge(f"The body is larger than {_MOST_BYTES // 1024} KiB.")
         application = self._application or await self._load()
+        if self._parts.postgres.state == "away":
+            raise _away()
         scope = _scope(visit, caller)
         reply = _Reply()
         try:
