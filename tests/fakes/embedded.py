@@ -74,9 +74,16 @@ def interpreter(uid: int | None) -> str:
     """A Python that this user can run; ours may lie below /root."""
     if uid is None:
         return sys.executable
-    for found in (sys.executable, shutil.which("python3.11", path="/usr/bin"), shutil.which("python3", path="/usr/bin")):
+    for found in (
+        sys.executable,
+        shutil.which("python3.11", path="/usr/bin"),
+        shutil.which("python3", path="/usr/bin"),
+    ):
         try:
-            if found and not subprocess.run([found, "-c", ""], user=uid, group=uid, extra_groups=(), check=False).returncode:
+            if (
+                found
+                and not subprocess.run([found, "-c", ""], user=uid, group=uid, extra_groups=(), check=False).returncode
+            ):
                 return found
         except PermissionError:
             continue

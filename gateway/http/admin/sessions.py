@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 from msgspec import Struct
 
-from gateway.core.chat import decode
-from gateway.core.errors import WrongMethod
+from gateway.core.chat import check_text, decode
+from gateway.core.errors import BadKey, WrongMethod
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import JSON, Visit
@@ -26,7 +26,7 @@ SURFACE: Final = "sessions"
 class Proof(Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody signs in with."""
 
-    token: str  # an identity token of OIDC_ISSUER
+    token: str = ""  # an identity token of OIDC_ISSUER
     organisation: str = ""  # name or id; needed by who belongs to several
 
 
@@ -58,7 +58,11 @@ class SignIn:
     async def _serve(self, visit: Visit, head: Head) -> None:
         if visit.method != "POST":
             raise WrongMethod(f"This URL takes POST, not {visit.method}.", "POST")
-        proof = decode(_proof, await visit.body(head, self._body_seconds))
+        body = await visit.body(head, self._body_seconds)
+        check_text(body)
+        proof = decode(_proof, body)
+        if not proof.token:
+            raise BadKey("Send the identity token of the person who signs in as `token`.", param="token")
         people = await self._people()
         signed_in = await people.sign_in(proof.token, proof.organisation)
         told = {
