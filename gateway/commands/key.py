@@ -22,8 +22,9 @@ from gateway.stores import keyfile, organisations
 from gateway.stores.organisations import FIRST, NewKey, Organisation
 from gateway.stores.postgres import Postgres, Row
 
-_AFTER: Final = re.compile(r"(\d{1,6})([mhdw])")
+_AFTER: Final = re.compile(r"(\d{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LATEST: Final = datetime(3000, 1, 1, tzinfo=UTC)
 _ORG: Final = click.option("--org", required=True, help="The organisation, by name.")
 console: Final = Console(width=None if Console().is_terminal else 160)
 
@@ -41,8 +42,8 @@ class Until(click.ParamType[datetime]):
             moment = datetime.now(UTC) + timedelta(**{_UNITS[match[2]]: int(match[1])})
         else:
             moment = self._parsed(value)
-        if moment <= datetime.now(UTC):
-            self.fail(f"{value} is over already", param, ctx)
+        if not datetime.now(UTC) < moment < _LATEST:
+            self.fail(f"{value} is over already, or after {_LATEST.date()}", param, ctx)
         return moment
 
     def _parsed(self, value: str) -> datetime:
@@ -149,11 +150,10 @@ def _wanted(wished: dict[str, Any]) -> NewKey:
         within = msgspec.convert({name: value for name, value in limits.items() if value is not None}, Limits)
     except msgspec.ValidationError as error:
         raise click.UsageError(f"A limit is out of range: {error}") from None
-    person = wished["person"].strip().lower()
     return NewKey(
         name=wished["name"],
         role=wished["role"],
-        person=person,
+        person=organisations.person_of(wished["person"]),
         persona=wished["persona"],
         scopes=Scopes(**scopes),
         limits=within,

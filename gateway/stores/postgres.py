@@ -158,6 +158,7 @@ class Postgres:
                 began = time.monotonic()
                 await self._at_most(connection.execute("select 1"), _DEAD)
                 self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
+                self._well()
         finally:
             await connection.close()
 
@@ -168,6 +169,8 @@ class Postgres:
                 self._well()
                 yield connection
         except (OperationalError, PoolTimeout) as error:
+            if _of_a_statement(error):
+                raise Unavailable(f"PostgreSQL gave up: {type(error).__name__}") from None
             self._trouble(error)
             raise Unavailable("PostgreSQL is away") from None
 
@@ -190,6 +193,12 @@ class Postgres:
         self._abandoned.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.debug("an abandoned query failed: %s", type(task.exception()).__name__)
+
+
+def _of_a_statement(error: Exception) -> bool:
+    """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
+    state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
+    return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
 
 
 async def _check_humble(connection: AsyncConnection[DictRow]) -> None:

@@ -34,7 +34,7 @@ class OrganisationRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     name: str
     operator: bool
-    limits: dict[str, Any] = Field(sa_column=Column(JSONB))
+    limits: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime
     deleted_at: datetime | None
 
@@ -65,8 +65,8 @@ class KeyRow(SQLModel, table=True):
     role: str
     person: str
     persona: bool
-    scopes: dict[str, Any] = Field(sa_column=Column(JSONB))
-    limits: dict[str, Any] = Field(sa_column=Column(JSONB))
+    scopes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    limits: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_on: date | None
@@ -101,7 +101,7 @@ class AuditRow(SQLModel, table=True):
     actor: str
     act: str
     subject: str
-    detail: dict[str, Any] = Field(sa_column=Column(JSONB))
+    detail: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     prev: bytes
     hash: bytes
 
@@ -114,7 +114,7 @@ class DecisionRow(SQLModel, table=True):
     org_id: UUID = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
     at: datetime
-    record: dict[str, Any] = Field(sa_column=Column(JSONB))
+    record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class LedgerRow(SQLModel, table=True):

@@ -48,6 +48,7 @@ class Office:
         self._thread.start()
         self.place = postgres_place.place(database)
         self.statuses: list[int] = []
+        self._made: dict[str, str] = {}
         self.run(self._open())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -63,7 +64,8 @@ class Office:
         parts = Parts(self.postgres, PEPPER, self.vault, verify, PROVIDERS)
         lounge = Lounge(1.0)
         door = Door(self.keys.identify, lounge, lambda surface, status: self.statuses.append(status))
-        serve = door.route(None, "admin", "viewer", Administration(parts).serve)
+        self.administration = Administration(parts)
+        serve = door.route(None, "admin", "viewer", self.administration.serve)
         app = Litestar(
             [asgi(PATH, is_mount=True, copy_scope=True)(serve)],
             exception_handlers={Exception: failed},
@@ -105,16 +107,19 @@ class Office:
         return error
 
     def key(self, organisation: str, role: str = "owner", **wanted: Any) -> str:
-        """A key made beside the API; its organisation is made where there is none."""
-        return self.run(self._key(organisation, role, **wanted))
+        """A key made beside the API, the same when asked for again; its organisation is made where there is none."""
+        asked = f"{organisation} {role} {wanted}"
+        if asked not in self._made:
+            self._made[asked] = self.run(self._key(organisation, role, **wanted))
+        return self._made[asked]
 
-    async def _key(self, name: str, role: str, **wanted: Any) -> str:
-        found = await organisations.organisation_named(self.postgres, name)
+    async def _key(self, organisation: str, role: str, **wanted: Any) -> str:
+        found = await organisations.organisation_named(self.postgres, organisation)
         found = found or await organisations.create_organisation(
-            self.postgres, name, "test", operator=name == organisations.FIRST
+            self.postgres, organisation, "test", operator=organisation == organisations.FIRST
         )
         assert found is not None
-        wished = NewKey(**{"name": f"{role} of {name}", **wanted, "role": role})
+        wished = NewKey(**{"name": f"{role} of {organisation}", **wanted, "role": role})
         _, key = await organisations.create_key(self.postgres, PEPPER, found.id, wished, "test")
         return key.reveal()
 

@@ -247,6 +247,15 @@ def test_only_the_http_floor_and_the_composition_root_know_litestar() -> None:
     assert told([one for one in found if group(one.by) not in ("gateway.http", "gateway.app")]) == []
 
 
+def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
+    # 30 MB that a gateway which only serves can do without.
+    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts"}
+    api = {module.name for module in modules() if module.name.startswith("gateway.http.admin.")} - light
+    heavy = [one for one in imports() if one.of.split(".")[0] in ("pydantic", "sqlalchemy", "sqlmodel")]
+    assert {one.by for one in heavy} - api == {"gateway.stores.rows"}
+    assert {one.by for one in own() if one.of in api | {"gateway.stores.rows"}} <= api
+
+
 def test_only_the_command_line_knows_granian() -> None:
     assert {one.by for one in imports() if one.of.split(".")[0] == "granian"} == {"gateway.__main__"}
 

@@ -22,7 +22,7 @@ from gateway.core import chat
 from gateway.core.caller import Caller
 from gateway.core.errors import BadRequest, UnknownRoute, WrongMethod
 from gateway.core.secret import Secret
-from gateway.http.admin import audit, decisions, keys, limits, members, organisations, provider_keys
+from gateway.http.admin import audit, decisions, keys, limits, members, organisations, provider_keys, usage
 from gateway.http.admin.desk import Desk
 from gateway.http.admin.door import FAILURE, PATH
 from gateway.http.admin.guard import guard, unknown
@@ -43,6 +43,7 @@ _ROUTES: dict[str, Sequence[HTTPRouteHandler]] = {
         provider_keys.remove,
     ),
     "/{org_id:str}/limits": (limits.look, limits.put_limits),
+    "/{org_id:str}/usage": (usage.summed,),
     "/{org_id:str}/audit": (audit.listed,),
     "/{org_id:str}/decisions": (decisions.listed,),
 }
@@ -102,10 +103,10 @@ async def _named(parts: Parts, caller: Caller, named: str) -> str:
     """The id of the organisation in a path that the guard has let pass: the caller's, or one that they operate."""
     if caller.is_of(named):
         return caller.organisation
-    found = await parts.postgres.call("select id from organisations() where name = %s or id::text = %s", named, named)
-    if not found:
-        raise unknown()
-    return str(found[0]["id"])
+    for one in await parts.postgres.call("select id, name from organisations()"):
+        if named in (one["name"], str(one["id"]), one["id"].hex):
+            return str(one["id"])
+    raise unknown()
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.core.caller import Caller
-from gateway.core.errors import StoreAway, WrongMethod
+from gateway.core.errors import BodyTooLarge, StoreAway, WrongMethod
 from gateway.http.admin.parts import Parts
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
@@ -29,6 +29,7 @@ FAILURE: Final = "syntra_failure"  # where in its scope the API leaves an error 
 _APPLICATION: Final = "gateway.http.admin.application"
 _BODIES: Final = ("POST", "PUT", "PATCH")
 _METHODS: Final = ("GET", *_BODIES, "DELETE")
+_MOST_BYTES: Final = 64 * 1024
 _MOST_SECONDS: Final = 30.0  # of one act; a provider may be asked about a key meanwhile
 
 
@@ -45,7 +46,11 @@ class Administration:
         if visit.method not in _METHODS:
             raise WrongMethod(f"This URL does not take {visit.method}.", ", ".join(_METHODS))
         body = await visit.body(head, self._parts.body_seconds) if visit.method in _BODIES else b""
+        if len(body) > _MOST_BYTES:
+            raise BodyTooLarge(f"The body is larger than {_MOST_BYTES // 1024} KiB.")
         application = self._application or await self._load()
+        if self._parts.postgres.state == "away":
+            raise _away()
         scope = _scope(visit, caller)
         reply = _Reply()
         try:

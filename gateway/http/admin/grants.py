@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -14,6 +15,8 @@ from gateway.core.limits import NO_LIMITS
 from gateway.http.admin.desk import Desk
 from gateway.stores.rows import KeyRow, Rows
 
+_LATEST: Final = datetime(3000, 1, 1, tzinfo=UTC)
+
 
 class Grant(Struct, frozen=True):
     """What a key would have."""
@@ -23,11 +26,17 @@ class Grant(Struct, frozen=True):
     expires_at: datetime | None
 
 
+def check_end(expires_at: datetime | None) -> None:
+    """Raise BadRequest for an end in the past, or one that is too far away for calendars to tell."""
+    if expires_at is not None and not datetime.now(UTC) < expires_at < _LATEST:
+        raise BadRequest(
+            f"The end of a key lies in the future, before {_LATEST.date()}.", param="expires_at", code="invalid_value"
+        )
+
+
 async def check_grant(desk: Desk, rows: Rows, grant: Grant) -> None:
-    """Raise Forbidden where the caller would give more than they have, and BadRequest for an end in the past."""
+    """Raise Forbidden where the caller would give more than they have."""
     desk.check_gives(grant.role)
-    if grant.expires_at is not None and grant.expires_at <= datetime.now(UTC):
-        raise BadRequest("The end of a key lies in the future.", param="expires_at", code="invalid_value")
     if desk.caller.key_limits != NO_LIMITS:
         # Ten keys of five dollars are fifty dollars.
         raise Forbidden("A key that has limits of its own neither makes keys nor changes what they may.")

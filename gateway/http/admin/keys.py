@@ -20,10 +20,10 @@ from gateway.core.caller import EVERYTHING, Role, Scopes
 from gateway.core.errors import Forbidden
 from gateway.core.limits import NO_LIMITS, Limits
 from gateway.http.admin.desk import Desk, cursor, id_of, missing
-from gateway.http.admin.grants import Grant, check_grant
+from gateway.http.admin.grants import Grant, check_end, check_grant
 from gateway.http.admin.guard import may
 from gateway.http.admin.paging import After, Deleted, Limit, Page, page
-from gateway.stores.organisations import NewKey, add_key
+from gateway.stores.organisations import NewKey, add_key, person_of
 from gateway.stores.rows import KeyRow, Rows
 
 KeyName = Annotated[str, Meta(min_length=1, max_length=200, examples=["laptop"])]
@@ -106,9 +106,10 @@ async def make(
 
     Members make keys for themselves.
     """
-    wanted = NewKey(**msgspec.structs.asdict(data))
+    check_end(data.expires_at)
+    wanted = NewKey(**msgspec.structs.asdict(data) | {"person": person_of(data.person)})
     if not desk.caller.is_at_least("admin"):
-        wanted = msgspec.structs.replace(wanted, person=_member(desk, data.person))
+        wanted = msgspec.structs.replace(wanted, person=_member(desk, wanted.person))
     async with desk.acting() as acting:
         grant = Grant(wanted.role, wanted.scopes, wanted.expires_at)
         await check_grant(desk, acting, grant)
@@ -132,6 +133,10 @@ async def change(
 ) -> Key:
     """Change what a key is called and may; it is felt everywhere within two seconds. Members change the name."""
     wanted = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
+    if data.person is not UNSET:
+        wanted["person"] = person_of(data.person)
+    if data.expires_at is not UNSET:
+        check_end(data.expires_at)
     if not desk.caller.is_at_least("admin") and (more := sorted(wanted.keys() - _OWN)):
         raise Forbidden(f"This takes the role admin: {', '.join(more)} of a key.", code="role_too_low")
     async with desk.acting() as acting:

@@ -95,13 +95,14 @@ async def change(
     """Change a member's name, or as an owner the role: the member's own keys are brought down to it."""
     wanted = {name: value for name in ("role", "name") if (value := getattr(data, name)) is not UNSET}
     async with desk.acting() as acting:
+        owners = await _owners(acting, desk)
         row = await _row(acting, desk, id_of(member_id, "member"), lock=True)
         desk.check_gives(row.role)
         changed = {name: value for name, value in wanted.items() if value != getattr(row, name)}
         if "role" in changed:
             if not desk.caller.is_at_least("owner"):
                 raise Forbidden("This takes the role owner: members' roles are the owners' to change.")
-            await _check_owners(acting, desk, row)
+            _check_stays(row, owners)
             above = update(KeyRow).where(_theirs(row), col(KeyRow.role).in_(ROLES[ROLES.index(changed["role"]) + 1 :]))
             lowered = await acting.change(above.values(role=changed["role"]))
         if not changed:
@@ -119,9 +120,10 @@ async def change(
 async def remove(member_id: FromPath[str], desk: NamedDependency[Desk]) -> Deleted:
     """Remove a person; the keys that are theirs are revoked with it. The last owner stays."""
     async with desk.acting() as acting:
+        owners = await _owners(acting, desk)
         row = await _row(acting, desk, id_of(member_id, "member"), lock=True)
         desk.check_gives(row.role)
-        await _check_owners(acting, desk, row)
+        _check_stays(row, owners)
         theirs = update(KeyRow).where(_theirs(row), col(KeyRow.revoked_at).is_(None))
         revoked = await acting.change(theirs.values(revoked_at=func.now()))
         await acting.change(removal(MemberRow).where(col(MemberRow.id) == row.id))
@@ -138,12 +140,15 @@ async def _row(rows: Rows, desk: Desk, member_id: UUID, *, lock: bool = False) -
     return found
 
 
-async def _check_owners(acting: Rows, desk: Desk, leaving: MemberRow) -> None:
-    """Raise Conflict where the last owner would go; the owners' rows are locked, so two cannot both go at once."""
-    if leaving.role != "owner":
-        return
+async def _owners(acting: Rows, desk: Desk) -> int:
+    """How many owners there are; their rows are locked first and in order, so that two cannot both go at once."""
     owners = select(MemberRow).where(MemberRow.org_id == desk.org_id, MemberRow.role == "owner")
-    if len(await acting.all(owners.order_by(col(MemberRow.id)).with_for_update())) < 2:
+    return len(await acting.all(owners.order_by(col(MemberRow.id)).with_for_update()))
+
+
+def _check_stays(leaving: MemberRow, owners: int) -> None:
+    """Raise Conflict where the last owner would go."""
+    if leaving.role == "owner" and owners < 2:
         raise Conflict("The last owner of an organisation stays; make another one first.", code="last_owner")
 
 

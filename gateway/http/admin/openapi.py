@@ -26,6 +26,7 @@ from gateway.http.admin.organisations import Organisation, OrganisationDetail, O
 from gateway.http.admin.paging import Deleted
 from gateway.http.admin.provider_keys import ProviderKey
 from gateway.http.docs import ADMINISTRATION, KEY
+from gateway.records.usage import Used
 
 _ID: Final = "0199f0c1-b2a4-7d3e-8f60-718293a4b5c6"
 _AT: Final = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
@@ -74,6 +75,21 @@ EXAMPLES: Final[tuple[Struct, ...]] = (
         hash="41d8…",
     ),
     Deleted(_ID, "key.deleted"),
+    Used(
+        day="2026-11-26",
+        model="openai/gpt-4o-mini",
+        requests=120,
+        attempts=121,
+        errors=1,
+        input_tokens=48_000,
+        cached_tokens=12_000,
+        output_tokens=9_100,
+        reasoning_tokens=0,
+        cost=12_660_000_000,
+        cost_usd="0.012660",
+        estimated=0,
+        unpriced=0,
+    ),
 )
 
 _PAGE: Final = re.compile(r"Page_.*?(\w+)_(?=\"|$)")

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from gateway.core.errors import BadRequest, Conflict, Forbidden
 from gateway.core.ids import uuid7
 from gateway.core.limits import NO_LIMITS, Limits
-from gateway.http.admin.desk import Desk
+from gateway.http.admin.desk import Desk, cursor
 from gateway.http.admin.guard import may, operates, unknown
 from gateway.http.admin.paging import After, Deleted, Limit, Page, page
 from gateway.stores.organisations import NewKey, add_key, add_organisation, is_name
@@ -95,6 +95,7 @@ async def make(
 @get("/", tags=["organisations"], summary="List organisations", opt=may("viewer"))
 async def listed(desk: NamedDependency[Desk], limit: Limit = 100, after: After = "") -> Page[Organisation]:
     """List every organisation for the operator's owners, and for everybody else their own."""
+    last = str(cursor(after)) if after else ""
     if operates(desk.caller):
         found = await desk.parts.postgres.call(
             """
@@ -102,8 +103,8 @@ async def listed(desk: NamedDependency[Desk], limit: Limit = 100, after: After =
             where %s = '' or o.name > (select a.name from organisations() a where a.id::text = %s)
             order by o.name limit %s
             """,
-            after,
-            after,
+            last,
+            last,
             limit + 1,
         )
     else:
