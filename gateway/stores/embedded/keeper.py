@@ -71,17 +71,18 @@ class Keeper:
 
     async def _hold(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One holder, from coming to leaving. The last one's connection ends with us: then its engines have stopped."""
-        if self._left.is_set():
+        try:
+            want = msgspec.json.decode(await reader.readline(), type=Want)
+        except (msgspec.MsgspecError, OSError):  # somebody who only looked whether we are here
+            want = None
+        if want is None or self._left.is_set():
             writer.close()
             return
         self._holders.add(writer)
-        try:
-            want = msgspec.json.decode(await reader.readline(), type=Want)
-            serving = asyncio.ensure_future(self._serve(want, writer))
+        serving = asyncio.ensure_future(self._serve(want, writer))
+        with contextlib.suppress(OSError):
             await reader.read()
-            serving.cancel()
-        except (msgspec.MsgspecError, OSError) as error:
-            self._log.warning("a holder was not understood: %s", error)
+        serving.cancel()
         self._holders.discard(writer)
         if self._holders:
             writer.close()
