@@ -28,7 +28,7 @@ class Verify:
         self._models = models
 
     async def verify(self, provider: str, secret: Secret) -> bool:
-        """Whether the key is taken; raises UpstreamError where that cannot be told, BadRequest without a model to ask."""
+        """Whether the key is taken; raises UpstreamError where that cannot be told, BadRequest if it has no model."""
         models = [name for name in self._models() if name.startswith(f"{provider}/")]
         if not models:
             raise BadRequest(f"The catalogue has no model of {provider} to try a key with.", param="provider")

@@ -96,10 +96,10 @@ def running(data: Path) -> dict[int, str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            at = (process / "cwd").readlink()
+            at = str((process / "cwd").readlink())
         except OSError:
             continue
-        if command and "pytest" not in command and (f"{data}" in command or at.startswith(f"{data}/")):
+        if command and "sys.stdin.read" not in command and (f"{data}" in command or at.startswith(f"{data}/")):
             found[int(process.name)] = command
     return found
 

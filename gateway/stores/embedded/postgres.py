@@ -163,13 +163,14 @@ class Postgres:
         pid = "".join(_lines(self.home / "postmaster.pid")[:1])
         self._dead = pid if pid.isdigit() else ""
         listening = self._sockets / _SOCKET
-        if not self._dead or not sockets.answers(listening):
-            return
-        for how in (signal.SIGINT, signal.SIGQUIT):
-            os.kill(int(pid), how)
-            if await sockets.silent(listening):
-                return
-        raise Cannot(f"a PostgreSQL that was left behind (process {pid}) does not end; end it and start again")
+        for how in (signal.SIGINT, signal.SIGQUIT) if self._dead else ():
+            if sockets.answers(listening):
+                os.kill(int(pid), how)
+                await sockets.silent(listening)
+        if sockets.answers(listening):
+            raise Cannot(f"a PostgreSQL that was left behind (process {pid}) does not end; end it and start again")
+        for left in (self.home / "run").glob(f"{_SOCKET}*"):
+            left.unlink()
 
 
 def _installed() -> Path:
