@@ -51,6 +51,8 @@ GIVEN = (
     Given("DATABASE_URL", "postgresql://u:p@h/d", "database_url", Secret("postgresql://u:p@h/d")),
     Given("SECRET_KEY", " s ", "secret_key", Secret("s")),
     Given("ENCRYPTION_KEY", "a,b", "encryption_key", Secret("a,b")),
+    Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
+    Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("OIDC_ISSUER", "https://a.example", "oidc_issuer", "https://a.example", {"OIDC_AUDIENCE": "b"}),
     Given("OIDC_AUDIENCE", "b", "oidc_audience", "b", {"OIDC_ISSUER": "https://a.example/"}),
     Given("OIDC_JWKS_URL", "https://a.example/keys", "oidc_jwks_url", "https://a.example/keys"),
