@@ -45,7 +45,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "man
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
     *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
-    *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate"),
+    *("gateway.commands.offline", "gateway.commands.policy"),
     "gateway.commands.database",
 }
 LITELLM = "gateway.upstream.translate"
@@ -256,6 +256,17 @@ def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
     assert {one.by for one in own() if one.of in api | {"gateway.stores.rows"}} <= api
 
 
+def test_tokens_are_read_in_one_place_which_the_first_person_loads() -> None:
+    people = "gateway.stages.people"
+    found = [one for one in imports() if one.of.split(".")[0] in ("jwt", "cryptography")]
+    assert found
+    assert told([one for one in found if not one.by.startswith(people)]) == []
+    assert (
+        told([one for one in own() if one.of.startswith(people) and not one.by.startswith(people) and not one.typing])
+        == []
+    )
+
+
 def test_only_the_command_line_knows_granian() -> None:
     assert {one.by for one in imports() if one.of.split(".")[0] == "granian"} == {"gateway.__main__"}
 
@@ -274,7 +285,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate", "database")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "database")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )
