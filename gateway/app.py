@@ -37,7 +37,9 @@ from gateway.http.public import failed, live, ready
 from gateway.http.public import health as told_health
 from gateway.http.route import Routes
 from gateway.pipeline import Services
+from gateway.records import ledger
 from gateway.records.decisions import Decisions
+from gateway.records.journal import Journal
 from gateway.records.metrics import Metrics
 from gateway.records.settle import Settle
 from gateway.rules import Rules
@@ -84,8 +86,11 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    decisions = Decisions(chosen.data_path / "decisions", count=metrics.decisions_dropped)
     backing = Backing(chosen)
+    journal = Journal(ledger.folder(chosen.data_path))
+    records = ledger.Ledger(journal, backing.postgres, refused=metrics.records_refused)
+    decisions = Decisions(records, backing.postgres)
+    settle = Settle(pace, lengths, records, metrics)
     cooldowns = Cooldowns(health, backing.valkey)
     upstream = providers.Upstream(places, Remote(wire, patience))
     services = Services(
@@ -93,14 +98,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         rules.policies,
         rules.persona,
         Fallback(upstream, health, pace, cooldowns, counted=metrics.cooldown),
-        Settle(pace, lengths, decisions, metrics),
+        settle,
         known,
     )
     lounge = Lounge(chosen.drain_seconds)
     door = Door(backing.keys.identify, lounge, metrics.request)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, Embedder(wire, patience, places), **waits)
+    embeddings = Embeddings(rules.policies, Embedder(wire, patience, places), settle, known, **waits)
     verify = Verify(upstream, known, lambda: [model.name for model in rules.library.models.model])
     offices = Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, [one.name for one in places])
     routes = Routes(rules, body_seconds=chosen.body_seconds)
@@ -113,13 +118,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
-        decisions.start()
         await backing.open()
+        records.start()
         await cooldowns.start()
         loop = asyncio.get_running_loop()
         background = [
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
             loop.create_task(metrics.follow()),
+            loop.create_task(decisions.sweep()),
         ]
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
@@ -134,8 +140,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             wire.close()
             await rules.tokenizer.close()
             await cooldowns.close()
+            await records.close()
             await backing.close()
-            await decisions.close()
 
     app = Litestar(
         route_handlers=[

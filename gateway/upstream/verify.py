@@ -11,6 +11,7 @@ from gateway.core.caller import Credential
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest, UpstreamBusy, UpstreamCredential, UpstreamRejected
 from gateway.core.secret import Secret
+from gateway.upstream.answer import Sent
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import Candidate, Upstream
 
