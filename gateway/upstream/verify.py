@@ -38,7 +38,7 @@ class Verify:
         request = chat.parse(msgspec.json.encode({"model": candidate.model, **_ASKED}))
         try:
             opened = await self._upstream.ask(
-                candidate, {provider: Credential("verified", secret)}, request, Deadline(_SECONDS)
+                candidate, {provider: Credential("verified", secret)}, request, Deadline(_SECONDS), Sent()
             )
         except UpstreamCredential:
             return False
