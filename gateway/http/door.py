@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
+from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
@@ -39,11 +40,12 @@ class Door:
         self._counted = counted
 
     def route(
-        self, method: str, surface: str, role: Role, serve: Serve
+        self, method: str, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
     ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """An ASGI application that serves one method to who has at least this role.
 
-        `surface` is what its requests are counted as, and what a key may be kept to.
+        `surface` is what its requests are counted as, and what a key may be kept to; `telling` is the shape that its
+        errors have.
         """
 
         async def enter(visit: Visit, head: Head) -> None:
@@ -54,7 +56,7 @@ class Door:
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)
+            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
             await visit.run(enter)
             self._counted(surface, visit.status)
 

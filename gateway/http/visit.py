@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
+from gateway.core.telling import InBand, Telling
 from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
@@ -29,19 +30,20 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge) -> None:
+    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling) -> None:
         self.began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._scope = scope
         self._send = send
         self._lounge = lounge
+        self._telling = telling
         self._task: asyncio.Task[object] | None = None
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
         self.status = 0  # as sent; 499 for a client that left, as nginx has it
-        self._streams = False
+        self._in_band: InBand | None = None  # of a stream whose head is out
         self.sending_since = 0.0  # loop time at which a write began that has not ended
         self.last_write = 0.0
         self.must_have_body_at = 0.0  # loop time, 0 when the body is there
@@ -58,7 +60,7 @@ class Visit:
         return self._scope["path"]
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
-        """Serve the request; every failure that can be told is told in OpenAI's shape."""
+        """Serve the request; every failure that can be told is told in the surface's shape."""
         self._lounge.enter(self)
         try:
             await self._serve(serve)
@@ -127,35 +129,36 @@ class Visit:
         await self._start(status, (*headers, length))
         await self._write(body, more=False)
 
-    async def start_stream(self, headers: Headers) -> None:
-        """The head of a stream; from here on a failure is told in band."""
+    async def start_stream(self, headers: Headers, in_band: InBand) -> None:
+        """The head of a stream; from here on a failure is told `in_band`."""
         await self._start(200, (*_EVENTS, *headers))
-        self._streams = True
+        self._in_band = in_band
 
     async def write(self, data: bytes) -> None:
         """A part of the stream; waits while the client is slow."""
         await self._write(data, more=True)
 
-    async def end(self) -> None:
-        """The stream's clean end."""
-        await self._write(b"data: [DONE]\n\n", more=False)
+    async def end(self, last: bytes) -> None:
+        """The stream's clean end, with its `last` event."""
+        await self._write(last, more=False)
 
     async def ping(self) -> None:
         """A comment that keeps idle connections open; never in the middle of a write."""
-        if self._streams and not self.sending_since:
+        if self.streams and not self.sending_since:
             await self._write(PING, more=True)
 
     @property
     def streams(self) -> bool:
         """Whether a stream's head has been written."""
-        return self._streams
+        return self._in_band is not None
 
     async def _fail(self, error: SyntraError) -> None:
-        """Tell a failure: as a status, or in band when the status is already out. Never followed by `[DONE]`."""
+        """Tell a failure: as a status, or in band when the status is already out. Never followed by a clean end."""
         if not self._started:
-            await self.whole(error.status, (JSON, *error.headers, *error.told), error.body())
-        elif self._streams:
-            await self._write(b"data: " + error.body() + b"\n\n", more=True)
+            told = self._telling(error, self.request_id.decode())
+            await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)
+        elif self._in_band is not None:
+            await self._write(self._in_band(error), more=True)
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True
