@@ -7,8 +7,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from litestar import Litestar, asgi
@@ -40,8 +42,10 @@ from gateway.http.public import failed, ready
 from gateway.http.public import health as told_health
 from gateway.http.public import live as told_live
 from gateway.http.route import Routes
+from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
+from gateway.records import log
 from gateway.records.metrics import Metrics
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
@@ -61,6 +65,7 @@ def worker() -> ASGIApp:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.setswitchinterval(_SWITCH)
     chosen = settings.read(os.environ)
+    log.configure(log.kind_of(chosen.log, sys.stderr), chosen.log_level)
     app = create(chosen, os.environ)
     if chosen.frontend_url:  # browsers call: every reply needs what CORS adds
         return app
@@ -90,13 +95,15 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         books.settle,
         outside.prices,
     )
+    lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
+    ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds)
-    door = Door(backing.keys.identify, lounge, metrics.request)
+    door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
     embeddings = Embeddings(rules.policies, outside.embedder, books.settle, outside.prices, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
-    sign_in = SignIn(backing.people.get, lounge, metrics.request, body_seconds=chosen.body_seconds)
+    sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
@@ -113,6 +120,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         background = [
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
             loop.create_task(metrics.follow()),
+            loop.create_task(lines.follow()),
         ]
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
@@ -123,6 +131,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             for task in background:
                 task.cancel()
             metrics.flush()
+            lines.flush()
             lounge.close()
             outside.close()
             await rules.tokenizer.close()
@@ -168,6 +177,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     )
     docs.describe(app.openapi_schema)
     return app
+
+
+def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
+    """A request is over: it is counted, and has its line in the log."""
+    metrics.request(surface, visit.status)
+    seconds = time.perf_counter() - visit.began
+    request_id = visit.request_id.decode()
+    lines.add(surface, visit.status, request_id, seconds, visit.about.organisation, visit.model, visit.decision)
 
 
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:

@@ -59,6 +59,7 @@ class Embeddings:
             stack.push(partial(self._over, decision, visit.began))
             candidate = self._policies.of(caller).embedder(caller, name) or Candidate(SIMULATED, SYNTRA)
             embedded = await self._embed(candidate, caller, request, decision)
+            visit.answered(candidate.name, decision.id)
             simulated = [(b"x-syntra-simulated", b"true")] if candidate.provider == SIMULATED else []
             headers = (JSON, *told(decision, debug=head.debug), *simulated, *warning(embedded.dropped))
             await visit.whole(200, headers, embedded.body)

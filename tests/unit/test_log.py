@@ -217,7 +217,7 @@ def visited(fail: Callable[[], Any], said: str) -> int:
 
         headers = [(b"authorization", f"Bearer {said}".encode()), (b"x-syntra-policy", said.encode())]
         scope: Any = {"type": "http", "method": "POST", "path": f"/{said}", "headers": headers}
-        await Door(identify, Lounge(1.0), lambda surface, status: None).route("POST", "chat", "member", serve)(
+        await Door(identify, Lounge(1.0), lambda surface, visit: None).route("POST", "chat", "member", serve)(
             scope, receive, send
         )
 

@@ -265,7 +265,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(identify, Lounge(1.0), lambda surface, status: None)
+        door = Door(identify, Lounge(1.0), lambda surface, visit: None)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 
