@@ -28,6 +28,9 @@ FLOORS = {
     "gateway.http": 4,
     "gateway.settings": 5,
     "gateway.prepare": 6,
+    "gateway.outside": 6,
+    "gateway.people": 6,
+    "gateway.books": 6,
     "gateway.backing": 6,
     "gateway.engines": 6,
     "gateway.app": 7,
@@ -51,7 +54,16 @@ MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base", "tools"}
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
-    *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
+    *(
+        "gateway.app",
+        "gateway.backing",
+        "gateway.outside",
+        "gateway.people",
+        "gateway.engines",
+        "gateway.prepare",
+        "gateway.__main__",
+        "gateway.banner",
+    ),
     *("gateway.commands.offline", "gateway.commands.policy"),
     "gateway.commands.database",
 }
