@@ -45,6 +45,9 @@ class Settle:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
+        for row in rows[:-1]:
+            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
+            self._metrics.used(row.model, tokens, row.cost)
         if decision.attempts or not isinstance(error, SyntraError) or error.recorded:
             self._ledger.keep(decision.organisation, decision.id, rows[-1].at, rows, decision)
         cost = None if outcome.cost is None else Picodollars(outcome.cost)
