@@ -405,3 +405,9 @@ def test_the_page_needs_a_key_and_is_only_read(run: Run[Any]) -> None:
     head, text = asked_for(run, Metrics(None))
     assert (head["status"], json.loads(text)["error"]["code"]) == (401, "invalid_api_key")
     assert asked_for(run, Metrics(None), BEARER, method="POST")[0]["status"] == 405
+
+
+def test_the_page_for_people_says_the_same() -> None:
+    written = [line for line in (file.__doc__ or "").splitlines() if line.startswith("| ")]
+    told = [line for line in (ROOT / "docs" / "metrics.md").read_text().splitlines() if line.startswith("| ")]
+    assert set(written) <= set(told)
