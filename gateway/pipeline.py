@@ -77,14 +77,14 @@ async def answer(
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
-    overhead = time.perf_counter() - wishes.began
+    decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     begun = await services.fallback.begin(
         route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    reply = Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug, overhead=overhead)
+    reply = Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug)
     stack.callback(reply.close)
     return reply
 

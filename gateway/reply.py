@@ -39,14 +39,12 @@ class Reply:
         prices: Prices,
         *,
         debug: bool,
-        overhead: float,
     ) -> None:
         self.decision = decision
         self._begun = begun
         self._clean = clean
         self._prices = prices
         self._debug = debug
-        self._overhead = overhead
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
@@ -133,7 +131,7 @@ class Reply:
         headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
             headers += [
-                (b"x-syntra-overhead-ms", f"{self._overhead * 1e3:.3f}".encode()),
+                (b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()),
                 (b"x-syntra-cache", b"miss"),
             ]
         return headers

@@ -174,6 +174,8 @@ class Metrics:
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
                 self.attempt(_provider(attempt.model), ended)
+        if outcome.overhead_ms:
+            self.overhead(outcome.overhead_ms / 1e3)
         for what in decision.degraded:
             self._degraded.add(what)
         if not outcome.model:

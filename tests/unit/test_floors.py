@@ -251,6 +251,7 @@ def test_nothing_is_imported_inside_a_function_but_litellm_and_commands() -> Non
     # A command is loaded when it is called: the server's parent only waits, and need not hold what commands use.
     # Qdrant's client is loaded where QDRANT_URL is set: it is 43 MB of a worker.
     lazy = {(LITELLM, "load"), ("gateway.commands", "get_command"), ("gateway.stores.vectors", "chosen")}
+    lazy |= {("gateway.people", "get")}  # jwt and cryptography, where somebody has a session
     assert told([found for found in imports() if found.inside and (found.by, found.inside) not in lazy]) == []
 
 
@@ -268,7 +269,7 @@ def test_only_the_http_floor_and_the_composition_root_know_litestar() -> None:
 
 def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
     # 30 MB that a gateway which only serves can do without.
-    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts"}
+    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts", "gateway.http.admin.sessions"}
     api = {module.name for module in modules() if module.name.startswith("gateway.http.admin.")} - light
     heavy = [one for one in imports() if one.of.split(".")[0] in ("pydantic", "sqlalchemy", "sqlmodel")]
     assert {one.by for one in heavy} - api == {"gateway.stores.rows"}
