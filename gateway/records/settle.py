@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import SyntraError
+from gateway.core.errors import StoreAway, SyntraError
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
@@ -29,6 +29,11 @@ class Settle:
         self._lengths = lengths
         self._ledger = ledger
         self._metrics = metrics
+
+    def require_room(self) -> None:
+        """Raise StoreAway where nothing more can be recorded: no answer goes unmetered."""
+        if self._ledger.full:
+            raise StoreAway("What is used cannot be recorded now, so nothing new is begun; please try again.")
 
     def settle(self, decision: Decision, error: BaseException | None, seconds: float) -> Settled:
         """The request is over after so many seconds, with an error or without; what it came to.
