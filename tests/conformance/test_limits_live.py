@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import httpx
@@ -14,6 +16,7 @@ import pytest
 
 from tests.conftest import StartGateway
 from tests.fakes.gateway import ROOT, Gateway
+from tests.fakes.kept import Client
 from tests.fakes.provider import Provider
 
 MODEL = "openai/gpt-4o-mini"
@@ -112,9 +115,50 @@ def test_usage_tells_what_was_used_to_the_token(gateway: Gateway, new_key: NewKe
 def test_the_command_line_makes_a_key_that_works_at_once(gateway: Gateway) -> None:
     command = [sys.executable, "-m", "gateway", "key", "create", "--org", "acme", "--name", "laptop"]
     environ = json.loads((gateway.data / "stores.json").read_text())
-    made = subprocess.run(
+    made = subprocess.run(  # noqa: PLW1510
         [*command, "--data-dir", str(gateway.data)], cwd=ROOT, env={"PATH": "/usr/bin", **environ}, capture_output=True
     )
     key = made.stdout.decode().strip()
     assert made.stdout.decode() == f"{key}\n", made.stderr
     assert ask(gateway, key).status_code == 200
+
+
+def test_two_hundred_at_once_over_four_workers_spend_no_more_than_the_budget_for_fifty(
+    start_gateway: StartGateway, providers: Mapping[str, Provider]
+) -> None:
+    gateway = start_gateway("openai", "--workers", "4")
+    body = {"name": "one", "limits": {}}
+    free = httpx.post(f"{gateway.origin}/api/orgs/local/keys", headers=gateway.headers, json=body).json()["key"]
+    each = float(
+        httpx.get(_decision(gateway, ask(gateway, free)), headers=gateway.headers).json()["outcome"]["cost_usd"]
+    )
+    body = {"name": "many", "limits": {"usd_per_day": 50 * each}}
+    made = httpx.post(f"{gateway.origin}/api/orgs/local/keys", headers=gateway.headers, json=body).json()
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 20}
+    statuses = asyncio.run(_at_once(gateway, made["key"], json.dumps(chat).encode(), 200))
+    assert set(statuses) <= {200, 402, 429}
+    assert 0 < statuses[200] <= 50
+
+    def spent() -> float:
+        reply = httpx.get(f"{gateway.origin}/api/orgs/local/usage", headers=gateway.headers, params={"group_by": "key"})
+        rows = {row["key"]: row for row in reply.json()["data"]}
+        row = rows.get(made["id"], {"requests": 0, "cost_usd": "0"})
+        return float(row["cost_usd"]) if row["requests"] >= statuses[200] else -1.0
+
+    end = time.monotonic() + 5
+    while (total := spent()) < 0:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert total <= 50 * each + 1e-9
+
+
+def _decision(gateway: Gateway, reply: httpx.Response) -> str:
+    return f"{gateway.origin}/api/decisions/{reply.headers['x-syntra-decision']}"
+
+
+async def _at_once(gateway: Gateway, key: str, body: bytes, number: int) -> Counter[int]:
+    async def one() -> int:
+        async with Client(gateway.port) as client:
+            return (await client.post("/v1/chat/completions", key, body))[0]
+
+    return Counter(await asyncio.gather(*(one() for _ in range(number))))
