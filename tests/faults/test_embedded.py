@@ -177,7 +177,7 @@ def test_only_what_is_asked_for_is_started(data: Path) -> None:
 
 
 def test_a_holder_may_come_while_the_last_one_leaves(data: Path) -> None:
-    for _ in range(5):
+    for _ in range(3):
         hold = Hold(data, ["postgres", "valkey"])
         with ExitStack() as stack:
             late = subprocess.Popen([sys.executable, "-c", "pass"])
