@@ -47,6 +47,7 @@ class SyntraError(Exception):
     type: ClassVar[str] = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+    recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -232,6 +233,7 @@ class StoreAway(SyntraError):
 
     status = 503
     code = "store_unavailable"
+    recorded = False
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

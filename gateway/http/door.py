@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
+from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
@@ -32,30 +33,33 @@ class Door:
     """Makes ASGI applications of handlers; each gets a visit whose caller is known."""
 
     def __init__(
-        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, counted: Callable[[str, int], None]
+        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, ended: Callable[[str, Visit], None]
     ) -> None:
         self._identify = identify
         self._lounge = lounge
-        self._counted = counted
+        self._ended = ended
 
     def route(
-        self, method: str | None, surface: str, role: Role, serve: Serve
+        self, method: str | None, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
     ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """An ASGI application that serves one method, or every method, to who has at least this role.
 
-        `surface` is what its requests are counted as, and what a key may be kept to.
+        `surface` is what its requests are counted as, and what a key may be kept to; `telling` is the shape that its
+        errors have.
         """
 
         async def enter(visit: Visit, head: Head) -> None:
             if method is not None and visit.method != method:
                 raise WrongMethod(f"This URL takes {method}, not {visit.method}.", method)
             caller = await self._identify(head.bearer)
+            visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)
+            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
+            visit.about.surface = surface
             await visit.run(enter)
-            self._counted(surface, visit.status)
+            self._ended(surface, visit)
 
         return application

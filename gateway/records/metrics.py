@@ -10,7 +10,7 @@
 | syntra_cooldowns_total | counter | provider, reason | times that a provider's model was left alone for a while |
 | syntra_policy_reloads_total | counter | outcome | edits of the documents; taken or refused |
 | syntra_policy_stale | gauge | | 1 while the last edit was refused and older documents are in force |
-| syntra_decisions_dropped_total | counter | | decisions that could not be kept |
+| syntra_records_refused_total | counter | | requests that PostgreSQL would not record |
 
 Labels are bounded: what is not known when a worker starts is `other`, so no client can make a series. Each worker counts
 in files of its own, mapped into memory, in a folder that the parent makes and names in PROMETHEUS_MULTIPROC_DIR before
@@ -37,7 +37,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as generate_open_metrics
 
 from gateway.core.health import REASONS
-from gateway.records.decision import ANSWERED, CUT, LEFT, Decision
+from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
 
 SURFACES = ("chat", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics")
 STATUSES = tuple(
@@ -48,7 +48,6 @@ OUTCOMES = (
     "upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
 OTHER = "other"
-RESTING = "resting"  # an attempt that was none: another request is probing that model
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2
 _DURATION = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 60, 120, 300, 600)  # s; nothing may take longer than the last
@@ -184,8 +183,8 @@ class Metrics:
         self._taken, self._refused = edits.labels("taken"), edits.labels("refused")
         stale = "1 while the last edit was refused."
         self._stale = Gauge("syntra_policy_stale", stale, multiprocess_mode="livemax", registry=own)
-        lost = "Decisions that could not be kept."
-        self._dropped = Counter("syntra_decisions_dropped_total", lost, registry=own)
+        lost = "Requests that PostgreSQL would not record."
+        self._refusals = Counter("syntra_records_refused_total", lost, registry=own)
 
     def flush(self) -> None:
         """Let everybody see what this worker has counted; on the loop, where it counts."""
@@ -245,9 +244,9 @@ class Metrics:
         (self._taken if taken else self._refused).inc()
         self._stale.set(0 if taken else 1)
 
-    def decisions_dropped(self, number: int) -> None:
-        """Decisions are lost."""
-        self._dropped.inc(number)
+    def records_refused(self, number: int) -> None:
+        """Records are put aside, for people to look at."""
+        self._refusals.inc(number)
 
     def page(self, accept: str) -> tuple[str, bytes]:
         """The media type and text of all workers' counts: OpenMetrics where `accept` names it. Blocks; for a thread."""

@@ -19,6 +19,7 @@ FLOORS = {
     "gateway.core": 0,
     "gateway.stores": 1,
     "gateway.upstream": 1,
+    "gateway.dialects": 1,
     "gateway.stages": 2,
     "gateway.records": 2,
     "gateway.pipeline": 3,
@@ -34,7 +35,13 @@ FLOORS = {
     "gateway.commands": 8,
     "gateway.__main__": 9,
 }
-ALONE = ("gateway.core", "policies", "gateway.stores", "gateway.upstream")  # no floor-mate of these is imported
+ALONE = (
+    "gateway.core",
+    "policies",
+    "gateway.stores",
+    "gateway.upstream",
+    "gateway.dialects",
+)  # no floor-mate of these is imported
 
 # What stands on the stages' floor and is no stage: the parts of `clean`. `sanitize` runs its automaton over one text,
 # `selfspeech` holds the automaton, the phrases and the reading of a Markdown page.
@@ -45,7 +52,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "man
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
     *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
-    *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate"),
+    *("gateway.commands.offline", "gateway.commands.policy"),
     "gateway.commands.database",
 }
 LITELLM = "gateway.upstream.translate"
@@ -256,6 +263,17 @@ def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
     assert {one.by for one in own() if one.of in api | {"gateway.stores.rows"}} <= api
 
 
+def test_tokens_are_read_in_one_place_which_the_first_person_loads() -> None:
+    people = "gateway.stages.people"
+    found = [one for one in imports() if one.of.split(".")[0] in ("jwt", "cryptography")]
+    assert found
+    assert told([one for one in found if not one.by.startswith(people)]) == []
+    assert (
+        told([one for one in own() if one.of.startswith(people) and not one.by.startswith(people) and not one.typing])
+        == []
+    )
+
+
 def test_only_the_command_line_knows_granian() -> None:
     assert {one.by for one in imports() if one.of.split(".")[0] == "granian"} == {"gateway.__main__"}
 
@@ -274,7 +292,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate", "database")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "database")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )

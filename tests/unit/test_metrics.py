@@ -58,7 +58,7 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     metrics.routed(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
     metrics.reloaded(taken=False)
-    metrics.decisions_dropped(3)
+    metrics.records_refused(3)
     metrics.flush()
 
 
@@ -88,7 +88,7 @@ def test_what_is_counted_can_be_read() -> None:
     assert value(samples, "syntra_ttft_seconds_bucket", provider="openai", le="0.2") == 0
     assert value(samples, "syntra_ttft_seconds_bucket", provider="openai", le="0.3") == 2
     assert value(samples, "syntra_duration_seconds_sum", provider="openai") == 4.0
-    assert value(samples, "syntra_decisions_dropped_total") == 6
+    assert value(samples, "syntra_records_refused_total") == 6
 
 
 def test_documents_are_stale_until_an_edit_is_taken() -> None:
@@ -265,7 +265,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(identify, Lounge(1.0), lambda surface, status: None)
+        door = Door(identify, Lounge(1.0), lambda surface, visit: None)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 
