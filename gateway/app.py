@@ -46,7 +46,7 @@ from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
 from gateway.records import log
-from gateway.records.metrics import Metrics
+from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
@@ -81,27 +81,30 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
         providers=[*live, providers.SIMULATED],
+        models=[model.name for model in rules.library.models.model],
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, outside.wire)
+    backing = Backing(chosen, outside.wire, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,
         rules.policies,
+        backing.admission,
         rules.persona,
         Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
         books.settle,
         outside.prices,
     )
+    metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds)
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, outside.embedder, books.settle, outside.prices, **waits)
+    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
@@ -182,6 +185,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
     """A request is over: it is counted, and has its line in the log."""
     metrics.request(surface, visit.status)
+    if visit.failed:
+        metrics.error(surface, visit.failed)
     seconds = time.perf_counter() - visit.began
     request_id = visit.request_id.decode()
     lines.add(surface, visit.status, request_id, seconds, visit.about.organisation, visit.model, visit.decision)

@@ -39,14 +39,14 @@ class Reply:
         prices: Prices,
         *,
         debug: bool,
-        overhead: float,
+        limits: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self.decision = decision
         self._begun = begun
         self._clean = clean
         self._prices = prices
         self._debug = debug
-        self._overhead = overhead
+        self._limits = limits
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
@@ -127,13 +127,13 @@ class Reply:
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""
-        headers = told(self.decision, debug=self._debug)
+        headers = [*told(self.decision, debug=self._debug), *self._limits]
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
         headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
             headers += [
-                (b"x-syntra-overhead-ms", f"{self._overhead * 1e3:.3f}".encode()),
+                (b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()),
                 (b"x-syntra-cache", b"miss"),
             ]
         return headers

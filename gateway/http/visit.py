@@ -53,6 +53,7 @@ class Visit:
         self.about = About()  # what log lines of this request say of it
         self.model = ""  # provider/model of who answered
         self.decision = ""
+        self.failed = ""  # the kind of the error that was told
 
     @property
     def method(self) -> str:
@@ -176,6 +177,7 @@ class Visit:
 
     async def _fail(self, error: SyntraError) -> None:
         """Tell a failure: as a status, or in band when the status is already out. Never followed by a clean end."""
+        self.failed = error.kind
         if not self._started:
             told = self._telling(error, self.request_id.decode())
             await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)

@@ -42,6 +42,7 @@ class Outcome(Struct, omit_defaults=True):
     estimated: bool = False  # a part of the tokens is our count
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    overhead_ms: float = 0.0  # of our own, before the first provider was asked
 
     @property
     def cost_usd(self) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import SyntraError
+from gateway.core.errors import StoreAway, SyntraError
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
@@ -30,6 +30,11 @@ class Settle:
         self._ledger = ledger
         self._metrics = metrics
 
+    def require_room(self) -> None:
+        """Raise StoreAway where nothing more can be recorded: no answer goes unmetered."""
+        if self._ledger.full:
+            raise StoreAway("What is used cannot be recorded now, so nothing new is begun; please try again.")
+
     def settle(self, decision: Decision, error: BaseException | None, seconds: float) -> Settled:
         """The request is over after so many seconds, with an error or without; what it came to.
 
@@ -45,6 +50,12 @@ class Settle:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
+        for row in rows[:-1]:
+            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
+            self._metrics.used(row.model, tokens, row.cost)
+        for row in rows[:-1]:
+            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
+            self._metrics.used(row.model, tokens, row.cost)
         if decision.attempts or not isinstance(error, SyntraError) or error.recorded:
             self._ledger.keep(decision.organisation, decision.id, rows[-1].at, rows, decision)
         cost = None if outcome.cost is None else Picodollars(outcome.cost)

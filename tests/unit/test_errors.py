@@ -19,6 +19,7 @@ from gateway.core.errors import (
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
+    BudgetSpent,
     Conflict,
     ContextTooLong,
     Draining,
@@ -26,6 +27,7 @@ from gateway.core.errors import (
     Internal,
     NotAllowed,
     NothingFits,
+    RateLimited,
     StoreAway,
     SyntraError,
     Unknown,
@@ -76,6 +78,27 @@ CASES = (
     Case(NothingFits("no"), 400, "invalid_request_error", "no_candidate"),
     Case(NotAllowed("no"), 403, "invalid_request_error", "model_not_allowed"),
     Case(AllCooling("no", retry_after=7), 429, "rate_limit_error", "rate_limit_exceeded", ((b"retry-after", b"7"),)),
+    Case(
+        RateLimited("no", type_="tokens", retry_after=7, limits=[(b"x-ratelimit-limit-tokens", b"9")]),
+        429,
+        "tokens",
+        "rate_limit_exceeded",
+        ((b"retry-after", b"7"), (b"x-ratelimit-limit-tokens", b"9")),
+    ),
+    Case(
+        RateLimited("no", type_="requests", retry_after=None),
+        429,
+        "requests",
+        "rate_limit_exceeded",
+        ((b"x-should-retry", b"false"),),
+    ),
+    Case(
+        BudgetSpent("no", limits=[(b"x-ratelimit-limit-requests", b"9")]),
+        402,
+        "insufficient_quota",
+        "insufficient_quota",
+        ((b"x-should-retry", b"false"), (b"x-ratelimit-limit-requests", b"9")),
+    ),
     Case(
         WrongMethod("no", "GET, HEAD"), 405, "invalid_request_error", "method_not_allowed", ((b"allow", b"GET, HEAD"),)
     ),
