@@ -13,7 +13,7 @@ from gateway.core import embeddings
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.core.embeddings import EmbeddingsRequest
-from gateway.core.errors import UpstreamError
+from gateway.core.errors import SyntraError, UpstreamError
 from gateway.core.ids import uuid7
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
@@ -60,7 +60,7 @@ class Embeddings:
         decision = Decision(uuid7(), caller.organisation, caller.key_id, name, "embeddings", caller.user)
         decision.degraded += caller.degraded
         async with AsyncExitStack() as stack:
-            over = _Over(self._settle, decision, visit.began)
+            over = _Over(self._settle, decision, visit.began, head.debug)
             stack.push(over.close)
             self._settle.require_room()
             candidate = self._policies.of(caller).embedder(caller, name) or Candidate(SIMULATED, SYNTRA)
@@ -112,8 +112,11 @@ class _Over(Struct):
     settle: Settle
     decision: Decision
     began: float
+    debug: bool
     admitted: Admitted = FREE
 
     def close(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         settled = self.settle.settle(self.decision, error, time.perf_counter() - self.began)
         self.admitted.settle(settled.tokens, settled.cost)
+        if isinstance(error, SyntraError):
+            error.told = told(self.decision, debug=self.debug)

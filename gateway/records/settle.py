@@ -44,6 +44,7 @@ class Settle:
         outcome.duration_ms = round(seconds * 1e3, 3)
         if not outcome.ended:
             outcome.ended = _ended(error)
+        decision.asked = decision.asked[: billing.MOST_NAME]
         outcome.cost = billing.total(decision.attempts)
         outcome.estimated = any(attempt.estimated for attempt in decision.attempts)
         if outcome.ended == ANSWERED:
