@@ -119,4 +119,4 @@ class _Over(Struct):
         settled = self.settle.settle(self.decision, error, time.perf_counter() - self.began)
         self.admitted.settle(settled.tokens, settled.cost)
         if isinstance(error, SyntraError):
-            error.told = told(self.decision, debug=self.debug)
+            error.told = (*told(self.decision, debug=self.debug), *self.admitted.headers)
