@@ -12,13 +12,12 @@ from gateway.records import usage
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
-from gateway.stores import keyfile, valkey_place
+from gateway.stores import valkey_place
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
-from gateway.stores.vault import Vault, masters
 from gateway.upstream.wire import Wire
 
 
@@ -29,7 +28,7 @@ class Backing:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
-        self.vault = Vault(masters(chosen.encryption_key or keyfile.read_or_make(chosen.data_path, keyfile.ENCRYPTION)))
+        self.vault = prepare.vault(chosen)
         self.identities = Identities(self.postgres, self.vault)
         memberships = Memberships(self.postgres, self.identities)
         self.people = PeopleLater(chosen, self.pepper, memberships, wire)
