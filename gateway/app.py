@@ -85,7 +85,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, outside.wire, metrics.limited)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(

@@ -12,7 +12,7 @@ from gateway.records import usage
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
-from gateway.stores import valkey_place
+from gateway.stores import valkey_place, vectors
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
@@ -24,7 +24,7 @@ from gateway.upstream.wire import Wire
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
-    def __init__(self, chosen: Settings, wire: Wire, limited: Callable[[str, str], None]) -> None:
+    def __init__(self, chosen: Settings, vectors_socket: str, wire: Wire, limited: Callable[[str, str], None]) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
@@ -35,6 +35,7 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
@@ -49,6 +50,8 @@ class Backing:
         await self.postgres.start()
         if self.valkey is not None:
             await self.valkey.start()
+        if self.vectors is not None:
+            await self.vectors.start()
         await self.admission.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -63,6 +66,8 @@ class Backing:
         await self.admission.close()
         if self.valkey is not None:
             await self.valkey.close()
+        if self.vectors is not None:
+            await self.vectors.close()
         await self.postgres.close()
 
     async def _spent(self, organisation: str, key_id: str | None) -> tuple[int, int]:
@@ -80,5 +85,5 @@ class Backing:
     @property
     def states(self) -> Mapping[str, str]:
         """For `/health`: how each store is."""
-        states = {"postgres": self.postgres.state}
-        return states if self.valkey is None else states | {"valkey": self.valkey.state}
+        stores = {"postgres": self.postgres, "valkey": self.valkey, "vectors": self.vectors}
+        return {name: store.state for name, store in stores.items() if store is not None}
