@@ -1,7 +1,7 @@
 """What recording a request costs: the worker's share and PostgreSQL's, by the processor's own clock.
 
 Run as: python -m bench.ledger DATABASE_URL
-The URL is an owner's, of an empty database on this machine, on a socket (`?host=/folder`), by which its processes are found.
+The URL is an owner's, of an empty database on this machine: PostgreSQL's processes are looked at in /proc.
 """
 
 from __future__ import annotations

@@ -54,9 +54,6 @@ class Settle:
         for row in rows[:-1]:
             tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
             self._metrics.used(row.model, tokens, row.cost)
-        for row in rows[:-1]:
-            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
-            self._metrics.used(row.model, tokens, row.cost)
         if decision.attempts or not isinstance(error, SyntraError) or error.recorded:
             self._ledger.keep(decision.organisation, decision.id, rows[-1].at, rows, decision)
         cost = None if outcome.cost is None else Picodollars(outcome.cost)

@@ -57,7 +57,7 @@ async def reply_heard(chunks: int) -> tuple[Reply, Decision]:
     candidate, answer = Candidate(SIMULATED, "syntra"), Simulated().ask(REQUEST)
     begun = Begun(candidate, Opened(answer, lambda: None), await answer.next(), 0.01, lambda _: None)
     clean = Clean("Syntra", REQUEST, voice=False)
-    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, clean, made, PRICES, debug=True, overhead=0.0)
+    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, clean, made, PRICES, debug=True)
     heard = 0
     while made.outcome.usage is None if not chunks else heard < chunks:
         heard += len(await reply.next())
