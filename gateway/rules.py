@@ -6,16 +6,17 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from gateway.core.caller import Caller
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.stages.persona import Persona
-from gateway.stages.policy import Policy
+from gateway.stages.policy import Policies, Policy
 from gateway.stages.reader import Reader
 from gateway.stores.classifier import Classifier
 from gateway.stores.embedding import Encoder
@@ -49,7 +50,7 @@ class Rules:
     def __init__(
         self,
         folder: Path | None,
-        live: Collection[str],
+        live: Sequence[str],
         known: Prices,
         health: Health,
         pace: Pace,
@@ -66,6 +67,12 @@ class Rules:
         self.tokenizer = Tokenizer()
         self.persona = Persona(self.library.persona)
         self.policy = Policy(self.library, known, live, health, pace, lengths)
+        order = list(dict.fromkeys((*live, *NAMES)))  # whose a bare model name is, where several have it
+
+        def made(some: Collection[str]) -> Policy:
+            return Policy(self.library, known, [name for name in order if name in some], health, pace, lengths)
+
+        self.policies = Policies(self.policy, live, made)
         self.assumed = not live  # no provider has a key: what is only explained is explained as if all six had one
         self.rehearsed = Policy(self.library, known, NAMES, health, pace, lengths) if self.assumed else self.policy
         self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer)
@@ -75,6 +82,10 @@ class Rules:
     def error(self) -> str:
         """What is wrong with the files as they stand; empty where they are the documents in force."""
         return self._watcher.error or self._refused
+
+    def explains(self, caller: Caller) -> Policy:
+        """What explains a route to this caller: as if all six providers had a key, where none has."""
+        return self.rehearsed if self.assumed and not caller.credentials else self.policies.of(caller)
 
     async def follow(self, told: Callable[[bool], None]) -> None:
         """Look after the files until cancelled; `told` hears of every edit, and whether it was taken."""
@@ -125,7 +136,7 @@ class Rules:
     def _take(self, parts: Parts) -> None:
         self.library = parts.library
         self.reader.take(parts.classifier, parts.library.intents, parts.expectations)
-        self.policy.take(parts.library)
+        self.policies.take(parts.library)
         if self.assumed:
             self.rehearsed.take(parts.library)
         self.persona.take(parts.library.persona)

@@ -22,7 +22,7 @@ from gateway.upstream.names import SYNTRA
 from gateway.upstream.providers import ProvidersError
 from policies.documents import DocumentError
 
-CALLER = Caller("local", "command line")
+CALLER = Caller("local", "local", "command line")
 
 
 class Offline:

@@ -1,13 +1,57 @@
-"""Who is asking."""
+"""Who is asking, for whom, and what they may do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, Literal
+
 from msgspec import Struct
+
+from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.secret import Secret
+
+Role = Literal["viewer", "member", "admin", "owner"]
+ROLES: Final[tuple[Role, ...]] = ("viewer", "member", "admin", "owner")  # each may do what those before it may
+
+
+class Scopes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a key may be used for; an empty list restricts nothing."""
+
+    models: tuple[str, ...] = ()  # names or patterns, as in organisations.toml
+    policies: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()  # surfaces: chat, embeddings, models, …
+
+
+EVERYTHING = Scopes()
+
+
+class Credential(Struct, frozen=True):
+    """A provider's key of one organisation."""
+
+    id: str
+    secret: Secret
 
 
 class Caller(Struct, frozen=True):
     """Whoever holds a valid key, and what the key decides for every request."""
 
-    organisation: str
+    organisation: str  # its id, a UUID
+    name: str  # the organisation's name; policy documents know it by that
     key_id: str
+    role: Role = "member"
     persona: bool = True
+    user: str = ""  # the person behind the key, where it is one person's
+    scopes: Scopes = EVERYTHING
+    key_limits: Limits = NO_LIMITS
+    limits: Limits = NO_LIMITS  # the organisation's
+    credentials: Mapping[str, Credential] = {}  # by provider; others are the environment's
+    operator: bool = False  # of this installation: may make organisations
+    degraded: tuple[str, ...] = ()  # what could not be asked to know all this
+
+    def is_of(self, organisation: str) -> bool:
+        """Whether this is the caller's organisation, by its id or its name."""
+        return organisation == self.name or organisation.replace("-", "").lower() == self.organisation.replace("-", "")
+
+    def is_at_least(self, role: Role) -> bool:
+        """Whether the caller's role allows what `role` does."""
+        return ROLES.index(self.role) >= ROLES.index(role)

@@ -10,12 +10,18 @@ SyntraError
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
+│   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
+│   ├── Conflict                   409  it stands against something that is there
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
-│   └── NotAllowed                 403  the organisation may not use this model
+│   ├── NotAllowed                 403  the organisation or the key may not use this model
+│   └── Forbidden                  403  the key is not for this
 ├── AllCooling                     429  every candidate rests; says how long
+├── RateLimited                    429  a limit of the key or its organisation; says how long
+├── BudgetSpent                    402  insufficient_quota, and no retry helps
 ├── WrongMethod                    405
 ├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
+├── StoreAway                      503  a store that this needs does not answer; never a 401
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
@@ -35,14 +41,17 @@ from typing import ClassVar
 
 import msgspec
 
+_NO_RETRY = (b"x-should-retry", b"false")
+
 
 class SyntraError(Exception):
     """A failure that knows how it is told: status, type, code and our own words."""
 
     status: int = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+    recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -138,6 +147,20 @@ class UnknownDecision(BadRequest):
         super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
 
 
+class Unknown(BadRequest):
+    """There is no such thing of the caller's organisation; of another's one learns no more."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(BadRequest):
+    """What is asked for stands against something that is there."""
+
+    status = 409
+    code = "conflict"
+
+
 class NothingFits(BadRequest):
     """No candidate can serve the request; the message tells each one's reason."""
 
@@ -145,10 +168,17 @@ class NothingFits(BadRequest):
 
 
 class NotAllowed(BadRequest):
-    """The organisation may not use this model."""
+    """The organisation or the key may not use this model."""
 
     status = 403
     code = "model_not_allowed"
+
+
+class Forbidden(BadRequest):
+    """The key is valid, but not for this."""
+
+    status = 403
+    code = "not_allowed"
 
 
 class WrongMethod(SyntraError):
@@ -191,6 +221,46 @@ class AllCooling(SyntraError):
         return [(b"retry-after", str(self.retry_after).encode())]
 
 
+class RateLimited(SyntraError):
+    """A limit of the key or of its organisation is reached; no `retry_after` where waiting would not help.
+
+    OpenAI types it by what is limited, `requests` or `tokens`; clients match on the code, and codex on the words.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self, message: str, *, type_: str, retry_after: int | None, limits: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        super().__init__(message)
+        self.type = type_
+        self.retry_after = retry_after
+        self.limits = limits  # headers, x-ratelimit-…
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        if self.retry_after is None:
+            return [_NO_RETRY, *self.limits]
+        return [(b"retry-after", str(self.retry_after).encode()), *self.limits]
+
+
+class BudgetSpent(SyntraError):
+    """The budget of the key or of its organisation is spent; 402 is what makes most clients stop."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def __init__(self, message: str, *, limits: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.limits = limits  # headers, x-ratelimit-…
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [_NO_RETRY, *self.limits]
+
+
 class Draining(SyntraError):
     """The process is shutting down and takes no new work."""
 
@@ -200,6 +270,18 @@ class Draining(SyntraError):
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"retry-after", b"1")]
+
+
+class StoreAway(SyntraError):
+    """A store that the request cannot do without does not answer now."""
+
+    status = 503
+    code = "store_unavailable"
+    recorded = False
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"retry-after", b"2")]
 
 
 class Internal(SyntraError):

@@ -38,6 +38,7 @@ class Head(Struct, frozen=True):
     policy: str | None = None
     max_cost: int | None = None  # picodollars
     max_ttft_ms: float | None = None
+    organisation: str = ""  # x-org-id, which must be the key's
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -61,6 +62,7 @@ def read_head(scope: HTTPScope) -> Head:
         policy=found[b"x-syntra-policy"].decode("latin-1").strip() if b"x-syntra-policy" in found else None,
         max_cost=None if (usd := _amount(found, b"x-syntra-max-cost-usd")) is None else picodollars(usd),
         max_ttft_ms=_amount(found, b"x-syntra-max-ttft-ms"),
+        organisation=found.get(b"x-org-id", b"").decode("latin-1").strip(),
     )
 
 

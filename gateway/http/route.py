@@ -25,9 +25,11 @@ class Routes:
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """Facts and plan of the chat request in the body; without any provider's key, as if all six had one."""
         request = chat.parse(await visit.body(head, self._body_seconds))
-        facts, route = await plan(self._rules.reader, self._rules.rehearsed, caller, request, wishes_of(head, visit))
+        facts, route = await plan(
+            self._rules.reader, self._rules.explains(caller), caller, request, wishes_of(head, visit)
+        )
         if isinstance(route, SyntraError):
             raise route
         told = explained(facts, route.plan, route.searching)
-        told |= {"document": route.document, "assumed_keys": self._rules.assumed}
+        told |= {"document": route.document, "assumed_keys": self._rules.assumed and not caller.credentials}
         await visit.whole(200, (JSON,), msgspec.json.encode(told))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from gateway.core.caller import Caller
 from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
@@ -74,26 +75,29 @@ class Policy:
             self._pace.expect(asked.pace_key, one.ttft_ms, one.tokens_per_s)
         self._searching = [one.name for one in self._offers if "search" in one.abilities]
         self._boards = {name: Board(name, routing, self._offers) for name, routing in library.routing.items()}
-        self._allowed: dict[str, frozenset[str] | None] = {}
-        self._pins: dict[tuple[str, Candidate], Route] = {}
+        self._allowed: dict[tuple[str, tuple[str, ...]], frozenset[str] | None] = {}
+        self._pins: dict[tuple[str, tuple[str, ...], Candidate], Route] = {}
         self.windows = sorted({one.window for one in self._offers if one.window})
 
-    def route(self, organisation: str, meaning: Meaning, facts: Facts, now: float) -> Route:
+    def route(self, caller: Caller, meaning: Meaning, facts: Facts, now: float) -> Route:
         """The plan for one request; raises NothingFits, NotAllowed or AllCooling."""
         if meaning.pinned is not None:
-            return self._pin(organisation, meaning.pinned, facts)
+            return self._pin(caller, meaning.pinned, facts)
+        if meaning.policy and caller.scopes.policies and meaning.policy not in caller.scopes.policies:
+            raise NotAllowed(f"This key may not use the policy {meaning.policy}.", param="model")
         if not self._live:
             nobody = Candidate(SIMULATED, "syntra")
             return Route((nobody,), False, _NOBODY, self.library.version, instead_of=meaning.absent)
-        live = {one.name: self._doing(one, asked, facts, now) for one, asked in self._asked}
-        allowed = self._allow_list(organisation)
+        asked = [(one, _paid_by(caller, candidate)) for one, candidate in self._asked]
+        live = {one.name: self._doing(one, candidate, facts, now) for one, candidate in asked}
+        allowed = self._allow_list(caller)
         if meaning.absent:
             plan = self._nearest(meaning.absent, facts, live, allowed)
         else:
             plan = self.plan(meaning.policy, facts, live, allowed)
         if not plan.chain:
             raise _nothing(plan, facts, live)
-        named = {asked.name: asked for _, asked in self._asked}
+        named = {candidate.name: candidate for _, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
         return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent)
 
@@ -112,32 +116,44 @@ class Policy:
             return Live(speed.ttft.p50, speed.flow.p50, thought)
         return Live(speed.ttft.p50, speed.flow.p50, thought, rest.reason, rest.left(now), rest.stated)
 
-    def _allow_list(self, organisation: str) -> frozenset[str] | None:
-        """The models on offer that an organisation may use, None for all."""
-        if organisation not in self._allowed:
-            patterns = self.names.organisation(organisation).models
-            every = patterns == ["*"]
-            names = frozenset(one.name for one in self._offers if engine.matches(one.name, patterns))
-            self._allowed[organisation] = None if every else names
-        return self._allowed[organisation]
+    def _allow_list(self, caller: Caller) -> frozenset[str] | None:
+        """The models on offer that the organisation and the key may use, None for all."""
+        key = caller.name, caller.scopes.models
+        if key not in self._allowed:
+            if len(self._allowed) >= _REMEMBERED:
+                self._allowed.clear()
+            names = frozenset(one.name for one in self._offers if self._allows(caller, one.name))
+            self._allowed[key] = None if len(names) == len(self._offers) else names
+        return self._allowed[key]
 
-    def _pin(self, organisation: str, pinned: Candidate, facts: Facts) -> Route:
+    def embedder(self, caller: Caller, name: str) -> Candidate | None:
+        """Who embeds for this name, None where nobody has a key; raises UnknownModel or NotAllowed."""
+        found = self.names.embedder(caller.name, name)
+        if found is not None and not self._allows(caller, found.name):
+            raise NotAllowed(f"This key or its organisation may not use {found.name[:200]}.", param="model")
+        return None if found is None else _paid_by(caller, found)
+
+    def _allows(self, caller: Caller, model: str) -> bool:
+        """Whether the organisation and the key may use a model."""
+        by_key = not caller.scopes.models or engine.matches(model, caller.scopes.models)
+        return by_key and engine.matches(model, self.names.organisation(caller.name).models)
+
+    def _pin(self, caller: Caller, pinned: Candidate, facts: Facts) -> Route:
         """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
         if facts.max_cost is not None or facts.max_ttft_ms is not None:
             self._refuse_over_limit(pinned, facts)
-        key = organisation, pinned
+        pinned = _paid_by(caller, pinned)
+        key = caller.name, caller.scopes.models, pinned
         route = self._pins.get(key)
         if route is None:
-            route = self._pinned(organisation, pinned)
+            route = self._pinned(caller, pinned)
             if len(self._pins) < _REMEMBERED:
                 self._pins[key] = route
         return route
 
-    def _pinned(self, organisation: str, pinned: Candidate) -> Route:
-        if self._allow_list(organisation) is not None and not engine.matches(
-            pinned.name, self.names.organisation(organisation).models
-        ):
-            raise NotAllowed(f"This organisation may not use {pinned.name[:200]}.", param="model")
+    def _pinned(self, caller: Caller, pinned: Candidate) -> Route:
+        if not self._allows(caller, pinned.name):
+            raise NotAllowed(f"This key or its organisation may not use {pinned.name[:200]}.", param="model")
         return Route((pinned,), True, _NOBODY, self.library.version)
 
     def _refuse_over_limit(self, pinned: Candidate, facts: Facts) -> None:
@@ -175,6 +191,34 @@ class Policy:
         """The model that was asked for, as the catalogue or the map knows it."""
         entry = next((entry for entry in self.library.models.model if entry.name == absent), None)
         return offer(entry or Model(absent, {}, "asked for by name"), self._prices.get(absent))
+
+
+class Policies:
+    """A `Policy` for every set of providers that callers have keys for: the environment's, and their own."""
+
+    def __init__(self, common: Policy, live: Collection[str], made: Callable[[Collection[str]], Policy]) -> None:
+        self._live = frozenset(live)
+        self._made = made
+        self._of = {self._live: common}
+
+    def take(self, library: Library) -> None:
+        """Use these documents from the next request on."""
+        for policy in self._of.values():
+            policy.take(library)
+
+    def of(self, caller: Caller) -> Policy:
+        """The policy whose models are those that this caller can be served by."""
+        live = self._live.union(caller.credentials) if caller.credentials else self._live
+        policy = self._of.get(live)
+        if policy is None:  # some milliseconds, once for a set; the six providers make few
+            policy = self._of[live] = self._made(live)
+        return policy
+
+
+def _paid_by(caller: Caller, candidate: Candidate) -> Candidate:
+    """The candidate, asked with the organisation's own key where it has one."""
+    credential = caller.credentials.get(candidate.provider) if caller.credentials else None
+    return candidate if credential is None else structs.replace(candidate, credential=credential.id)
 
 
 def _candidate(one: Offer) -> Candidate:

@@ -23,7 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core.health import EVERY_MODEL, PROBE_SECONDS, REASONS, Cooldown, Health, Key
-from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Unavailable, Valkey
+from gateway.stores.breaker import Unavailable
+from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 
 log = logging.getLogger("syntra")
 

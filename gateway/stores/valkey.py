@@ -29,6 +29,7 @@ from valkey.exceptions import (
     ValkeyError,
 )
 
+from gateway.stores.breaker import Breaker, Unavailable
 from gateway.stores.valkey_place import Place
 
 log = logging.getLogger("syntra")
@@ -38,8 +39,6 @@ Heard = Callable[[bytes], None]
 
 DEADLINE = 0.050  # s; an operation that a request waits for
 BACKGROUND_DEADLINE = 5.0  # s; one that nobody waits for
-FAILURES = 5
-OPEN_SECONDS = 60.0
 
 _DIAL_SECONDS = 5.0
 _FIRST_SECONDS = 0.25  # what a start waits for the first connection
@@ -49,16 +48,16 @@ _LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _CODES: Final = {NoScriptError: "NOSCRIPT", ReadOnlyError: "READONLY", OutOfMemoryError: "OOM"}
 
 
-class Unavailable(Exception):
-    """Valkey cannot be asked now; the words are ours and hold no credentials."""
-
-
 class Refused(Unavailable):
     """Valkey answered with an error; `code` is its first word (NOSCRIPT, READONLY, OOM, WRONGTYPE, …)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"Valkey refused a command ({code})")
         self.code = code
+
+
+class Unheard(Unavailable):
+    """No answer came; what was asked may have been done all the same."""
 
 
 def dial(place: Place) -> AbstractConnection:
@@ -80,51 +79,6 @@ def dial(place: Place) -> AbstractConnection:
         lib_name=None,  # two round trips less before the first command
         lib_version=None,
     )
-
-
-class Breaker:
-    """After five failures in a row nothing is tried for a minute, or until three heartbeats in a row were quick."""
-
-    def __init__(self, failures: int = FAILURES, seconds: float = OPEN_SECONDS) -> None:
-        self._most, self._seconds = failures, seconds
-        self._failures = 0
-        self._until = 0.0
-        self._quick = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has tripped and no success has closed it."""
-        return self._failures >= self._most
-
-    def allows(self, now: float) -> bool:
-        """Whether an operation may be tried; when it is open and its time is over, one at a time."""
-        if not self.is_open:
-            return True
-        if now < self._until:
-            return False
-        self._until = now + self._seconds  # until this one has told
-        return True
-
-    def failed(self, now: float) -> None:
-        """An operation took too long."""
-        self._failures += 1
-        self._quick = 0
-        if self._failures == self._most:
-            log.warning("Valkey is slow; it is not waited for until it has become quick again")
-        if self.is_open:
-            self._until = now + self._seconds
-
-    def succeeded(self) -> None:
-        """An operation was answered in time."""
-        if self.is_open:
-            log.info("Valkey is quick again")
-        self._failures = self._quick = 0
-
-    def beat(self, *, quick: bool) -> None:
-        """A heartbeat was answered, in time or not."""
-        self._quick = self._quick + 1 if quick else 0
-        if self.is_open and self._quick >= 3:
-            self.succeeded()
 
 
 class _Asked(Struct, eq=False):
@@ -193,7 +147,7 @@ class _Link:
         """Tell everybody who still waits that nothing will come."""
         for asked in (*self._sent, *self._unsent):
             if not asked.answer.done():
-                asked.answer.set_exception(Unavailable("the connection to Valkey broke"))
+                asked.answer.set_exception(Unheard("the connection to Valkey broke"))
         self._sent.clear()
         self._unsent.clear()
 
@@ -208,7 +162,7 @@ class Valkey:
 
     def __init__(self, place: Place, breaker: Breaker | None = None) -> None:
         self.place = place
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or Breaker("Valkey")
         self._link: _Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._linked = asyncio.Event()
@@ -266,7 +220,7 @@ class Valkey:
         except TimeoutError:
             if within is None:
                 self._breaker.failed(time.monotonic())
-            raise Unavailable(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
+            raise Unheard(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
         if within is None:
             self._breaker.succeeded()
         return replies

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from msgspec import Struct
 
+from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
+from gateway.core.errors import UpstreamCredential
 from gateway.core.secret import Secret
-from gateway.upstream.answer import Opened, Remote
+from gateway.upstream.answer import Opened, Remote, Sent
 from gateway.upstream.dialect import Dialect, Provider
 from gateway.upstream.egress import split
 from gateway.upstream.openai_wire import Manners, OpenAIWire
 from gateway.upstream.simulate import Simulated
-from gateway.upstream.translate import Translated, names
+from gateway.upstream.translate import Translated, is_loaded, load, names
 
 SIMULATED = "simulated"
 ENVIRONMENT = "env"  # the credential that the operator has set for everybody
@@ -113,6 +117,7 @@ class Candidate(Struct, frozen=True):
     provider: str
     model: str  # the provider's own name for it
     without: tuple[str, ...] = ()  # the request's fields that it refuses, left out because we chose it
+    credential: str = ENVIRONMENT  # the id of the key that it is asked with
 
     @property
     def name(self) -> str:
@@ -122,7 +127,7 @@ class Candidate(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str, str]:
         """What rests and recovers as one: provider, credential, model."""
-        return self.provider, ENVIRONMENT, self.model
+        return self.provider, self.credential, self.model
 
     @property
     def pace_key(self) -> tuple[str, str]:
@@ -136,19 +141,60 @@ def candidate(name: str, without: tuple[str, ...] = ()) -> Candidate:
     return Candidate(provider, model, without)
 
 
+class Places:
+    """Where every provider is, and with which key it is asked."""
+
+    def __init__(self, environ: Mapping[str, str], found: Mapping[str, Provider]) -> None:
+        unused = {
+            known.name: _provider(
+                known.name, _first(environ, known.stems, "_BASE_URL") or known.base_url, "", known.dialect
+            )
+            for known in KNOWN
+        }
+        self._providers = {**unused, **found}
+
+    def __iter__(self) -> Iterator[Provider]:
+        return iter(self._providers.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._providers
+
+    def with_key(self, candidate: Candidate, credentials: Mapping[str, Credential]) -> Provider:
+        """The provider with the key that the candidate is asked with, read once, so that an attempt has one key."""
+        provider = self._providers[candidate.provider]
+        if candidate.credential == ENVIRONMENT:
+            return provider
+        secret = credentials[candidate.provider].secret
+        if not secret:
+            raise UpstreamCredential("The organisation's key for this provider cannot be used.", provider=provider.name)
+        return msgspec.structs.replace(provider, key=secret)
+
+
 class Upstream:
     """Asks a candidate, wherever it is."""
 
-    def __init__(self, providers: Mapping[str, Provider], remote: Remote) -> None:
-        self.providers = providers
+    def __init__(self, places: Places, remote: Remote) -> None:
+        self._places = places
         self._remote = remote
         self._simulated = Simulated()
 
-    async def ask(self, candidate: Candidate, request: ChatRequest, deadline: Deadline) -> Opened:
+    async def ask(
+        self,
+        candidate: Candidate,
+        credentials: Mapping[str, Credential],
+        request: ChatRequest,
+        deadline: Deadline,
+        sent: Sent,
+    ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close."""
         if candidate.provider == SIMULATED:
             return Opened(self._simulated.ask(request), _nothing)
-        return await self._remote.ask(self.providers[candidate.provider], candidate.model, request, deadline)
+        provider = self._places.with_key(candidate, credentials)
+        if is_translated(provider) and not is_loaded():
+            # An organisation's key has brought the first provider that needs it; with a key in the environment it is
+            # loaded before anybody comes.
+            await asyncio.to_thread(load)
+        return await self._remote.ask(provider, candidate.model, request, deadline, sent)
 
 
 def _nothing() -> None:

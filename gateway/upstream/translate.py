@@ -84,6 +84,11 @@ class Library(Struct, frozen=True):
     dictionary: Dictionary
 
 
+def is_loaded() -> bool:
+    """Whether `load` has been called: then it costs nothing."""
+    return bool(load.cache_info().currsize)
+
+
 @functools.cache
 def load() -> Library:
     """Import LiteLLM, quietly and without a dial: 5 s of CPU, so call it in a thread before requests come."""

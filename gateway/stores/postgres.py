@@ -1,0 +1,209 @@
+"""PostgreSQL: every row of an organisation is behind one door, `tenant`.
+
+Row-level security is the database's; what is here only says for whom. The organisation is set inside the transaction,
+never on the connection, so the next user of the connection begins without one, and without one nothing can be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final, LiteralString, Self, TypeVar
+
+from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.postgres_place import PostgresPlace
+
+log = logging.getLogger("syntra")
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it has to say is said here
+
+DEADLINE: Final = 0.25  # s; what a request waits for
+BACKGROUND_DEADLINE: Final = 10.0  # s; what nobody waits for, or only an administrator
+CHANNEL: Final = "syntra"
+
+_MOST_CONNECTIONS = 4
+_FIRST_SECONDS = 0.5  # what a start waits for the first connection
+_HEARTBEAT = 1.0
+_DEAD = 1.0  # a listening connection that does not answer for so long is given up: what it would have told is not known
+_PAUSE = 1.0
+MAY_TOO_MUCH: Final = """
+    select r.rolsuper or r.rolbypassrls or r.rolcreaterole or pg_has_role(c.relowner, 'member')
+        or has_table_privilege(c.oid, 'truncate') as too_much
+    from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
+"""
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class ProudRole(Exception):
+    """The role that serves may do more than it should."""
+
+
+class Postgres:
+    """The database as a worker uses it: connects by itself, again and again, and says at once when it is away."""
+
+    def __init__(self, place: PostgresPlace, breaker: Breaker | None = None) -> None:
+        self.place = place
+        self._breaker = breaker or Breaker("PostgreSQL")
+        self._away = True
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._pool = AsyncConnectionPool[AsyncConnection[DictRow]](
+            place.serving.reveal(),
+            min_size=1,
+            max_size=_MOST_CONNECTIONS,
+            open=False,
+            kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": None},
+            configure=_check_humble,
+            check=AsyncConnectionPool.check_connection,
+            reconnect_timeout=5.0,
+            name="syntra",
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect in the background; waits half a second at most, so a start does not depend on PostgreSQL."""
+        await self._pool.open()
+        with contextlib.suppress(PoolTimeout):  # not with the pool's own `wait`: that gives the pool up
+            async with self._pool.connection(timeout=_FIRST_SECONDS):
+                self._away = False
+
+    async def close(self) -> None:
+        """Disconnect."""
+        for task in self._abandoned:
+            task.cancel()
+        await self._pool.close(timeout=1.0)
+
+    @property
+    def state(self) -> str:
+        """For `/health`: ok, slow or away."""
+        if self._breaker.is_open:
+            return "slow"
+        return "away" if self._away else "ok"
+
+    @asynccontextmanager
+    async def tenant(self, organisation: str) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """A transaction that sees one organisation's rows; raises Unavailable where there is no database."""
+        async with self._connection() as connection, connection.transaction(), connection.cursor() as cursor:
+            await cursor.execute("select set_config('app.org_id', %s, true)", (organisation,))
+            yield cursor
+
+    async def call(self, query: LiteralString, *values: object) -> list[Row]:
+        """The rows of a function that looks before the organisation is known (`schema.sql` lists them)."""
+        async with self._connection() as connection, connection.cursor() as cursor:
+            await cursor.execute(query, values)
+            return await cursor.fetchall()
+
+    async def soon(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a request waits for: the result within 250 ms, else Unavailable."""
+        if self._away or not self._breaker.allows(time.monotonic()):
+            work.close()
+            raise Unavailable(f"PostgreSQL is {self.state}")
+        try:
+            found = await self._at_most(work, DEADLINE)
+        except TimeoutError:
+            self._breaker.failed(time.monotonic())
+            raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms") from None
+        self._breaker.succeeded()
+        return found
+
+    async def _at_most(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        """The result in time, or TimeoutError.
+
+        What is late is left behind rather than cancelled and awaited: a server that does not answer would not hear of
+        that either, and psycopg waits five seconds for it.
+        """
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            self._abandon(task)
+            raise TimeoutError
+        return task.result()
+
+    async def listen(self, heard: Callable[[str], None], deaf: Callable[[], None]) -> None:
+        """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed.
+
+        It is also how a worker learns within a second that PostgreSQL is away, or back: no request has to find out.
+        """
+        while True:
+            try:
+                await self._listen(heard)
+            except (Error, OSError, TimeoutError) as error:
+                self._trouble(error)
+            deaf()
+            await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311  # workers shall not come all at once
+
+    async def _listen(self, heard: Callable[[str], None]) -> None:
+        connection = await AsyncConnection.connect(self.place.serving.reveal(), autocommit=True)
+        try:
+            await connection.execute(f"listen {CHANNEL}")
+            self._well()
+            while True:
+                async for notice in connection.notifies(timeout=_HEARTBEAT):
+                    heard(notice.payload)
+                began = time.monotonic()
+                await self._at_most(connection.execute("select 1"), _DEAD)
+                self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
+                self._well()
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        try:
+            async with self._pool.connection(timeout=BACKGROUND_DEADLINE) as connection:
+                self._well()
+                yield connection
+        except (OperationalError, PoolTimeout) as error:
+            if _of_a_statement(error):
+                raise Unavailable(f"PostgreSQL gave up: {type(error).__name__}") from None
+            self._trouble(error)
+            raise Unavailable("PostgreSQL is away") from None
+
+    def _well(self) -> None:
+        if self._away:
+            log.info("PostgreSQL at %s answers", self.place)
+        self._away = False
+
+    def _trouble(self, error: Exception) -> None:
+        if not self._away:
+            log.warning("PostgreSQL at %s: %s; going on without it until it answers", self.place, type(error).__name__)
+        self._away = True
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.add(task)
+        task.cancel()
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("an abandoned query failed: %s", type(task.exception()).__name__)
+
+
+def _of_a_statement(error: Exception) -> bool:
+    """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
+    state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
+    return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
+
+
+async def _check_humble(connection: AsyncConnection[DictRow]) -> None:
+    """Refuse to serve as anybody who could pass row-level security by."""
+    cursor = await connection.execute(MAY_TOO_MUCH)
+    row = await cursor.fetchone()
+    if row is None or row["too_much"]:
+        raise ProudRole("the role that serves may do more than it should")
