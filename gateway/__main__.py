@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import rich_click as click
 from granian import Granian
@@ -15,10 +16,13 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner
+from gateway import __version__, banner, engines
 from gateway.commands import Commands
+from gateway.engines import Stores
+from gateway.records import log
 from gateway.settings import COUNTS, Settings, SettingsError, read
 from gateway.stores import keyfile, valkey_place
+from gateway.stores.embedded.words import Cannot
 from gateway.stores.keyfile import KeyFileError
 from gateway.stores.valkey_place import PlaceError
 from gateway.upstream import documents, providers, translate
@@ -26,6 +30,7 @@ from gateway.upstream.providers import ProvidersError
 from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
 
+_AWAY = 75  # what `gateway.prepare` exits with where the database does not answer
 _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
 
 console = Console()
@@ -46,9 +51,9 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
     """Serve the gateway until SIGTERM or Ctrl-C."""
     flags = {"HOST": host, "PORT": port, "SYNTRA_WORKERS": workers, "SYNTRA_DATA_DIR": data_dir}
     environ = {**os.environ, **{name: str(value) for name, value in flags.items() if value is not None}}
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         settings = read(environ)
+        log.configure(log.kind_of(settings.log, sys.stderr), settings.log_level)
         _require_free(settings)
         _require_proxy(settings)
         valkey_place.chosen(settings.valkey_url, settings.redis_url, settings.upstash_url, settings.upstash_token)
@@ -63,8 +68,36 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         # Before the workers are forked: they share its memory, and no request ever waits for it.
         with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 6 s) …"):
             translate.load()
-    banner.show(console, settings, key, list(live))
-    _run(settings, environ)
+    try:
+        with _stores(settings, environ) as stores:
+            environ |= stores.environ
+            _prepare(environ)
+            banner.show(console, settings, key, list(live), stores.told)
+            _run(settings, environ)
+    except (Cannot, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def _stores(settings: Settings, environ: Mapping[str, str]) -> Iterator[Stores]:
+    """The stores, embedded where no URL names one, until all workers have ended."""
+    status = console.status("Starting the databases …")
+    with ExitStack() as stack:
+        with status:
+            stores = stack.enter_context(engines.held(settings, environ, doing=status.update, follow=True))
+        yield stores
+
+
+def _prepare(environ: Mapping[str, str]) -> None:
+    """Set the database up in a process of its own, whose memory is given back; what can never work is refused now."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.prepare"], env=dict(environ), capture_output=True, text=True, check=False
+    )
+    said = done.stderr.strip()
+    if done.returncode == _AWAY:
+        console.print(f"{said}: starting all the same, and ready as soon as it does.", style="yellow", markup=False)
+    elif done.returncode:
+        raise click.ClickException(said or "the database could not be set up")
 
 
 def _require_free(settings: Settings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.fakes.engines import database, postgres_engine, valkey_engine, valkey_server  # noqa: F401  # fixtures
+from tests.fakes.engines import (  # the fixtures among them are used by being there
+    PostgresEngine,
+    ValkeyEngine,
+    database,  # noqa: F401
+    postgres_engine,  # noqa: F401
+    valkey_engine,  # noqa: F401
+    valkey_server,  # noqa: F401
+    vectors_socket,  # noqa: F401
+)
 from tests.fakes.gateway import KINDS, Gateway, provider_env, running, serving
 from tests.fakes.provider import Provider
 
@@ -40,21 +50,50 @@ def providers(fakes: Mapping[str, Provider]) -> Iterator[Mapping[str, Provider]]
 
 
 @pytest.fixture(scope="session")
-def gateway(fakes: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def new_stores(
+    postgres_engine: PostgresEngine,  # noqa: F811  # that is how fixtures are asked for
+    valkey_server: ValkeyEngine,  # noqa: F811
+    vectors_socket: str,  # noqa: F811
+) -> Iterator[Callable[[], dict[str, str]]]:
+    """Makes the variables of stores that nobody else has: a database, a number of the Valkey, and the vectors."""
+    with ExitStack() as stack:
+        numbers = itertools.count(1)
+
+        def new() -> dict[str, str]:
+            database = stack.enter_context(postgres_engine.database())
+            valkey = valkey_server.numbered(next(numbers))
+            return {"DATABASE_URL": database, "VALKEY_URL": valkey, "SYNTRA_VECTORS_SOCKET": vectors_socket}
+
+        yield new
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    fakes: Mapping[str, Provider],
+    new_stores: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
     """One gateway with all six keys."""
-    with serving(tmp_path_factory.mktemp("gateway"), provider_env(fakes)) as started:
+    with serving(tmp_path_factory.mktemp("gateway"), {**provider_env(fakes), **new_stores()}) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def start_gateway(fakes: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGateway]:
+def start_gateway(
+    fakes: Mapping[str, Provider],
+    new_stores: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[StartGateway]:
     """Starts another gateway: `start_gateway("openai", "--workers", "2", SYNTRA_IDLE_SECONDS="1")`."""
     with ExitStack() as stack:
 
         def start(names: str, *arguments: str, **env: str) -> Gateway:
             chosen = {name: fakes[name] for name in names.split()}
             folder: Path = tmp_path_factory.mktemp("gateway")
-            return stack.enter_context(serving(folder, {**provider_env(chosen), **env}, *arguments))
+            stores = new_stores()
+            started = stack.enter_context(serving(folder, {**provider_env(chosen), **stores, **env}, *arguments))
+            (started.data / "stores.json").write_text(json.dumps(stores))
+            return started
 
         yield start
 

@@ -48,6 +48,10 @@ class Caller(Struct, frozen=True):
     operator: bool = False  # of this installation: may make organisations
     degraded: tuple[str, ...] = ()  # what could not be asked to know all this
 
+    def is_of(self, organisation: str) -> bool:
+        """Whether this is the caller's organisation, by its id or its name."""
+        return organisation == self.name or organisation.replace("-", "").lower() == self.organisation.replace("-", "")
+
     def is_at_least(self, role: Role) -> bool:
         """Whether the caller's role allows what `role` does."""
         return ROLES.index(self.role) >= ROLES.index(role)

@@ -10,6 +10,8 @@ SyntraError
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
+│   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
+│   ├── Conflict                   409  it stands against something that is there
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
@@ -49,6 +51,7 @@ class SyntraError(Exception):
     type: str = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+    recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -144,6 +147,20 @@ class UnknownDecision(BadRequest):
         super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
 
 
+class Unknown(BadRequest):
+    """There is no such thing of the caller's organisation; of another's one learns no more."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(BadRequest):
+    """What is asked for stands against something that is there."""
+
+    status = 409
+    code = "conflict"
+
+
 class NothingFits(BadRequest):
     """No candidate can serve the request; the message tells each one's reason."""
 
@@ -212,6 +229,7 @@ class RateLimited(SyntraError):
 
     status = 429
     code = "rate_limit_exceeded"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
 
     def __init__(
         self, message: str, *, type_: str, retry_after: int | None, limits: Sequence[tuple[bytes, bytes]] = ()
@@ -234,6 +252,7 @@ class BudgetSpent(SyntraError):
     status = 402
     type = "insufficient_quota"
     code = "insufficient_quota"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
 
     def __init__(self, message: str, *, limits: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
@@ -260,6 +279,7 @@ class StoreAway(SyntraError):
 
     status = 503
     code = "store_unavailable"
+    recorded = False
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

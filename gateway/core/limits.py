@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.core.money import PICO, Picodollars
 
@@ -14,16 +14,20 @@ NANO = (
 )
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]  # what JSON and Lua keep exact
+Dollars = Annotated[float, Meta(ge=0, le=9_000_000)]
+
+
 class Limits(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The most of each; None is no limit. Days and months are of UTC, a minute is any sixty seconds."""
 
-    requests_per_minute: int | None = None
-    requests_per_day: int | None = None
-    tokens_per_minute: int | None = None
-    tokens_per_day: int | None = None
-    concurrency: int | None = None  # requests at the same time
-    usd_per_day: float | None = None
-    usd_per_month: float | None = None
+    requests_per_minute: Count | None = None
+    requests_per_day: Count | None = None
+    tokens_per_minute: Count | None = None
+    tokens_per_day: Count | None = None
+    concurrency: Count | None = None  # requests at the same time
+    usd_per_day: Dollars | None = None
+    usd_per_month: Dollars | None = None
 
 
 NO_LIMITS = Limits()

@@ -9,11 +9,14 @@ from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.core.events import encode_chunk
 from gateway.core.fold import Fold
+from gateway.core.telling import as_chat_in_band
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Services, Wishes, answer
 from gateway.reply import Reply
 from gateway.stages.reader import Limits
+
+_DONE = b"data: [DONE]\n\n"
 
 
 class ChatCompletions:
@@ -31,6 +34,7 @@ class ChatCompletions:
         deadline = Deadline(self._total_seconds)
         async with AsyncExitStack() as stack:
             reply = await answer(self._services, caller, request, wishes, deadline, stack)
+            visit.answered(reply.decision.outcome.model, reply.decision.id)
             if request.body.stream:
                 await _stream(visit, reply)
             else:
@@ -44,10 +48,10 @@ def wishes_of(head: Head, visit: Visit) -> Wishes:
 
 async def _stream(visit: Visit, reply: Reply) -> None:
     """The answer as it comes; `[DONE]` only after its real end."""
-    await visit.start_stream(reply.headers())
+    await visit.start_stream(reply.headers(), as_chat_in_band)
     while chunks := await reply.next():
         await visit.write(b"".join([b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks]))
-    await visit.end()
+    await visit.end(_DONE)
 
 
 async def _fold(visit: Visit, reply: Reply) -> None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
-from gateway.core.caller import Caller
+from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
+from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
-from gateway.stages.keys import Keys
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Scope, Send
 
 
-def _check(caller: Caller, surface: str, head: Head) -> None:
-    """A key may be for some surfaces only, and a client that names its organisation must mean the key's."""
+def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
+    """A key has a role, may be for some surfaces only, and a client that names an organisation must mean the key's."""
+    if not caller.is_at_least(role):
+        raise Forbidden(f"This needs the role {role}; the key has the role {caller.role}.")
     if caller.scopes.endpoints and surface not in caller.scopes.endpoints:
         raise Forbidden(f"This key is not for {surface}; it is for {', '.join(caller.scopes.endpoints)}.")
-    if head.organisation and head.organisation not in (caller.organisation, caller.name):
+    if head.organisation and not caller.is_of(head.organisation):
         raise Forbidden("The header x-org-id names another organisation than the key's.", code="wrong_organisation")
 
 
@@ -30,24 +32,34 @@ Serve = Callable[[Visit, Head, Caller], Awaitable[None]]
 class Door:
     """Makes ASGI applications of handlers; each gets a visit whose caller is known."""
 
-    def __init__(self, keys: Keys, lounge: Lounge, counted: Callable[[str, int], None]) -> None:
-        self._keys = keys
+    def __init__(
+        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, ended: Callable[[str, Visit], None]
+    ) -> None:
+        self._identify = identify
         self._lounge = lounge
-        self._counted = counted
+        self._ended = ended
 
-    def route(self, method: str, surface: str, serve: Serve) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        """An ASGI application that serves one method; `surface` is what its requests are counted as."""
+    def route(
+        self, method: str | None, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
+    ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """An ASGI application that serves one method, or every method, to who has at least this role.
+
+        `surface` is what its requests are counted as, and what a key may be kept to; `telling` is the shape that its
+        errors have.
+        """
 
         async def enter(visit: Visit, head: Head) -> None:
-            if visit.method != method:
+            if method is not None and visit.method != method:
                 raise WrongMethod(f"This URL takes {method}, not {visit.method}.", method)
-            caller = await self._keys.identify(head.bearer)
-            _check(caller, surface, head)
+            caller = await self._identify(head.bearer)
+            visit.about.organisation = caller.organisation
+            _check(caller, surface, role, head)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)
+            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
+            visit.about.surface = surface
             await visit.run(enter)
-            self._counted(surface, visit.status)
+            self._ended(surface, visit)
 
         return application

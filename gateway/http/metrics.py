@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.core.caller import Caller
+from gateway.core.errors import Forbidden
 from gateway.http.door import Door
 from gateway.http.intake import Head
 from gateway.http.visit import Visit
@@ -31,9 +32,11 @@ class Exposition:
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The route; only it reads the Accept header, so no other request pays for that."""
         accept = b",".join(value for name, value in scope.get("headers", ()) if name == b"accept").decode("latin-1")
-        await self._door.route("GET", "metrics", partial(self._serve, accept))(scope, receive, send)
+        await self._door.route("GET", "metrics", "viewer", partial(self._serve, accept))(scope, receive, send)
 
     async def _serve(self, accept: str, visit: Visit, head: Head, caller: Caller) -> None:
+        if not caller.operator:
+            raise Forbidden("The counts are of all organisations together: only the operator's keys read them.")
         self._metrics.flush()
         # In a thread: adding up the files of many workers takes longer than a stream may wait.
         media_type, text = await asyncio.to_thread(self._metrics.page, accept)

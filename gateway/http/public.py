@@ -38,6 +38,7 @@ def health(state: State) -> dict[str, object]:
         "version": __version__,
         "providers": state.live,
         "policies": documents,
+        "stores": state.backing.states,
         "cooling": resting,
     }
 
@@ -50,9 +51,11 @@ def live() -> dict[str, str]:
 
 @get("/health/ready", sync_to_thread=False, tags=["health"], summary="Whether requests should be sent here")
 def ready(state: State) -> Response[dict[str, str]]:
-    """503 while the process drains."""
+    """503 while the process drains, and until the database was set up once; not while a store is merely away."""
     if state.lounge.draining:
         return Response({"status": "draining"}, status_code=503)
+    if not state.backing.preparation.ready:
+        return Response({"status": "starting", "error": state.backing.preparation.error}, status_code=503)
     return Response({"status": "ready"})
 
 

@@ -7,10 +7,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
+from gateway.core.telling import InBand, Telling
 from gateway.http.intake import Head, Left, read_body, read_head
+from gateway.records.log import About, about
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Send
@@ -29,23 +32,28 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge) -> None:
+    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling) -> None:
         self.began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._scope = scope
         self._send = send
         self._lounge = lounge
+        self._telling = telling
         self._task: asyncio.Task[object] | None = None
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
         self.status = 0  # as sent; 499 for a client that left, as nginx has it
-        self._streams = False
+        self._in_band: InBand | None = None  # of a stream whose head is out
         self.sending_since = 0.0  # loop time at which a write began that has not ended
         self.last_write = 0.0
         self.must_have_body_at = 0.0  # loop time, 0 when the body is there
         self.request_id = b""
+        self.about = About()  # what log lines of this request say of it
+        self.model = ""  # provider/model of who answered
+        self.decision = ""
+        self.failed = ""  # the kind of the error that was told
 
     @property
     def method(self) -> str:
@@ -57,22 +65,33 @@ class Visit:
         """The request's path; never a URL built from the Host header, which may lie (CVE-2026-48710)."""
         return self._scope["path"]
 
+    @property
+    def whole_path(self) -> str:
+        """The path as it was asked for, also where a mount has cut its own part off `path`."""
+        raw: bytes = self._scope.get("raw_path") or self.path.encode()
+        return unquote_to_bytes(raw.partition(b"?")[0]).decode("utf-8", "replace")
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark."""
+        return self._scope["query_string"]
+
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
-        """Serve the request; every failure that can be told is told in OpenAI's shape."""
+        """Serve the request; every failure that can be told is told in the surface's shape."""
         self._lounge.enter(self)
         try:
             await self._serve(serve)
         except Left:
             self.status = 499
-            log.info("request %s: the client left", self.request_id.decode())
+            log.debug("the client left")
         except UpstreamError as error:
             # Who failed is for the operator; our words about it are in the reply, the provider's are nowhere.
-            log.warning("request %s: %s: %s", self.request_id.decode(), error.provider, error.message)
+            log.warning("%s: %s", error.provider, error.message)
             await self._fail(error)
         except SyntraError as error:
             await self._fail(error)
         except Exception:
-            log.exception("request %s: a defect", self.request_id.decode())
+            log.exception("a defect")
             await self._fail(Internal("Syntra failed on this request; the log has more under its request id."))
         finally:
             self._lounge.leave(self)
@@ -83,6 +102,8 @@ class Visit:
         try:
             head = read_head(self._scope)
             self.request_id = head.request_id.encode()
+            self.about.request_id = head.request_id
+            about.set(self.about)
             if self._lounge.draining:
                 raise Draining("This server is shutting down; please try again.")
             await serve(self, head)
@@ -95,6 +116,10 @@ class Visit:
             self._task = None
             if self._watch is not None:
                 self._watch.cancel()
+
+    def answered(self, model: str, decision: str) -> None:
+        """Who has begun to answer, for the log."""
+        self.model, self.decision = model, decision
 
     async def body(self, head: Head, seconds: float) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
@@ -127,35 +152,37 @@ class Visit:
         await self._start(status, (*headers, length))
         await self._write(body, more=False)
 
-    async def start_stream(self, headers: Headers) -> None:
-        """The head of a stream; from here on a failure is told in band."""
+    async def start_stream(self, headers: Headers, in_band: InBand) -> None:
+        """The head of a stream; from here on a failure is told `in_band`."""
         await self._start(200, (*_EVENTS, *headers))
-        self._streams = True
+        self._in_band = in_band
 
     async def write(self, data: bytes) -> None:
         """A part of the stream; waits while the client is slow."""
         await self._write(data, more=True)
 
-    async def end(self) -> None:
-        """The stream's clean end."""
-        await self._write(b"data: [DONE]\n\n", more=False)
+    async def end(self, last: bytes) -> None:
+        """The stream's clean end, with its `last` event."""
+        await self._write(last, more=False)
 
     async def ping(self) -> None:
         """A comment that keeps idle connections open; never in the middle of a write."""
-        if self._streams and not self.sending_since:
+        if self.streams and not self.sending_since:
             await self._write(PING, more=True)
 
     @property
     def streams(self) -> bool:
         """Whether a stream's head has been written."""
-        return self._streams
+        return self._in_band is not None
 
     async def _fail(self, error: SyntraError) -> None:
-        """Tell a failure: as a status, or in band when the status is already out. Never followed by `[DONE]`."""
+        """Tell a failure: as a status, or in band when the status is already out. Never followed by a clean end."""
+        self.failed = error.kind
         if not self._started:
-            await self.whole(error.status, (JSON, *error.headers, *error.told), error.body())
-        elif self._streams:
-            await self._write(b"data: " + error.body() + b"\n\n", more=True)
+            told = self._telling(error, self.request_id.decode())
+            await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)
+        elif self._in_band is not None:
+            await self._write(self._in_band(error), more=True)
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True

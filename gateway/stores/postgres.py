@@ -23,6 +23,7 @@ from gateway.stores.breaker import Breaker, Unavailable
 from gateway.stores.postgres_place import PostgresPlace
 
 log = logging.getLogger("syntra")
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it has to say is said here
 
 DEADLINE: Final = 0.25  # s; what a request waits for
 BACKGROUND_DEADLINE: Final = 10.0  # s; what nobody waits for, or only an administrator
@@ -33,12 +34,10 @@ _FIRST_SECONDS = 0.5  # what a start waits for the first connection
 _HEARTBEAT = 1.0
 _DEAD = 1.0  # a listening connection that does not answer for so long is given up: what it would have told is not known
 _PAUSE = 1.0
-_HUMBLE: Final = """
-    select r.rolsuper or r.rolbypassrls or r.rolcreaterole
-        or has_table_privilege('syntra.ledger', 'truncate')
-        or pg_has_role(c.relowner, 'member') as proud
-    from pg_roles r, pg_class c
-    where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
+MAY_TOO_MUCH: Final = """
+    select r.rolsuper or r.rolbypassrls or r.rolcreaterole or pg_has_role(c.relowner, 'member')
+        or has_table_privilege(c.oid, 'truncate') as too_much
+    from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
 """
 
 Row = dict[str, Any]
@@ -79,9 +78,9 @@ class Postgres:
     async def start(self) -> None:
         """Connect in the background; waits half a second at most, so a start does not depend on PostgreSQL."""
         await self._pool.open()
-        with contextlib.suppress(PoolTimeout):
-            await self._pool.wait(_FIRST_SECONDS)
-            self._away = False
+        with contextlib.suppress(PoolTimeout):  # not with the pool's own `wait`: that gives the pool up
+            async with self._pool.connection(timeout=_FIRST_SECONDS):
+                self._away = False
 
     async def close(self) -> None:
         """Disconnect."""
@@ -110,22 +109,30 @@ class Postgres:
             return await cursor.fetchall()
 
     async def soon(self, work: Coroutine[Any, Any, T]) -> T:
-        """What a request waits for: the result within 250 ms, else Unavailable; what is slow goes on by itself.
-
-        It is left behind rather than cancelled and awaited: a server that does not answer would not hear that either.
-        """
+        """What a request waits for: the result within 250 ms, else Unavailable."""
         if self._away or not self._breaker.allows(time.monotonic()):
             work.close()
             raise Unavailable(f"PostgreSQL is {self.state}")
-        task = asyncio.ensure_future(work)
-        await asyncio.wait([task], timeout=DEADLINE)
-        if not task.done():
+        try:
+            found = await self._at_most(work, DEADLINE)
+        except TimeoutError:
             self._breaker.failed(time.monotonic())
-            self._abandon(task)
-            raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms")
-        found = task.result()
+            raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms") from None
         self._breaker.succeeded()
         return found
+
+    async def _at_most(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        """The result in time, or TimeoutError.
+
+        What is late is left behind rather than cancelled and awaited: a server that does not answer would not hear of
+        that either, and psycopg waits five seconds for it.
+        """
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            self._abandon(task)
+            raise TimeoutError
+        return task.result()
 
     async def listen(self, heard: Callable[[str], None], deaf: Callable[[], None]) -> None:
         """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed.
@@ -148,8 +155,10 @@ class Postgres:
             while True:
                 async for notice in connection.notifies(timeout=_HEARTBEAT):
                     heard(notice.payload)
-                async with asyncio.timeout(_DEAD):
-                    await connection.execute("select 1")
+                began = time.monotonic()
+                await self._at_most(connection.execute("select 1"), _DEAD)
+                self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
+                self._well()
         finally:
             await connection.close()
 
@@ -160,6 +169,8 @@ class Postgres:
                 self._well()
                 yield connection
         except (OperationalError, PoolTimeout) as error:
+            if _of_a_statement(error):
+                raise Unavailable(f"PostgreSQL gave up: {type(error).__name__}") from None
             self._trouble(error)
             raise Unavailable("PostgreSQL is away") from None
 
@@ -184,9 +195,15 @@ class Postgres:
             log.debug("an abandoned query failed: %s", type(task.exception()).__name__)
 
 
+def _of_a_statement(error: Exception) -> bool:
+    """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
+    state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
+    return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
+
+
 async def _check_humble(connection: AsyncConnection[DictRow]) -> None:
     """Refuse to serve as anybody who could pass row-level security by."""
-    cursor = await connection.execute(_HUMBLE)
+    cursor = await connection.execute(MAY_TOO_MUCH)
     row = await cursor.fetchone()
-    if row is None or row["proud"]:
+    if row is None or row["too_much"]:
         raise ProudRole("the role that serves may do more than it should")

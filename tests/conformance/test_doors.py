@@ -15,7 +15,9 @@ OPEN = ("/docs", "/health")
 
 def routes(data: Path) -> list[tuple[str, str]]:
     """Every (method, path) that the application serves."""
-    application = app.create(settings.read({"SYNTRA_DATA_DIR": str(data)}), {})
+    application = app.create(
+        settings.read({"SYNTRA_DATA_DIR": str(data), "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}), {}
+    )
     return [(str(method), route.path) for route in application.routes for method in route.methods or ("GET", "POST")]
 
 

@@ -178,8 +178,10 @@ def test_when_all_are_limited_the_client_is_told_the_smallest_wait(
 # Restarts and workers.
 
 
-def test_a_decision_outlives_the_gateway_that_made_it(fakes: Fakes, tmp_path: Path, providers: Fakes) -> None:
-    env = provider_env({"kimi": fakes["kimi"]})
+def test_a_decision_outlives_the_gateway_that_made_it(
+    fakes: Fakes, new_stores: Callable[[], dict[str, str]], tmp_path: Path, providers: Fakes
+) -> None:
+    env = {**provider_env({"kimi": fakes["kimi"]}), **new_stores()}
     with serving(tmp_path, env) as gateway:
         name = ask(gateway, "syntra").headers["x-syntra-decision"]
     with serving(tmp_path, env) as gateway:
@@ -223,7 +225,7 @@ def test_gateways_over_one_valkey_know_of_each_others_rests(
 ) -> None:
     with Engine(tmp_path) as engine:
         one = start_gateway("kimi openai", VALKEY_URL=engine.url)
-        other = start_gateway("kimi openai", REDIS_URL=engine.url)
+        other = start_gateway("kimi openai", VALKEY_URL="", REDIS_URL=engine.url)
         first = decided(one, ask(one, "syntra"))["plan"][0]["model"]
         with providers[first.partition("/")[0]].saying(Script(fault=Fault.RATE_LIMITED, retry_after="40")):
             assert ask(one, "syntra").status == 200

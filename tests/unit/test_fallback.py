@@ -36,7 +36,7 @@ from gateway.upstream.answer import Remote
 from gateway.upstream.dialect import Provider
 from gateway.upstream.egress import Egress
 from gateway.upstream.openai_wire import OpenAIWire
-from gateway.upstream.providers import Candidate, Upstream
+from gateway.upstream.providers import Candidate, Places, Upstream
 from gateway.upstream.wire import Wire
 from tests.fakes.server import Reply, Request, Server
 
@@ -165,9 +165,9 @@ class Scene:
     async def begin(self, stack: AsyncExitStack, *, seconds: float = 3) -> Begun:
         wire = Wire(Egress([provider.base_url for provider in self.providers.values()], private=True), PATIENCE)
         stack.callback(wire.close)
-        upstream = Upstream(self.providers, Remote(wire, PATIENCE))
+        upstream = Upstream(Places({}, self.providers), Remote(wire, PATIENCE))
         fallback = Fallback(upstream, self.health, Pace(), Cooldowns(self.health, None), counted=self.count)
-        return await fallback.begin(self.candidates, asked(), Deadline(seconds), stack, tried=self.tried.append)
+        return await fallback.begin(self.candidates, {}, asked(), Deadline(seconds), stack, tried=self.tried.append)
 
     def count(self, provider: str, reason: str) -> None:
         self.counted.append((provider, reason))

@@ -1,4 +1,4 @@
-"""The key of the data directory: made once, whole, and for its owner's eyes alone."""
+"""The secrets of the data directory: made once, whole, and for its owner's eyes alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stores.keyfile import read_or_make
+from gateway.stores.keyfile import ENCRYPTION, KEY, SECRET, Kept, KeyFileError, read_or_make
+from gateway.stores.vault import Vault, masters
 
 FORM = re.compile(r"sk-syn-[0-9a-f]{12}-[0-9a-f]{40}")
 
@@ -99,3 +100,40 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match=r".+"):
         read_or_make(tmp_path / "file")
+
+
+@pytest.mark.parametrize("kept", [KEY, SECRET, ENCRYPTION], ids=lambda kept: kept.name)
+@pytest.mark.usefixtures("wide_umask")
+def test_each_secret_has_a_file_of_its_own_for_its_owner_alone(tmp_path: Path, kept: Kept) -> None:
+    made = read_or_make(tmp_path, kept)
+    assert [entry.name for entry in tmp_path.iterdir()] == [kept.name]
+    assert stat.S_IMODE((tmp_path / kept.name).stat().st_mode) == 0o600
+    assert read_or_make(tmp_path, kept).reveal() == made.reveal()
+    assert read_or_make(tmp_path / "elsewhere", kept).reveal() != made.reveal()
+
+
+def test_a_fresh_master_key_is_one_for_the_vault(tmp_path: Path) -> None:
+    assert len(Vault(masters(read_or_make(tmp_path, ENCRYPTION))).masters) == 1
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666])
+@pytest.mark.parametrize("kept", [SECRET, ENCRYPTION], ids=lambda kept: kept.name)
+def test_a_secret_that_others_may_read_or_change_is_not_used(tmp_path: Path, kept: Kept, mode: int) -> None:
+    secret = read_or_make(tmp_path, kept).reveal()
+    (tmp_path / kept.name).chmod(mode)
+    with pytest.raises(KeyFileError, match=r"can be read by others: chmod 600 .*, or set [A-Z_]+ instead") as caught:
+        read_or_make(tmp_path, kept)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("held", ["", "short", "\xff" * 50, "a\x00" * 40])
+@pytest.mark.parametrize("kept", [KEY, SECRET, ENCRYPTION], ids=lambda kept: kept.name)
+def test_a_file_that_holds_something_else_is_neither_used_nor_written_over(
+    tmp_path: Path, kept: Kept, held: str
+) -> None:
+    path = tmp_path / kept.name
+    path.write_bytes(held.encode("latin-1"))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="does not hold"):
+        read_or_make(tmp_path, kept)
+    assert path.read_bytes() == held.encode("latin-1")

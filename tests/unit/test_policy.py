@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
+from gateway.core.caller import Caller, Credential, Scopes
 from gateway.core.errors import AllCooling, NotAllowed, NothingFits, UpstreamBusy, UpstreamFailed
 from gateway.core.health import Health
 from gateway.core.money import PICO
 from gateway.core.pace import Lengths, Pace
-from gateway.stages.policy import SAMPLING, Policy, Route
+from gateway.core.secret import Secret
+from gateway.stages.policy import SAMPLING, Policies, Policy, Route
 from gateway.upstream import prices
 from gateway.upstream.names import Meaning
 from gateway.upstream.providers import NAMES, SIMULATED, Candidate
@@ -32,9 +35,11 @@ class Scene:
         known = prices.load(live, known=NAMES)
         self.policy = Policy(library or shipped(), known, live, self.health, self.pace, Lengths())
 
-    def route(self, meaning: Meaning = BALANCED, organisation: str = "local", **facts: Any) -> Route:
+    def route(
+        self, meaning: Meaning = BALANCED, organisation: str = "local", caller: Caller | None = None, **facts: Any
+    ) -> Route:
         asked = Facts(**{name: getattr(FACTS, name) for name in FACTS.__struct_fields__} | facts)
-        return self.policy.route(organisation, meaning, asked, time.monotonic())
+        return self.policy.route(caller or Caller("o", organisation, "k"), meaning, asked, time.monotonic())
 
 
 def test_without_a_key_the_simulated_provider_answers() -> None:
@@ -148,3 +153,50 @@ def test_new_documents_decide_from_the_next_request_on() -> None:
     assert scene.route().candidates[0].provider != "kimi"
     scene.policy.take(own)
     assert scene.route().candidates[0].provider == "kimi"
+
+
+def test_a_key_is_kept_to_its_models_pinned_or_chosen() -> None:
+    scene, caller = Scene(*NAMES), Caller("o", "local", "k", scopes=Scopes(models=("kimi/*", "openai/gpt-4o-mini")))
+    assert {one.name for one in scene.route(caller=caller).candidates} <= {
+        "openai/gpt-4o-mini",
+        *(one.name for one in scene.route(caller=caller).candidates if one.provider == "kimi"),
+    }
+    with pytest.raises(NotAllowed):
+        scene.route(Meaning(pinned=Candidate("openai", "gpt-4o")), caller=caller)
+    assert scene.route(Meaning(pinned=Candidate("openai", "gpt-4o-mini")), caller=caller).pinned
+    assert scene.route(Meaning(pinned=Candidate("openai", "gpt-4o"))).pinned  # another key of the same organisation
+
+
+def test_a_key_is_kept_to_its_policies() -> None:
+    caller = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",)))
+    assert Scene(*NAMES).route(Meaning(policy="cheap"), caller=caller).candidates
+    with pytest.raises(NotAllowed):
+        Scene(*NAMES).route(caller=caller)
+
+
+def test_an_organisations_own_key_pays_and_rests_alone() -> None:
+    own = Caller("o", "local", "k", credentials={"openai": Credential("c1", Secret("sk-own"))})
+    scene = Scene("openai")
+    pin = Meaning(pinned=Candidate("openai", "gpt-4o"))
+    (candidate,) = scene.route(pin, caller=own).candidates
+    assert candidate.key == ("openai", "c1", "gpt-4o")
+    scene.health.failed(candidate.key, UpstreamBusy("x", retry_after=30), time.monotonic())
+    chosen = scene.route(caller=own).candidates
+    assert all(one.credential == "c1" for one in chosen)
+    scene.health.failed(("openai", "c1", ""), UpstreamBusy("x", retry_after=30), time.monotonic())
+    assert scene.route(pin).candidates[0].key == ("openai", "env", "gpt-4o")  # others are asked with the environment's
+
+
+def test_an_organisation_with_a_key_of_its_own_is_served_where_the_environment_has_none() -> None:
+    scene = Scene("openai")
+    known = prices.load(NAMES, known=NAMES)
+
+    def made(live: Collection[str]) -> Policy:
+        return Policy(shipped(), known, sorted(live), scene.health, scene.pace, Lengths())
+
+    policies = Policies(scene.policy, ["openai"], made)
+    own = Caller("o", "local", "k", credentials={"kimi": Credential("c1", Secret("sk-own"))})
+    assert policies.of(Caller("o", "local", "k")) is scene.policy
+    assert policies.of(own) is policies.of(own)
+    route = policies.of(own).route(own, Meaning(pinned=Candidate("kimi", "kimi-k2.5")), FACTS, time.monotonic())
+    assert route.candidates[0].credential == "c1"

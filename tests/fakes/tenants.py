@@ -1,0 +1,75 @@
+"""A database that is set up, and the parts that look keys up in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.core.apikey import Pepper
+from gateway.core.secret import Secret
+from gateway.stages.keys import Keys
+from gateway.stores import organisations, postgres_place, schema
+from gateway.stores.identities import Identities
+from gateway.stores.organisations import NewKey, Organisation
+from gateway.stores.postgres import Postgres
+from gateway.stores.postgres_place import PostgresPlace
+
+PEPPER = Pepper(Secret("a secret key of the tests, of 32 characters"))
+
+
+class Plain:
+    """A vault that seals nothing, where the sealing is not what is tested."""
+
+    def seal(self, organisation: str, credential_id: str, provider: str, secret: Secret) -> tuple[bytes, str]:
+        return secret.reveal().encode(), "plain"
+
+    def open(self, organisation: str, credential_id: str, provider: str, sealed: bytes, master: str) -> Secret:
+        if master != "plain":
+            raise ValueError("sealed by somebody else")
+        return Secret(sealed.decode())
+
+
+@dataclass
+class Tenants:
+    """One worker's view of a database."""
+
+    postgres: Postgres
+    keys: Keys
+
+    async def organisation(self, name: str) -> Organisation:
+        found = await organisations.organisation_named(self.postgres, name)
+        found = found or await organisations.create_organisation(self.postgres, name, "test")
+        assert found is not None
+        return found
+
+    async def key(self, organisation: str = "acme", **wanted: object) -> tuple[str, str]:
+        """The id and the text of a new key."""
+        owner = await self.organisation(organisation)
+        key_id, key = await organisations.create_key(
+            self.postgres, PEPPER, owner.id, NewKey("laptop", **wanted), "test"
+        )
+        return key_id, key.reveal()
+
+
+def set_up(database: str) -> PostgresPlace:
+    """The place of a database that has all tables."""
+    place = postgres_place.place(database)
+    schema.migrate(place, PEPPER.check)
+    return place
+
+
+@asynccontextmanager
+async def tenants(place: PostgresPlace, *, hears: bool = True, persona: bool = True) -> AsyncIterator[Tenants]:
+    """A worker that is connected, and hears of changes."""
+    async with Postgres(place) as postgres:
+        keys = Keys(Identities(postgres, Plain()), PEPPER, persona=persona)
+        listening = asyncio.create_task(postgres.listen(keys.heard, keys.deaf))
+        try:
+            if hears:
+                await asyncio.sleep(0.05)
+            yield Tenants(postgres, keys)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
