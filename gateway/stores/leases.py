@@ -101,12 +101,12 @@ class Leases:
         """A request has ended and came to so many tokens and nanodollars: tell it soon."""
         self._running.pop(lease.request_id, None)
         requests = 0 if lease.epoch else 1  # who was let in by Valkey is counted there already
-        self._put(lease.account, [(lease.request_id, lease.epoch, requests, tokens, cost)])
+        self._put(lease.account, (lease.request_id, lease.epoch, requests, tokens, cost))
 
     def release(self, account: Account, request_id: str) -> None:
         """A request that may hold something, though nobody knows, does not run."""
         if account.leasing:
-            self._put(account, [(request_id, 0, 0, 0, 0)])
+            self._put(account, (request_id, 0, 0, 0, 0))
 
     def hear(self, organisation: str, epoch: int) -> None:
         """The epoch of an organisation's leases; when it is another one, those before it are lost and made again."""
@@ -119,37 +119,48 @@ class Leases:
             self._epochs.clear()
         self._epochs[organisation] = epoch
 
+    @property
+    def untold(self) -> int:
+        """How many requests have ended of which Valkey has not heard."""
+        return self._waiting
+
     def take(self, account: Account) -> list[_End]:
-        """What is untold of an account, the oldest first, for somebody who tells it now."""
+        """What is untold of an account, the oldest first, for somebody who tells it now: `told`, or else `put_back`."""
         _, ends = self._untold.pop(account.names[1], (account, []))
         if len(ends) > _TOGETHER:
             self._untold[account.names[1]] = (account, ends[_TOGETHER:])
             ends = ends[:_TOGETHER]
-        self._waiting -= len(ends)
         return ends
 
+    def told(self, ends: list[_End]) -> None:
+        """Valkey has heard of these."""
+        self._waiting -= len(ends)
+
     def put_back(self, account: Account, ends: list[_End]) -> None:
-        """It could not be told."""
+        """Valkey may not have heard of these: tell them again, soon."""
         if ends:
-            _, later = self._untold.pop(account.names[1], (account, []))
-            self._waiting -= len(later)
-            self._put(account, [*ends, *later])
+            _, later = self._untold.get(account.names[1], (account, []))
+            self._untold[account.names[1]] = (account, [*ends, *later])
+            self._soon(account)
 
     def telling(self, account: Account, ends: Iterable[tuple[str | int, ...]]) -> Command:
         """The call that tells."""
         return self._script.call(account.keys, "settle", account.key, account.counts, *chain.from_iterable(ends))
 
-    def _put(self, account: Account, ends: list[_End]) -> None:
+    def _put(self, account: Account, end: _End) -> None:
         if self._valkey is None:
             return
         known = self._untold.get(account.names[1])
         if known is None:
-            self._untold[account.names[1]] = (account, ends)
+            self._untold[account.names[1]] = (account, [end])
         else:
-            known[1].extend(ends)
-        self._waiting += len(ends)
+            known[1].append(end)
+        self._waiting += 1
         if self._waiting > _MOST_UNTOLD:
             self._forget()
+        self._soon(account)
+
+    def _soon(self, account: Account) -> None:
         if account.urgent:
             self._wake.set()
         elif not self._lingers:
@@ -157,17 +168,15 @@ class Leases:
             asyncio.get_running_loop().call_later(_LINGER, self._wake.set)
 
     def _forget(self) -> None:
-        """There are too many: the oldest are not counted here, though they are in the ledger."""
+        """There are too many: an old one is not counted here, though it is in the ledger."""
         if not self._forgot:
             log.warning("Valkey has been away for so long that it will not hear of every request that ended meanwhile")
         self._forgot = True
-        name, (account, ends) = next(iter(self._untold.items()))
-        dropped = self._waiting - _MOST_UNTOLD
-        self._waiting -= min(dropped, len(ends))
-        if dropped < len(ends):
-            self._untold[name] = (account, ends[dropped:])
-        else:
+        name, (_, ends) = next(iter(self._untold.items()))
+        del ends[0]
+        if not ends:
             del self._untold[name]
+        self._waiting -= 1
 
     async def _work(self, valkey: Valkey) -> None:
         try:
@@ -200,18 +209,19 @@ class Leases:
                 for account, ends in batch:
                     self.put_back(account, ends)
                 raise
-            refused = [
-                (account, ends, reply)
-                for (account, ends), reply in zip(batch, replies, strict=True)
-                if isinstance(reply, Refused)
-            ]
-            for account, ends, reply in refused:
-                if reply.code in _DEFECTS:
-                    log.error("Valkey will not count what %d requests came to (%s)", len(ends), reply.code)
-                else:
-                    self.put_back(account, ends)
-            if any(reply.code not in _DEFECTS for _, _, reply in refused):
+            refuses = [self.heard(account, ends, reply) for (account, ends), reply in zip(batch, replies, strict=True)]
+            if any(refuses):
                 raise Unavailable("Valkey refuses for the moment")
+
+    def heard(self, account: Account, ends: list[_End], reply: int | Refused) -> bool:
+        """What Valkey says to some that were told; whether it is to be tried again."""
+        if isinstance(reply, Refused) and reply.code not in _DEFECTS:
+            self.put_back(account, ends)
+            return True
+        if isinstance(reply, Refused):
+            log.error("Valkey will not count what %d requests came to (%s)", len(ends), reply.code)
+        self.told(ends)
+        return False
 
     async def _renew(self, valkey: Valkey) -> None:
         """Renew what runs for long and make again what is lost, for ever."""

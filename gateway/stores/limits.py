@@ -52,12 +52,11 @@ class SharedLimits:
         if valkey is None:
             raise Unavailable("there is no Valkey")
         command = (*account.head, request_id, tokens, cost, *account.tail, *spent[0], *spent[1])
-        ended = self.leases.take(account)  # what has just ended makes room, so it is told first
+        # What has just ended makes room, so it is told first.
+        ended = self.leases.take(account) if valkey.state == "ok" else []
         try:
             if ended:
                 told, reply = await self._script.pipeline(valkey, [self.leases.telling(account, ended), command])
-                if isinstance(told, Refused):
-                    self.leases.put_back(account, ended)
             else:
                 (reply,) = await self._script.pipeline(valkey, [command])
         except BaseException as error:
@@ -65,6 +64,8 @@ class SharedLimits:
             if isinstance(error, asyncio.CancelledError):
                 self.leases.release(account, request_id)
             raise
+        if ended:
+            self.leases.heard(account, ended, told)
         if isinstance(reply, Refused):
             raise reply
         verdict = Verdict(

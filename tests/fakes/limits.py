@@ -1,22 +1,91 @@
-"""The real limits over a real Valkey, with a clock that a test can set: the script runs as it is, but for where TIME is."""
+"""The real limits over a real Valkey: a worker as it is, and one whose clock a test can set."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
-from gateway.core.limits import UNKNOWN, Limits, Verdict
+from msgspec import structs
+
+from gateway.core.caller import Caller
+from gateway.core.errors import SyntraError
+from gateway.core.ids import uuid7
+from gateway.core.limits import NO_LIMITS, UNKNOWN, Limits, Verdict
+from gateway.core.money import Picodollars, picodollars
+from gateway.stages.admission import Admission, Admitted
 from gateway.stores.accounts import Account
 from gateway.stores.leases import Lease
 from gateway.stores.limits import ASK, NOT_ASKED, SharedLimits, Spent
 from gateway.stores.script import Script
 from gateway.stores.valkey import Valkey
+from gateway.stores.valkey_place import place
+from tests.faults.test_cooldowns import until
 
+CENT = picodollars(0.01)
+CALLER = Caller("acme-id", "acme", "k1")
+EVERYTHING = Limits(1000, 10_000, 1_000_000, 10_000_000, 100, 100.0, 1000.0)
 CLOCK = "test:clock"
 
 
+class Worker:
+    """What one worker has of the limits."""
+
+    def __init__(self, valkey: Valkey, ttl: float, **options: Any) -> None:
+        self.valkey = valkey
+        self.shared = SharedLimits(valkey, lease_seconds=ttl)
+        self.admission = Admission(self.shared, **options)
+
+    async def ask(self, caller: Caller, tokens: int = 10, cost: Picodollars | None = CENT) -> Admitted | SyntraError:
+        try:
+            return await self.admission.admit(caller, uuid7(), tokens, cost)
+        except SyntraError as error:
+            return error
+
+    async def admits(self, caller: Caller, most: int = 200, cost: Picodollars | None = CENT) -> list[Admitted]:
+        """Those that are let in of many of the same, one after the other."""
+        found = []
+        for _ in range(most):
+            admitted = await self.ask(caller, cost=cost)
+            if not isinstance(admitted, Admitted):
+                break
+            found.append(admitted)
+        return found
+
+    async def read(self, *command: str | int) -> Any:
+        return await self.valkey.run(*command, within=5)
+
+    async def spent(self, name: str = "syntra:{acme-id}:spent") -> int:
+        """Picodollars of today."""
+        return int(await self.read("HGET", name, "day") or 0) * 1000
+
+    @property
+    def told(self) -> bool:
+        return not self.shared.leases.untold
+
+
+@asynccontextmanager
+async def worker(url: str, *, ttl: float = 60.0, ready: bool = True, **options: Any) -> AsyncIterator[Worker]:
+    async with Valkey(place(url)) as valkey:
+        found = Worker(valkey, ttl, **options)
+        if ready:
+            await until(lambda: valkey.state == "ok")
+        await found.admission.start()
+        try:
+            yield found
+        finally:
+            await found.admission.close()
+
+
+def limited(
+    limits: Limits = NO_LIMITS, key_limits: Limits = NO_LIMITS, key: str = "k1", organisation: str = "acme-id"
+) -> Caller:
+    return structs.replace(CALLER, organisation=organisation, limits=limits, key_limits=key_limits, key_id=key)
+
+
 class Clocked(Script):
-    """The script, asking a key for the time."""
+    """The script as it is, but that it asks a key for the time."""
 
     def __init__(self) -> None:
         super().__init__("counters.lua", "limits.lua")
