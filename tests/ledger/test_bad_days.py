@@ -460,6 +460,31 @@ def test_a_folder_that_cannot_be_made_is_said_and_healed_by_itself(
     assert [one.levelno for one in caplog.records if "journal" in one.message] == [logging.ERROR, logging.WARNING]
 
 
+def test_trouble_with_both_at_once_loses_nothing(
+    engine: Postgres, there: PostgresPlace, url: str, mine: str, run: Run[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "ledger").write_text("in the way")
+
+    async def work() -> list[str]:
+        async with ledger_at(there, tmp_path / "ledger") as ledger:
+            await asyncio.to_thread(engine.pause)
+            kept = [keep(ledger, mine) for _ in range(10)]
+            await settle(lambda: ledger._journal._out)  # PostgreSQL has them, and says nothing
+            kept += [keep(ledger, mine) for _ in range(10)]
+            (tmp_path / "ledger").unlink()
+            await settle(lambda: not ledger.full, 5)
+            kept += [keep(ledger, mine) for _ in range(10)]
+            await asyncio.to_thread(engine.kill)
+            await settle(lambda: not ledger._journal._out, 5)
+            await asyncio.to_thread(engine.start)
+            await level(ledger)
+            assert ledger.waiting == 0
+            return kept
+
+    kept = run(work())
+    assert recorded(url, mine) == once(kept)
+
+
 def test_a_journal_over_its_limit_takes_no_new_work_until_it_is_drained(
     engine: Postgres, there: PostgresPlace, url: str, mine: str, run: Run[Any], tmp_path: Path
 ) -> None:
