@@ -25,7 +25,7 @@ from gateway.core.ids import uuid7
 
 MOST_BYTES: Final = 1024 * 1024 * 1024  # that may wait; above, no new work is taken
 _SEGMENT_BYTES: Final = 8 * 1024 * 1024  # after which the next one begins
-_BLOCK_BYTES: Final = 512 * 1024  # read at once: half a millisecond of the loop
+_BLOCK_BYTES: Final = 1024 * 1024  # read at once: half a millisecond of the loop
 _WRITE_BYTES: Final = 1024 * 1024  # written at once
 _MOST_HELD: Final = 64 * 1024 * 1024  # bytes in memory while the disk takes none
 _PROBE: Final = b"\n" * 65_536  # empty lines, which mean nothing

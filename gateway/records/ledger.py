@@ -29,6 +29,7 @@ REFUSED: Final = "refused.jsonl"  # what PostgreSQL will never take, for people 
 
 _TICK: Final = 0.25  # s between two batches, ...
 _MOST_TICK: Final = 0.8  # ... and at most, where they take long: many organisations are many transactions
+_SLICE: Final = 128  # lines that are taken apart before others get the loop
 _SHARE: Final = 20  # of the time of a batch that is waited until the next
 _BEHIND: Final = 1.0  # s; what has waited for so long is made sure of
 _ADOPT: Final = 60.0  # s between two looks for journals of the dead
@@ -205,12 +206,14 @@ class Ledger:
         """Write a block's lines, each organisation's in a transaction of its own."""
         groups: dict[bytes, list[_Entry]] = {}
         broken = []
-        for line in block.lines:
+        for number, line in enumerate(block.lines, start=1):
             entry = _entry(line)
             if entry is None:
                 broken.append(line)
             else:
                 groups.setdefault(_organisation(entry), []).append(entry)
+            if not number % _SLICE:
+                await asyncio.sleep(0)  # streams go on meanwhile
         self._put_aside(broken, "not a line of the ledger")
         for organisation, entries in groups.items():
             await self._insert(organisation.decode("utf-8", "replace"), entries)
