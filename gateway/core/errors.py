@@ -10,6 +10,8 @@ SyntraError
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
+│   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
+│   ├── Conflict                   409  it stands against something that is there
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
@@ -138,6 +140,20 @@ class UnknownDecision(BadRequest):
     def __init__(self, decision_id: str) -> None:
         hint = "Decisions are kept for a week, and only who was answered may see them."
         super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
+
+
+class Unknown(BadRequest):
+    """There is no such thing of the caller's organisation; of another's one learns no more."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(BadRequest):
+    """What is asked for stands against something that is there."""
+
+    status = 409
+    code = "conflict"
 
 
 class NothingFits(BadRequest):

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
@@ -58,6 +59,17 @@ class Visit:
     def path(self) -> str:
         """The request's path; never a URL built from the Host header, which may lie (CVE-2026-48710)."""
         return self._scope["path"]
+
+    @property
+    def whole_path(self) -> str:
+        """The path as it was asked for, also where a mount has cut its own part off `path`."""
+        raw: bytes = self._scope.get("raw_path") or self.path.encode()
+        return unquote_to_bytes(raw.partition(b"?")[0]).decode("utf-8", "replace")
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark."""
+        return self._scope["query_string"]
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in the surface's shape."""
