@@ -80,10 +80,16 @@ class BadRequest(SyntraError):
 
 
 class ContextTooLong(BadRequest):
-    """The prompt does not fit the model's window."""
+    """The prompt does not fit the model's window; the counts are 0 where nobody told them."""
 
     code = "context_length_exceeded"
     retryable = False
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0, answer: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens  # of prompt and answer together
+        self.most = most
+        self.answer = answer  # those of them that the request set apart for the answer
 
 
 class BodyTooSlow(BadRequest):

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
-from gateway.core.telling import InBand, Telling
+from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling) -> None:
+    def __init__(
+        self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling = as_chat
+    ) -> None:
         self.began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._receive = receive
