@@ -239,6 +239,14 @@ class ChatRequest(Struct, frozen=True):
         fields = {**self.fields, **aside.fields}
         return msgspec.structs.replace(self, fields=fields, messages=tuple(messages), native=None, asides={}, lost=lost)
 
+    def at_most(self, tokens: int) -> ChatRequest:
+        """The same request with its limit lowered to what a model can say, where it does not insist on its own."""
+        asked = self.body.max_tokens
+        if not self.lenient or not asked or not 0 < tokens < asked:
+            return self
+        fields = {**self.fields, "max_tokens": Raw(_encode(tokens))}
+        return msgspec.structs.replace(self, body=msgspec.structs.replace(self.body, max_tokens=tokens), fields=fields)
+
     def with_system(self, text: str) -> ChatRequest:
         """The same request with `text` before everything else in its system prompt; the client's own bytes stay."""
         first = self.body.messages[0]

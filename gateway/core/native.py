@@ -21,6 +21,8 @@ class Native(Struct, frozen=True):
     dialect: str
     fields: Mapping[str, Raw]
     system: str = ""  # what stages have put before the client's own system prompt
+    headers: tuple[tuple[str, str], ...] = ()  # that belong to them
+    query: str = ""  # the same
 
     def with_system(self, text: str) -> Native:
         """The same with `text` before everything else in the system prompt."""
