@@ -273,6 +273,11 @@ class ChatRequest(Struct, frozen=True):
 def parse(raw: bytes) -> ChatRequest:
     """Bytes to a request; raises BadRequest with `param` set to the path of what is wrong."""
     check_text(raw)
+    return read(raw)
+
+
+def read(raw: bytes) -> ChatRequest:
+    """The same for bytes whose text has been checked."""
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
     body = decode(_body, raw)
