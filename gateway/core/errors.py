@@ -10,6 +10,8 @@ SyntraError
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
+│   ├── UnknownResponse            404
+│   ├── UnknownItem                404
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
@@ -21,7 +23,8 @@ SyntraError
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
-    │   └── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
+    │   ├── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
+    │   └── UpstreamUnknownRoute   404  it does not speak the dialect; never told, since another is tried
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
@@ -138,6 +141,26 @@ class UnknownDecision(BadRequest):
     def __init__(self, decision_id: str) -> None:
         hint = "Decisions are kept for a week, and only who was answered may see them."
         super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
+
+
+class UnknownResponse(BadRequest):
+    """No response of this organisation's is kept under this id, or not any more."""
+
+    status = 404
+    code = "response_not_found"
+
+    def __init__(self, response_id: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(f"Response with id '{response_id[:100]}' not found.", param=param, code=code)
+
+
+class UnknownItem(BadRequest):
+    """No item of this organisation's is kept under this id, or not any more."""
+
+    status = 404
+    code = "item_not_found"
+
+    def __init__(self, item_id: str, *, param: str) -> None:
+        super().__init__(f"Item with id '{item_id[:100]}' not found.", param=param)
 
 
 class NothingFits(BadRequest):
@@ -257,6 +280,12 @@ class UpstreamUnknownModel(UpstreamRejected):
 
     code = "model_not_found"
     retryable = True
+
+
+class UpstreamUnknownRoute(UpstreamRejected):
+    """The provider's server does not speak the dialect that was tried first."""
+
+    code = "unknown_url"
 
 
 class UpstreamBusy(UpstreamError):

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
@@ -42,6 +43,7 @@ class Visit:
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
+        self._told = False  # everything, to the last event
         self.status = 0  # as sent; 499 for a client that left, as nginx has it
         self._in_band: InBand | None = None  # of a stream whose head is out
         self.sending_since = 0.0  # loop time at which a write began that has not ended
@@ -58,6 +60,11 @@ class Visit:
     def path(self) -> str:
         """The request's path; never a URL built from the Host header, which may lie (CVE-2026-48710)."""
         return self._scope["path"]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """What stands behind the path, by name."""
+        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in the surface's shape."""
@@ -115,7 +122,8 @@ class Visit:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
         while (await self._receive())["type"] != "http.disconnect":
             continue
-        self.stop(Left())
+        if not self._told:
+            self.stop(Left())
 
     def stop(self, reason: SyntraError | Left) -> None:
         """End the work: the reply is cut, and told `reason` where somebody is left to hear it."""
@@ -139,7 +147,8 @@ class Visit:
         await self._write(data, more=True)
 
     async def end(self, last: bytes) -> None:
-        """The stream's clean end, with its `last` event."""
+        """The stream's clean end, with its `last` event; who leaves on reading that has heard everything."""
+        self._told = True
         await self._write(last, more=False)
 
     async def ping(self) -> None:
