@@ -235,6 +235,12 @@ language sql stable security definer set search_path = syntra, pg_temp as $$
     select o.id, o.name, o.operator, o.created_at from organisation o where o.deleted_at is null order by o.name
 $$;
 
+-- Of deleted organisations too: their audit trails are still to be verified.
+create or replace function chains() returns table (org_id uuid, name text)
+language sql stable security definer set search_path = syntra, pg_temp as $$
+    select o.id, o.name from organisation o order by o.name
+$$;
+
 create or replace function memberships(wanted text) returns table (
     org_id uuid, organisation text, operator boolean, organisation_limits jsonb, id uuid, role text
 ) language sql stable security definer set search_path = syntra, pg_temp as $$

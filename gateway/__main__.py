@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import rich_click as click
 from granian import Granian
@@ -16,10 +17,12 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner
+from gateway import __version__, banner, engines
 from gateway.commands import Commands
+from gateway.engines import Stores
 from gateway.settings import COUNTS, Settings, SettingsError, read
 from gateway.stores import keyfile, valkey_place
+from gateway.stores.embedded.words import Cannot
 from gateway.stores.keyfile import KeyFileError
 from gateway.stores.valkey_place import PlaceError
 from gateway.upstream import documents, providers, translate
@@ -65,9 +68,24 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         # Before the workers are forked: they share its memory, and no request ever waits for it.
         with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 6 s) …"):
             translate.load()
-    _prepare(environ)
-    banner.show(console, settings, key, list(live))
-    _run(settings, environ)
+    try:
+        with _stores(settings, environ) as stores:
+            environ |= stores.environ
+            _prepare(environ)
+            banner.show(console, settings, key, list(live), stores.told)
+            _run(settings, environ)
+    except (Cannot, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def _stores(settings: Settings, environ: Mapping[str, str]) -> Iterator[Stores]:
+    """The stores, embedded where no URL names one, until all workers have ended."""
+    status = console.status("Starting the databases …")
+    with ExitStack() as stack:
+        with status:
+            stores = stack.enter_context(engines.held(settings, environ, doing=status.update, follow=True))
+        yield stores
 
 
 def _prepare(environ: Mapping[str, str]) -> None:

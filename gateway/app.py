@@ -21,6 +21,9 @@ from gateway.backing import Backing
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.http import docs
+from gateway.http.admin.door import PATH as ORGANISATIONS
+from gateway.http.admin.door import Administration
+from gateway.http.admin.parts import Parts
 from gateway.http.chat import ChatCompletions
 from gateway.http.decisions import PATH as DECISIONS
 from gateway.http.decisions import DecisionLookup
@@ -44,6 +47,7 @@ from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
+from gateway.upstream.verify import Verify
 from gateway.upstream.wire import Wire
 
 _SWITCH = (
@@ -97,6 +101,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
     chat = ChatCompletions(services, **waits)
     embeddings = Embeddings(rules.policies, Embedder(wire, patience, places), **waits)
+    verify = Verify(upstream, known, lambda: [model.name for model in rules.library.models.model])
+    offices = Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, [one.name for one in places])
     routes = Routes(rules, body_seconds=chosen.body_seconds)
 
     doors = {
@@ -140,6 +146,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
                 door.route("GET", "decisions", "viewer", DecisionLookup(decisions).serve)
+            ),
+            asgi(ORGANISATIONS, is_mount=True, copy_scope=True)(
+                door.route(None, "admin", "viewer", Administration(offices).serve)
             ),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,

@@ -14,7 +14,7 @@ from gateway.settings import Settings
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # what to dial when listening on every address
 
 
-def show(console: Console, settings: Settings, key: Secret, live: list[str]) -> None:
+def show(console: Console, settings: Settings, key: Secret, live: list[str], stores: str) -> None:
     """Print the banner; the curl line stands on a line of its own, so that it can be pasted."""
     host = _ANYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     base_url = f"http://{host}:{settings.port}/v1"
@@ -24,6 +24,7 @@ def show(console: Console, settings: Settings, key: Secret, live: list[str]) -> 
     facts.add_row("Base URL", base_url)
     facts.add_row("Key", f"{key.reveal()}\n[dim]{settings.data_path / 'key'}[/dim]")
     facts.add_row("Providers", ", ".join(live) if live else "[yellow]none: answers are simulated[/yellow]")
+    facts.add_row("Stores", stores)
     facts.add_row("Docs", f"http://{host}:{settings.port}/docs")
     console.print(Panel(facts, title=f"Syntra {__version__}", border_style="cyan", expand=False))
     if not live:

@@ -14,6 +14,7 @@ from gateway.core.deadline import Patience
 from gateway.core.secret import Secret
 
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"  # set by the parent for its workers: where they count, so that one page shows all
+VECTORS = "SYNTRA_VECTORS_SOCKET"  # the same: where the embedded engine listens
 
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
@@ -39,6 +40,8 @@ class Settings(Struct, frozen=True):
     redis_url: str = field(default="", name="REDIS_URL")
     upstash_url: str = field(default="", name="UPSTASH_REDIS_URL")
     upstash_token: str = field(default="", name="UPSTASH_REDIS_TOKEN")
+    qdrant_url: str = field(default="", name="QDRANT_URL")
+    qdrant_key: Secret = field(default=Secret(""), name="QDRANT_API_KEY")
     secret_key: Secret = field(default=Secret(""), name="SECRET_KEY")  # else the file `secret`
     encryption_key: Secret = field(default=Secret(""), name="ENCRYPTION_KEY")  # else the file `encryption`
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")

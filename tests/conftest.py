@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.fakes.engines import PostgresEngine, ValkeyEngine, database, postgres_engine, valkey_engine, valkey_server  # noqa: F401  # fixtures
+from tests.fakes.engines import (  # the fixtures among them are used by being there
+    PostgresEngine,
+    ValkeyEngine,
+    database,  # noqa: F401
+    postgres_engine,  # noqa: F401
+    valkey_engine,  # noqa: F401
+    valkey_server,  # noqa: F401
+    vectors_socket,  # noqa: F401
+)
 from tests.fakes.gateway import KINDS, Gateway, provider_env, running, serving
 from tests.fakes.provider import Provider
 
@@ -44,14 +52,16 @@ def providers(fakes: Mapping[str, Provider]) -> Iterator[Mapping[str, Provider]]
 def new_stores(
     postgres_engine: PostgresEngine,  # noqa: F811  # that is how fixtures are asked for
     valkey_server: ValkeyEngine,  # noqa: F811
+    vectors_socket: str,  # noqa: F811
 ) -> Iterator[Callable[[], dict[str, str]]]:
-    """Makes the variables of stores that nobody else has: a database, and a number of the Valkey."""
+    """Makes the variables of stores that nobody else has: a database, a number of the Valkey, and the vectors."""
     with ExitStack() as stack:
         numbers = itertools.count(1)
 
         def new() -> dict[str, str]:
             database = stack.enter_context(postgres_engine.database())
-            return {"DATABASE_URL": database, "VALKEY_URL": valkey_server.numbered(next(numbers))}
+            valkey = valkey_server.numbered(next(numbers))
+            return {"DATABASE_URL": database, "VALKEY_URL": valkey, "SYNTRA_VECTORS_SOCKET": vectors_socket}
 
         yield new
 

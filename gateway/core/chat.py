@@ -192,6 +192,7 @@ _encode = msgspec.json.Encoder().encode
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
 _NEED_CONTENT = frozenset({"system", "developer", "user", "tool"})
 _PART_FIELDS = {"text": "text", "image_url": "image_url", "input_audio": "input_audio", "file": "file"}
 
@@ -302,6 +303,9 @@ def _wrong_type(message: str, at: str) -> BadRequest:
     if missing := _MISSING.fullmatch(reason):
         param = f"{param}.{missing[1]}" if param else missing[1]
         return BadRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+    if unknown := _UNKNOWN.fullmatch(reason):
+        param = f"{param}.{unknown[1]}" if param else unknown[1]
+        return BadRequest(f"Unknown parameter: '{param[:200]}'.", param=param[:200], code="unknown_parameter")
     where = f" for '{param}'" if param else ""
     return BadRequest(f"Invalid value{where}: {reason.lower()}.", param=param, code="invalid_value")
 

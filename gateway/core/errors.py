@@ -10,8 +10,8 @@ SyntraError
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
 │   ├── UnknownDecision            404
-│   ├── UnknownResponse            404
-│   ├── UnknownItem                404
+│   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
+│   ├── Conflict                   409  it stands against something that is there
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
@@ -81,10 +81,16 @@ class BadRequest(SyntraError):
 
 
 class ContextTooLong(BadRequest):
-    """The prompt does not fit the model's window."""
+    """The prompt does not fit the model's window; the counts are 0 where nobody told them."""
 
     code = "context_length_exceeded"
     retryable = False
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0, answer: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens  # of prompt and answer together
+        self.most = most
+        self.answer = answer  # those of them that the request set apart for the answer
 
 
 class BodyTooSlow(BadRequest):
@@ -143,24 +149,18 @@ class UnknownDecision(BadRequest):
         super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
 
 
-class UnknownResponse(BadRequest):
-    """No response of this organisation's is kept under this id, or not any more."""
+class Unknown(BadRequest):
+    """There is no such thing of the caller's organisation; of another's one learns no more."""
 
     status = 404
-    code = "response_not_found"
-
-    def __init__(self, response_id: str, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(f"Response with id '{response_id[:100]}' not found.", param=param, code=code)
+    code = "not_found"
 
 
-class UnknownItem(BadRequest):
-    """No item of this organisation's is kept under this id, or not any more."""
+class Conflict(BadRequest):
+    """What is asked for stands against something that is there."""
 
-    status = 404
-    code = "item_not_found"
-
-    def __init__(self, item_id: str, *, param: str) -> None:
-        super().__init__(f"Item with id '{item_id[:100]}' not found.", param=param)
+    status = 409
+    code = "conflict"
 
 
 class NothingFits(BadRequest):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from gateway.core.money import PICO, Picodollars
 
@@ -11,16 +13,20 @@ NANO = (
 )
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]  # what JSON and Lua keep exact
+Dollars = Annotated[float, Meta(ge=0, le=9_000_000)]
+
+
 class Limits(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The most of each; None is no limit. Days and months are of UTC."""
 
-    requests_per_minute: int | None = None
-    requests_per_day: int | None = None
-    tokens_per_minute: int | None = None
-    tokens_per_day: int | None = None
-    concurrency: int | None = None  # requests at the same time
-    usd_per_day: float | None = None
-    usd_per_month: float | None = None
+    requests_per_minute: Count | None = None
+    requests_per_day: Count | None = None
+    tokens_per_minute: Count | None = None
+    tokens_per_day: Count | None = None
+    concurrency: Count | None = None  # requests at the same time
+    usd_per_day: Dollars | None = None
+    usd_per_month: Dollars | None = None
 
 
 NO_LIMITS = Limits()

@@ -31,8 +31,9 @@ from gateway import __version__
 from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
 
+KEY = "key"  # the name of the security scheme
+ADMINISTRATION = Path(__file__).with_name("admin") / "openapi.json"  # made by gateway.http.admin.openapi
 _ASSETS = "/docs/assets"
-_KEY = "key"
 _SAY_HELLO = {"model": "syntra", "messages": [{"role": "user", "content": "Say hello."}]}
 _CANDIDATE = {
     "model": "google/gemini-2.5-flash-lite",
@@ -93,7 +94,7 @@ def config() -> OpenAPIConfig:
         description="One base URL, one assistant, every provider. Compatible with OpenAI's clients.",
         path="/docs",
         render_plugins=[page, JsonRenderPlugin(path="/openapi.json")],
-        components=Components(security_schemes={_KEY: scheme}),
+        components=Components(security_schemes={KEY: scheme}),
     )
 
 
@@ -125,6 +126,7 @@ def describe(document: OpenAPI) -> None:
     _describe_decisions(paths, schemas[0])
     own = document.components.schemas
     own.update({name: _Plain(schema) for name, schema in components.items()})
+    _describe_administration(paths, own)
 
 
 def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -> None:
@@ -151,6 +153,25 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
     )
     metrics = _operation("Read every worker's counts", "health", says="Prometheus' text format, or OpenMetrics.")
     paths["/metrics"] = PathItem(get=metrics)
+
+
+def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:
+    """What is loaded when somebody first administers something is described from a file."""
+    told = msgspec.json.decode(ADMINISTRATION.read_bytes())
+    paths.update({path: _PlainPath(item) for path, item in told["paths"].items()})
+    schemas.update({name: _Plain(schema) for name, schema in told["schemas"].items()})
+
+
+class _PlainPath(PathItem):
+    """A path that is written as it is."""
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        super().__init__()
+        self._item = item
+
+    def to_schema(self) -> dict[str, Any]:
+        """The path itself."""
+        return self._item
 
 
 class _Plain(Schema):
@@ -193,5 +214,5 @@ def _operation(
         request_body=request,
         responses=replies,
         parameters=list(parameters) or None,
-        security=[{_KEY: []}],
+        security=[{KEY: []}],
     )

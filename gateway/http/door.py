@@ -40,17 +40,16 @@ class Door:
         self._counted = counted
 
     def route(
-        self, method: str, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
+        self, method: str | None, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
     ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        """An ASGI application that serves a method, or several (`GET, DELETE`), to who has at least this role.
+        """An ASGI application that serves one method, or every method, to who has at least this role.
 
         `surface` is what its requests are counted as, and what a key may be kept to; `telling` is the shape that its
         errors have.
         """
-        methods = method.split(", ")
 
         async def enter(visit: Visit, head: Head) -> None:
-            if visit.method not in methods:
+            if method is not None and visit.method != method:
                 raise WrongMethod(f"This URL takes {method}, not {visit.method}.", method)
             caller = await self._identify(head.bearer)
             _check(caller, surface, role, head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine
 
@@ -22,6 +23,7 @@ class Lounge:
     def __init__(self, drain_seconds: float) -> None:
         self.draining = False
         self._drain_seconds = drain_seconds
+        self._parent = os.getppid()
         self._visits: set[Visit] = set()
         self._unwatched: list[Visit] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,6 +83,8 @@ class Lounge:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
+            if os.getppid() != self._parent and not self.draining:
+                self._spawn(self._drain(_hand_over))  # a server that was killed could not tell its workers to leave
             now = loop.time()
             for visit in tuple(self._visits):
                 if visit.sending_since and now - visit.sending_since > _MOST_WRITE:

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
+from urllib.parse import parse_qs
 
 from msgspec import Raw, structs
 
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
-from gateway.core.errors import BadRequest, StoreAway, SyntraError, UnknownResponse, UnknownRoute, WrongMethod
+from gateway.core.errors import BadRequest, StoreAway, SyntraError, Unknown, UnknownRoute, WrongMethod
 from gateway.core.ids import uuid7
 from gateway.dialects.responses import body as bodies
 from gateway.dialects.responses import keeping
@@ -118,10 +119,11 @@ class ResponsesSurface:
         return told.stored
 
     async def _retrieve(self, visit: Visit, caller: Caller, response_id: str) -> None:
-        if visit.query.get("stream", ["false"])[-1].lower() == "true":
+        query = _query(visit)
+        if query.get("stream", ["false"])[-1].lower() == "true":
             raise BadRequest("A response that is over cannot be streamed again; leave 'stream' out.", param="stream")
         kept = await self._found(caller, response_id)
-        included = [*visit.query.get("include", ()), *visit.query.get("include[]", ())]
+        included = [*query.get("include", ()), *query.get("include[]", ())]
         body = keeping.told_again(kept.reply, kept.output, sealed=ENCRYPTED in included)
         await visit.whole(200, (JSON,), body)
 
@@ -131,14 +133,14 @@ class ResponsesSurface:
         except Unavailable:
             raise StoreAway(_AWAY) from None
         if not deleted:
-            raise UnknownResponse(response_id, param="response_id")
+            raise _unknown(response_id, "response_id")
         await visit.whole(200, (JSON,), keeping.deleted(response_id))
 
     async def _list(self, visit: Visit, caller: Caller, response_id: str) -> None:
         """The items that the answer was made from, those of earlier turns too."""
         kept = await self._found(caller, response_id)
         before = [] if kept.previous is None else await self._before(caller, kept.previous)
-        await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], visit.query))
+        await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], _query(visit)))
 
     async def _found(self, caller: Caller, response_id: str) -> Kept:
         try:
@@ -146,7 +148,7 @@ class ResponsesSurface:
         except Unavailable:
             raise StoreAway(_AWAY) from None
         if kept is None:
-            raise UnknownResponse(response_id, param="response_id")
+            raise _unknown(response_id, "response_id")
         return kept
 
     async def _before(self, caller: Caller, previous: str | None) -> Sequence[Raw]:
@@ -158,7 +160,7 @@ class ResponsesSurface:
         except Unavailable:
             raise StoreAway(_AWAY) from None
         if items is None:
-            raise UnknownResponse(previous, param="previous_response_id", code="previous_response_not_found")
+            raise _unknown(previous, "previous_response_id", "previous_response_not_found")
         return items
 
     async def _referred(self, caller: Caller, received: Received) -> dict[str, Raw]:
@@ -170,6 +172,16 @@ class ResponsesSurface:
             return await self._kept.items(caller.organisation, wanted)
         except Unavailable:
             raise StoreAway(_AWAY) from None
+
+
+def _query(visit: Visit) -> dict[str, list[str]]:
+    """What stands behind the question mark, by name."""
+    return parse_qs(visit.query.decode("latin-1"), keep_blank_values=True)
+
+
+def _unknown(response_id: str, param: str, code: str = "not_found") -> Unknown:
+    """Nothing of this organisation's; whether it is another's, nobody is told."""
+    return Unknown(f"Response with id '{response_id[:100]}' not found.", param=param, code=code)
 
 
 def _nowhere(visit: Visit, response_id: str, rest: str) -> SyntraError:

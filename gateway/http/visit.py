@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
-from gateway.core.telling import InBand, Telling
+from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling) -> None:
+    def __init__(
+        self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling = as_chat
+    ) -> None:
         self.began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._receive = receive
@@ -62,9 +64,15 @@ class Visit:
         return self._scope["path"]
 
     @property
-    def query(self) -> dict[str, list[str]]:
-        """What stands behind the path, by name."""
-        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    def whole_path(self) -> str:
+        """The path as it was asked for, also where a mount has cut its own part off `path`."""
+        raw: bytes = self._scope.get("raw_path") or self.path.encode()
+        return unquote_to_bytes(raw.partition(b"?")[0]).decode("utf-8", "replace")
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark."""
+        return self._scope["query_string"]
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in the surface's shape."""

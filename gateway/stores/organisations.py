@@ -21,7 +21,7 @@ from gateway.core.apikey import ApiKey, Pepper, make
 from gateway.core.caller import EVERYTHING, Role, Scopes
 from gateway.core.ids import uuid7
 from gateway.core.limits import NO_LIMITS, Limits
-from gateway.stores.postgres import Postgres
+from gateway.stores.postgres import Postgres, Row
 
 FIRST: Final = "local"  # the operator: the organisation of the first start
 STARTED: Final = "start"  # who does what a start does
@@ -55,6 +55,12 @@ class NewKey(Struct, frozen=True):
 def is_name(text: str) -> bool:
     """Whether an organisation may be called so: never like an id, since a path takes either."""
     return _NAME.fullmatch(text) is not None and _UUID.fullmatch(text) is None
+
+
+def person_of(text: str) -> str:
+    """A person as keys, sessions and memories name them: addresses are one person's however they are written."""
+    text = text.strip()
+    return text.lower() if "@" in text else text
 
 
 async def audit(cursor: Cursor, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
@@ -107,6 +113,34 @@ async def add_key(cursor: Cursor, pepper: Pepper, organisation: str, wanted: New
     if key_id is None:
         raise RuntimeError("48 random bits were drawn twice")
     return key_id, key
+
+
+async def keys_of(cursor: Cursor) -> list[Row]:
+    """The keys of the organisation that is set, in the order in which they were made."""
+    await cursor.execute(
+        """
+        select id, public, name, role, person, scopes, limits, expires_at, revoked_at, last_used_on, created_at,
+               coalesce(expires_at <= now(), false) as is_over
+        from api_key order by id
+        """
+    )
+    return await cursor.fetchall()
+
+
+async def revoke_key(cursor: Cursor, named: str, actor: str) -> str | None:
+    """Revoke the key of this id or public part; its id, or None where there is none that is not revoked."""
+    await cursor.execute(
+        """
+        update api_key set revoked_at = now() where revoked_at is null and (id::text = %s or public = %s)
+        returning id, name
+        """,
+        (named, named),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    await audit(cursor, actor, "key.revoke", str(row["id"]), {"name": row["name"]})
+    return str(row["id"])
 
 
 async def ensure_first(postgres: Postgres, key: ApiKey, pepper: Pepper) -> Organisation:

@@ -34,12 +34,10 @@ _FIRST_SECONDS = 0.5  # what a start waits for the first connection
 _HEARTBEAT = 1.0
 _DEAD = 1.0  # a listening connection that does not answer for so long is given up: what it would have told is not known
 _PAUSE = 1.0
-_HUMBLE: Final = """
-    select r.rolsuper or r.rolbypassrls or r.rolcreaterole
-        or has_table_privilege('syntra.ledger', 'truncate')
-        or pg_has_role(c.relowner, 'member') as proud
-    from pg_roles r, pg_class c
-    where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
+MAY_TOO_MUCH: Final = """
+    select r.rolsuper or r.rolbypassrls or r.rolcreaterole or pg_has_role(c.relowner, 'member')
+        or has_table_privilege(c.oid, 'truncate') as too_much
+    from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
 """
 
 Row = dict[str, Any]
@@ -160,6 +158,7 @@ class Postgres:
                 began = time.monotonic()
                 await self._at_most(connection.execute("select 1"), _DEAD)
                 self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
+                self._well()
         finally:
             await connection.close()
 
@@ -170,6 +169,8 @@ class Postgres:
                 self._well()
                 yield connection
         except (OperationalError, PoolTimeout) as error:
+            if _of_a_statement(error):
+                raise Unavailable(f"PostgreSQL gave up: {type(error).__name__}") from None
             self._trouble(error)
             raise Unavailable("PostgreSQL is away") from None
 
@@ -194,9 +195,15 @@ class Postgres:
             log.debug("an abandoned query failed: %s", type(task.exception()).__name__)
 
 
+def _of_a_statement(error: Exception) -> bool:
+    """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
+    state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
+    return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
+
+
 async def _check_humble(connection: AsyncConnection[DictRow]) -> None:
     """Refuse to serve as anybody who could pass row-level security by."""
-    cursor = await connection.execute(_HUMBLE)
+    cursor = await connection.execute(MAY_TOO_MUCH)
     row = await cursor.fetchone()
-    if row is None or row["proud"]:
+    if row is None or row["too_much"]:
         raise ProudRole("the role that serves may do more than it should")

@@ -14,6 +14,7 @@ from psycopg.abc import Query
 
 from gateway.core.secret import Secret
 from gateway.stores.breaker import Unavailable
+from gateway.stores.postgres import MAY_TOO_MUCH
 from gateway.stores.postgres_place import SERVING, PostgresPlace
 
 WHOLE: Final = Path(__file__).with_name("schema.sql")  # a link to the one at the top
@@ -61,9 +62,32 @@ def migrate(place: PostgresPlace, secret_check: bytes, folder: Path = CHANGES) -
             _check(serving, place, secret_check, changes(folder))
         return applied
     except psycopg.OperationalError as error:
-        if isinstance(error, psycopg.errors.InvalidPassword | psycopg.errors.InvalidAuthorizationSpecification):
-            raise SchemaError(f"PostgreSQL at {place} refuses the user or the password of DATABASE_URL.") from None
-        raise Unavailable(f"PostgreSQL at {place} does not answer") from None
+        raise _trouble(place, error) from None
+
+
+def pending(place: PostgresPlace, folder: Path = CHANGES) -> list[str]:
+    """What `migrate` would apply. Raises SchemaError or Unavailable."""
+    wanted = [change.name for change in changes(folder)]
+    try:
+        with _connected(place.owner or place.serving) as connection:
+            if connection.execute("select to_regclass('syntra.change') is null").fetchone() == (True,):
+                return [WHOLE.name, *wanted]
+            done = {name for (name,) in connection.execute("select name from syntra.change")}
+    except psycopg.OperationalError as error:
+        raise _trouble(place, error) from None
+    whole = [] if _digest() in done else [WHOLE.name]
+    return whole + [name for name in wanted if name not in done]
+
+
+def _trouble(place: PostgresPlace, error: psycopg.OperationalError) -> SchemaError | Unavailable:
+    if isinstance(error, psycopg.errors.InvalidPassword | psycopg.errors.InvalidAuthorizationSpecification):
+        return SchemaError(f"PostgreSQL at {place} refuses the user or the password of DATABASE_URL.")
+    return Unavailable(f"PostgreSQL at {place} does not answer")
+
+
+def _digest() -> str:
+    """What tells one schema.sql from another."""
+    return hashlib.sha256(WHOLE.read_bytes()).hexdigest()
 
 
 def _connected(where: Secret) -> psycopg.Connection[tuple[object, ...]]:
@@ -101,15 +125,14 @@ def _apply(owner: psycopg.Connection[tuple[object, ...]], place: PostgresPlace, 
 
 def _apply_whole(owner: psycopg.Connection[tuple[object, ...]]) -> None:
     """Apply schema.sql, unless this very text was the last that was: its locks would wait for whoever reads."""
-    text = WHOLE.read_text("utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = _digest()
     known = owner.execute("select to_regclass('syntra.change') is not null").fetchone()
     if (
         known == (True,)
         and owner.execute("select from syntra.change where number = 0 and name = %s", (digest,)).rowcount
     ):
         return
-    _run(owner, text)
+    _run(owner, WHOLE.read_text("utf-8"))
     owner.execute(
         "insert into syntra.change (number, name) values (0, %s)"
         " on conflict (number) do update set name = excluded.name, applied_at = now()",
@@ -126,11 +149,7 @@ def _check(
 ) -> None:
     """Who serves is humble, the tables are those of this version, and the SECRET_KEY is theirs."""
     try:
-        row = serving.execute("""
-            select r.rolsuper or r.rolbypassrls or r.rolcreaterole or pg_has_role(c.relowner, 'member')
-                or has_table_privilege(c.oid, 'truncate')
-            from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
-        """).fetchone()
+        row = serving.execute(MAY_TOO_MUCH).fetchone()
         done = {number for (number,) in serving.execute("select number from syntra.change")}
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.InsufficientPrivilege):
         raise SchemaError(f"The database {place} is not set up: run `syntra migrate` with its owner's URL.") from None

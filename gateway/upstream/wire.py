@@ -73,14 +73,26 @@ class Wire:
         `headers` are whole lines, each with its CRLF. Redirects are not followed and bodies not decompressed: both
         are for the caller to refuse.
         """
+        length = b"content-length: %d\r\n" % len(body)
+        return await self._ask(b"POST", url, length + headers, body, deadline, first_event)
+
+    async def get(self, url: str, deadline: Deadline, *, first_event: float) -> Exchange:
+        """GET, under the same rules as `post`."""
+        return await self._ask(b"GET", url, b"", b"", deadline, first_event)
+
+    async def _ask(
+        self, method: bytes, url: str, headers: bytes, body: bytes, deadline: Deadline, first_event: float
+    ) -> Exchange:
         if not deadline.left(first_event):
             raise UpstreamSilent("No time was left to ask the provider.")
         origin, path = split(url)
-        head = (
-            f"POST {path} HTTP/1.1\r\nhost: {origin.authority}\r\ncontent-length: {len(body)}\r\n"
-            "accept-encoding: identity\r\n"
+        request = b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n%b\r\n%b" % (
+            method,
+            path.encode("ascii"),
+            origin.authority.encode("ascii"),
+            headers,
+            body,
         )
-        request = b"%b%b\r\n%b" % (head.encode("ascii"), headers, body)
         connection = await self._exchange(origin, request, deadline, first_event)
         return Exchange(connection, deadline, partial(self._take_back, origin, connection))
 

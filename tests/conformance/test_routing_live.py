@@ -223,7 +223,7 @@ def test_gateways_over_one_valkey_know_of_each_others_rests(
 ) -> None:
     with Engine(tmp_path) as engine:
         one = start_gateway("kimi openai", VALKEY_URL=engine.url)
-        other = start_gateway("kimi openai", REDIS_URL=engine.url)
+        other = start_gateway("kimi openai", VALKEY_URL="", REDIS_URL=engine.url)
         first = decided(one, ask(one, "syntra"))["plan"][0]["model"]
         with providers[first.partition("/")[0]].saying(Script(fault=Fault.RATE_LIMITED, retry_after="40")):
             assert ask(one, "syntra").status == 200

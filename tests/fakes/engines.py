@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from gateway.core.ids import uuid7
 
+ROOT = Path(__file__).resolve().parents[2]
 ENV = {"PATH": os.defpath, "LC_ALL": "C"}
 
 
@@ -135,6 +137,17 @@ def valkey_engine(valkey_server: ValkeyEngine) -> ValkeyEngine:
     """The Valkey of the run, with nothing in it."""
     valkey_server.flush()
     return valkey_server
+
+
+@pytest.fixture(scope="session")
+def vectors_socket() -> Iterator[str]:
+    """Where one engine of vectors for the whole run listens; its users are kept apart by their names."""
+    with _folder() as home:
+        socket = home / "vectors.sock"
+        command = [sys.executable, "-m", "gateway.stores.vectors_engine", str(home), str(socket)]
+        with _child(command, cwd=ROOT, stdin=subprocess.DEVNULL):
+            _until(lambda: socket.stat() and None, FileNotFoundError)
+            yield str(socket)
 
 
 def _package(name: str) -> Path:

@@ -50,6 +50,7 @@ def hello(gateway: Gateway, **headers: str) -> tuple[int, float]:
 def test_a_known_key_is_served_and_an_unknown_one_is_told_503_and_never_401(
     trouble: str, engine: Postgres, gateway: Gateway
 ) -> None:
+    until(lambda: ready(gateway))
     assert hello(gateway)[0] == 200
     hurt, mend = (engine.kill, engine.start) if trouble == "down" else (engine.pause, engine.resume)
     hurt()

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, structs
 
 from gateway.core import chat, native
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import BadRequest, UnknownItem
+from gateway.core.errors import BadRequest, Unknown
 from gateway.core.native import Aside, Native
 from gateway.dialects.responses import body as bodies
 from gateway.dialects.responses import calling as callings
@@ -90,7 +90,7 @@ def _resolved(items: Sequence[Raw], kept: Mapping[str, Raw]) -> list[Raw]:
             continue
         item = kept.get(kind.id or "")
         if item is None:
-            raise UnknownItem(kind.id or "", param=f"input[{k}].id")
+            raise Unknown(f"Item with id '{str(kind.id)[:100]}' not found.", param=f"input[{k}].id")
         found.append(item)
     return found
 

@@ -1,0 +1,182 @@
+"""Vectors: what a user has said and been told, found again by meaning and by words, by that user alone.
+
+The handle is the isolation: `of` cannot be called without an organisation and a user, everything that is asked names
+both, an id leads only to one's own, and what is found is looked at once more before it is handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, Self
+
+from gateway.core.secret import Secret
+from gateway.stores import vectors_talk as talk
+from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.vectors_link import Link
+
+log = logging.getLogger("syntra")
+
+DEADLINE: Final = 0.150  # s; a search that a request waits for
+BACKGROUND_DEADLINE: Final = 5.0  # s; what nobody waits for
+_HEARTBEAT: Final = 1.0
+
+
+class Backend(Protocol):
+    """Where the vectors are: the embedded engine, or a server."""
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it can be asked."""
+
+    async def start(self) -> None:
+        """Connect, without keeping a start waiting."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    async def ask(self, request: talk.Request) -> talk.Reply:
+        """The answer; raises Unavailable."""
+
+
+def chosen(socket: str, url: str, api_key: Secret) -> Vectors | None:
+    """Vectors on the server at `url`, else in the embedded engine behind `socket`; None where there is neither."""
+    if url:
+        # Loaded only for those who have a server: Qdrant's client is 43 MB of a worker.
+        server = importlib.import_module("gateway.stores.vectors_server")
+        return Vectors(server.Server(url, api_key))
+    return Vectors(Link(socket)) if socket else None
+
+
+class Vectors:
+    """The store of vectors as a worker uses it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._breaker = Breaker("The store of vectors")
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect in the background; a start does not depend on it."""
+        await self._backend.start()
+        self._beating = asyncio.create_task(self._beat(), name="vectors' heartbeat")
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait([self._beating])
+        await self._backend.close()
+
+    @property
+    def state(self) -> str:
+        """For `/health`: ok, slow or away."""
+        if not self._backend.is_linked:
+            return "away"
+        return "slow" if self._breaker.is_open else "ok"
+
+    def of(self, organisation: str, user: str) -> Scoped:
+        """The vectors of one user of one organisation."""
+        if not organisation or not user:
+            raise ValueError("vectors are somebody's: an organisation and a user")
+        return Scoped(self, organisation, user)
+
+    async def soon(self, request: talk.Request) -> talk.Reply:
+        """The answer to what a request waits for; raises Unavailable after 150 ms."""
+        if not self._breaker.allows(time.monotonic()):
+            raise Unavailable("the store of vectors is slow")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                reply = await self._backend.ask(request)
+        except TimeoutError:
+            self._breaker.failed(time.monotonic())
+            raise Unavailable(f"no answer from the store of vectors within {DEADLINE * 1000:.0f} ms") from None
+        self._breaker.succeeded()
+        return reply
+
+    async def later(self, request: talk.Request) -> talk.Reply:
+        """The answer to what nobody waits for; raises Unavailable after some seconds."""
+        try:
+            async with asyncio.timeout(BACKGROUND_DEADLINE):
+                return await self._backend.ask(request)
+        except TimeoutError:
+            raise Unavailable(f"no answer from the store of vectors within {BACKGROUND_DEADLINE:.0f} s") from None
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            began = time.monotonic()
+            try:
+                await self.later(talk.Ping())
+            except Unavailable:
+                continue
+            self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
+
+
+class Scoped:
+    """The vectors of one user; made by `Vectors.of`. Everything raises Unavailable where the store is away or slow."""
+
+    def __init__(self, vectors: Vectors, organisation: str, user: str) -> None:
+        self._vectors = vectors
+        self._organisation, self._user = organisation, user
+
+    async def upsert(self, points: Sequence[talk.Point]) -> None:
+        """Keep points; one of the same id is replaced."""
+        _done(await self._vectors.later(talk.Upsert(self._organisation, self._user, list(points))))
+
+    async def search(
+        self,
+        text: bytes = b"",
+        words: talk.Words | None = None,
+        where: Mapping[str, str] | None = None,
+        limit: int = 10,
+    ) -> list[talk.Hit]:
+        """The nearest by text, by words, or by both; within 150 ms."""
+        words = words or talk.Words((), ())
+        asked = talk.Search(self._organisation, self._user, text, words, dict(where or {}), limit)
+        reply = await self._vectors.soon(asked)
+        if not isinstance(reply, talk.Hits):
+            _done(reply)
+            return []
+        mine = [hit for hit in reply.hits if (hit.organisation, hit.user) == (self._organisation, self._user)]
+        if len(mine) < len(reply.hits):
+            log.error("the store of vectors gave %d points of others; they were dropped", len(reply.hits) - len(mine))
+        return mine
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Forget points."""
+        _done(await self._vectors.later(talk.Delete(self._organisation, self._user, list(ids))))
+
+    async def forget_all(self) -> None:
+        """Forget all that this user has."""
+        _done(await self._vectors.later(talk.Forget(self._organisation, self._user)))
+
+    async def count(self) -> int:
+        """How many points this user has."""
+        return _done(await self._vectors.later(talk.Count(self._organisation, self._user)))
+
+
+def vector(numbers: Sequence[float]) -> bytes:
+    """A dense vector as it travels."""
+    return struct.pack(f"<{talk.DIMENSIONS}f", *numbers)
+
+
+def _done(reply: talk.Reply) -> int:
+    match reply:
+        case talk.Done(count):
+            return count
+        case talk.Refused(text):
+            raise ValueError(f"the store of vectors refuses: {text}")
+        case talk.Hits():
+            raise TypeError("hits where none were asked for")

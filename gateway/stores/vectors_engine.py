@@ -1,0 +1,183 @@
+"""The process that holds the vectors: `python -m gateway.stores.vectors_engine <folder> <socket>`.
+
+Qdrant Edge blocks whoever calls it and opens its folder for one process alone. So it has this one, and all workers ask
+it over a socket. It ends in order, on SIGTERM, and when the pipe that it was started with ends: its keeper has died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import sys
+from asyncio import StreamReader, StreamWriter
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import qdrant_edge as qdrant
+
+from gateway.stores import vectors_talk as talk
+
+_FLUSH_SECONDS: Final = 5.0  # a killed process loses nothing, the log has it; a power cut loses these at most
+_FUSED: Final = 4  # candidates of each kind for one that is asked for, where two rankings are joined
+
+
+class Shard:
+    """The vectors in their folder."""
+
+    def __init__(self, home: Path) -> None:
+        folder = home / "shard"
+        if not folder.exists():
+            _make(folder)
+        self._shard = qdrant.EdgeShard.load(str(folder), _config())
+        self._shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
+        self._dirty = False
+
+    def answer(self, request: talk.Request) -> talk.Reply:
+        """Do what is asked."""
+        match request:
+            case talk.Ping():
+                return talk.Done()
+            case talk.Count(organisation, user):
+                return talk.Done(self._shard.count(qdrant.CountRequest(filter=_of(organisation, user))))
+            case talk.Search():
+                return talk.Hits(self._search(request))
+            case talk.Upsert(organisation, user, points):
+                kept = [_stored(organisation, user, point) for point in points]
+                return self._update(qdrant.UpdateOperation.upsert_points(kept))
+            case talk.Delete(organisation, user, ids):
+                keys: list[int | UUID | str] = [talk.key(organisation, user, name) for name in ids]
+                return self._update(qdrant.UpdateOperation.delete_points(keys))
+            case talk.Forget(organisation, user):
+                return self._update(qdrant.UpdateOperation.delete_points_by_filter(_of(organisation, user)))
+
+    def flush(self) -> None:
+        """Bring what has changed to the disk."""
+        if self._dirty:
+            self._shard.flush()
+            self._dirty = False
+
+    def close(self) -> None:
+        """The end."""
+        self.flush()
+        self._shard.close()
+
+    def _update(self, operation: qdrant.UpdateOperation) -> talk.Done:
+        self._shard.update(operation)
+        self._dirty = True
+        return talk.Done()
+
+    def _search(self, asked: talk.Search) -> list[talk.Hit]:
+        mine = _of(asked.organisation, asked.user, asked.where)
+        ways: list[tuple[qdrant.Query, qdrant.SearchParams | None]] = []
+        if asked.text:
+            ways.append((qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), None))
+        if asked.words.indices:
+            # How rare a word is must not depend on what others have written: it would tell of it.
+            corpus = qdrant.IdfParams(corpus=_of(asked.organisation, asked.user))
+            params = qdrant.SearchParams(idf=corpus)
+            ways.append((qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS), params))
+        if len(ways) == 1:
+            ((way, how),) = ways
+            query = qdrant.QueryRequest(asked.limit, query=way, params=how, filter=mine, with_payload=True)
+        else:
+            most = asked.limit * _FUSED
+            fetched = [qdrant.Prefetch(most, query=way, params=how, filter=mine) for way, how in ways]
+            fused: Any = qdrant.Fusion.Rrf(k=60)  # its stub does not know that this is a Fusion
+            query = qdrant.QueryRequest(asked.limit, query=fused, prefetches=fetched, filter=mine, with_payload=True)
+        return [talk.hit(point.score, point.payload) for point in self._shard.query(query)] if ways else []
+
+
+def _config() -> qdrant.EdgeConfig:
+    """A text and its words per point. A user has few: they are looked through, and no graph over all is built."""
+    return qdrant.EdgeConfig(
+        vectors={talk.TEXT: qdrant.EdgeVectorParams(size=talk.DIMENSIONS, distance=qdrant.Distance.Cosine)},
+        sparse_vectors={talk.WORDS: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
+        hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
+        max_search_threads=1,
+    )
+
+
+def _make(folder: Path) -> None:
+    """A new shard, which gets its name when it is whole."""
+    draft = folder.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    shard = qdrant.EdgeShard.create(str(draft), _config())
+    shard.update(
+        qdrant.UpdateOperation.create_field_index(talk.ORGANISATION, qdrant.KeywordIndexParams(is_tenant=True))
+    )
+    shard.update(qdrant.UpdateOperation.create_field_index(talk.USER, qdrant.KeywordIndexParams()))
+    shard.flush()
+    shard.close()
+    draft.rename(folder)
+
+
+def _of(organisation: str, user: str, where: dict[str, str] | None = None) -> qdrant.Filter:
+    wanted = talk.wanted(organisation, user, where)
+    return qdrant.Filter(must=[qdrant.FieldCondition(name, match=qdrant.MatchValue(wanted[name])) for name in wanted])
+
+
+def _stored(organisation: str, user: str, point: talk.Point) -> qdrant.Point:
+    vectors: dict[str, Any] = {talk.TEXT: talk.floats(point.text)}
+    if point.words.indices:
+        vectors[talk.WORDS] = _sparse(point.words)
+    return qdrant.Point(talk.key(organisation, user, point.id), vectors, talk.payload(organisation, user, point))
+
+
+def _sparse(words: talk.Words) -> qdrant.SparseVector:
+    return qdrant.SparseVector(list(words.indices), list(words.values))
+
+
+async def serve(home: Path, path: Path) -> None:
+    """Answer until told to stop."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, over.set)
+    if stat.S_ISFIFO(os.fstat(0).st_mode):  # a pipe of our keeper's, in which nothing comes but its end
+        loop.add_reader(0, over.set)
+    shard = Shard(home)
+    _clear(path)
+    server = await asyncio.start_unix_server(lambda reader, writer: _converse(shard, reader, writer), path)
+    try:
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await over.wait()
+            shard.flush()
+    finally:
+        server.close()
+        _clear(path)
+        shard.close()
+
+
+def _clear(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+async def _converse(shard: Shard, reader: StreamReader, writer: StreamWriter) -> None:
+    """One worker's questions, answered in their order."""
+    decoder: msgspec.msgpack.Decoder[talk.Request] = msgspec.msgpack.Decoder(talk.Request)
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it has gone
+        while (length := talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))[0]) <= talk.MOST_BYTES:
+            told = msgspec.msgpack.encode(_answer(shard, decoder, await reader.readexactly(length)))
+            writer.write(talk.LENGTH.pack(len(told)) + told)
+            await writer.drain()
+    writer.close()
+
+
+def _answer(shard: Shard, decoder: msgspec.msgpack.Decoder[talk.Request], asked: bytes) -> talk.Reply:
+    try:
+        return shard.answer(decoder.decode(asked))
+    except Exception as error:  # noqa: BLE001  # Edge raises plain Exception; one bad question is no reason to end
+        print(f"refused: {error}", file=sys.stderr, flush=True)  # noqa: T201  # our keeper writes it down
+        return talk.Refused(str(error))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,146 @@
+"""What is asked of a store of vectors and what it answers, over whatever wire.
+
+Every question names whose vectors it is about: there is no way to say it otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+DIMENSIONS: Final = 256
+TEXT: Final = "text"  # the name of the dense vector
+WORDS: Final = "words"  # the name of the sparse one, weighed by how rare a word is among the same user's texts
+ORGANISATION: Final = "organisation"
+USER: Final = "user"
+
+LENGTH: Final = struct.Struct("!I")  # stands before every message on the engine's socket
+MOST_BYTES: Final = 16_000_000
+
+
+class Words(Struct, frozen=True):
+    """A sparse vector: words as numbers, and their weights."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class Point(Struct, frozen=True):
+    """Something to be found again: by `text`, 256 float32 in little-endian bytes, by its words, by what `data` says."""
+
+    id: str
+    text: bytes
+    words: Words = Words((), ())
+    data: dict[str, Any] = {}
+
+
+class Hit(Struct, frozen=True):
+    """A point that was found; whose it is comes with it, so that it can be checked again."""
+
+    id: str
+    score: float
+    organisation: str
+    user: str
+    data: dict[str, Any]
+
+
+class Ping(Struct, tag=True):
+    """A sign of life, please."""
+
+
+class Upsert(Struct, tag=True):
+    """Keep these points; one of the same id is replaced."""
+
+    organisation: str
+    user: str
+    points: list[Point]
+
+
+class Search(Struct, tag=True):
+    """The nearest by text, by words, or by both ranks together; `where` names values that `data` must have."""
+
+    organisation: str
+    user: str
+    text: bytes = b""
+    words: Words = Words((), ())
+    where: dict[str, str] = {}
+    limit: int = 10
+
+
+class Delete(Struct, tag=True):
+    """Forget these points."""
+
+    organisation: str
+    user: str
+    ids: list[str]
+
+
+class Forget(Struct, tag=True):
+    """Forget all points."""
+
+    organisation: str
+    user: str
+
+
+class Count(Struct, tag=True):
+    """How many points there are."""
+
+    organisation: str
+    user: str
+
+
+class Done(Struct, tag=True):
+    """It is done; for a Count, how many."""
+
+    count: int = 0
+
+
+class Hits(Struct, tag=True):
+    """What was found, the best first."""
+
+    hits: list[Hit]
+
+
+class Refused(Struct, tag=True):
+    """It cannot be done, and will not be the next time."""
+
+    text: str
+
+
+Request = Ping | Upsert | Search | Delete | Forget | Count
+Reply = Done | Hits | Refused
+
+
+def key(organisation: str, user: str, name: str) -> str:
+    """The id that a point is stored by. It follows from whose it is, so nobody can name another's."""
+    parts = msgspec.msgpack.encode([organisation, user, name])
+    return str(UUID(bytes=hashlib.blake2b(parts, digest_size=16).digest()))
+
+
+def wanted(organisation: str, user: str, where: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a stored point must say of itself to be found."""
+    return {ORGANISATION: organisation, USER: user} | {f"data.{name}": value for name, value in (where or {}).items()}
+
+
+def payload(organisation: str, user: str, point: Point) -> dict[str, Any]:
+    """What a stored point says of itself."""
+    return {ORGANISATION: organisation, USER: user, "id": point.id, "data": point.data}
+
+
+def hit(score: float, said: dict[str, Any] | None) -> Hit:
+    """A point that was found, from what it says of itself."""
+    found = said or {}
+    return Hit(found.get("id", ""), score, found.get(ORGANISATION, ""), found.get(USER, ""), found.get("data", {}))
+
+
+def floats(text: bytes) -> list[float]:
+    """A dense vector as the engines want it; raises ValueError where it has another length than ours."""
+    if len(text) != 4 * DIMENSIONS:
+        raise ValueError(f"a vector of {len(text)} bytes, where {4 * DIMENSIONS} are expected")
+    return list(struct.unpack(f"<{DIMENSIONS}f", text))

@@ -1,0 +1,114 @@
+"""The database is set up once, whoever comes first, and later changes are applied in their order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from gateway.stores import postgres_place, schema
+from gateway.stores.breaker import Unavailable
+from gateway.stores.schema import SchemaError
+from tests.fakes.engines import PostgresEngine
+from tests.fakes.tenants import PEPPER
+
+CHECK = PEPPER.check
+
+
+@pytest.fixture
+def url(postgres_engine: PostgresEngine) -> str:
+    with postgres_engine.database() as conninfo:
+        yield conninfo  # type: ignore[misc]
+
+
+def test_eight_workers_at_once_set_up_once(url: str, tmp_path: Path) -> None:
+    (tmp_path / "0001-a-note.sql").write_text("create table note (text text not null);")
+    place = postgres_place.place(url)
+    with ThreadPoolExecutor(8) as pool:
+        applied = list(pool.map(lambda _: schema.migrate(place, CHECK, tmp_path), range(8)))
+    assert sorted(map(len, applied)) == [0] * 7 + [1]
+
+
+def test_changes_are_applied_in_order_once_and_by_the_owner_of_the_tables(url: str, tmp_path: Path) -> None:
+    place = postgres_place.place(url)
+    (tmp_path / "0001-a-note.sql").write_text("create table note (text text not null);")
+    (tmp_path / "0002-first.sql").write_text("insert into note values ('x');")
+    assert schema.migrate(place, CHECK, tmp_path) == ["0001-a-note.sql", "0002-first.sql"]
+    (tmp_path / "0003-second.sql").write_text("insert into note select text || 'y' from note;")
+    assert schema.migrate(place, CHECK, tmp_path) == ["0003-second.sql"]
+    assert schema.migrate(place, CHECK, tmp_path) == []
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select text from syntra.note order by 1").fetchall() == [("x",), ("xy",)]
+        owner = connection.execute("select tableowner from pg_tables where tablename = 'note'").fetchone()
+    assert owner == ("syntra_owner",)
+
+
+def test_a_change_that_fails_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+    (tmp_path / "0001-good.sql").write_text("create table note (text text);")
+    (tmp_path / "0002-bad.sql").write_text("create table more (text text); select 1 / 0;")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        schema.migrate(postgres_place.place(url), CHECK, tmp_path)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select to_regclass('syntra.note'), to_regclass('syntra.more')").fetchone() == (
+            None,
+            None,
+        )
+
+
+@pytest.mark.parametrize("names", [["1-a.sql"], ["0001-a.sql", "0001-b.sql"], ["0001_A.sql"]])
+def test_a_change_has_a_number_of_its_own(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("select 1")
+    with pytest.raises(SchemaError, match="0001-what-it-does"):
+        schema.changes(tmp_path)
+
+
+def test_the_changes_that_we_ship_can_be_read() -> None:
+    assert [change.number for change in schema.changes()] == sorted(change.number for change in schema.changes())
+    assert schema.WHOLE.read_text("utf-8").startswith("-- Everything that Syntra keeps")
+
+
+def test_another_secret_key_is_refused_before_anybody_is_told_that_his_key_is_unknown(url: str) -> None:
+    place = postgres_place.place(url)
+    schema.migrate(place, CHECK)
+    with pytest.raises(SchemaError, match="SECRET_KEY"):
+        schema.migrate(place, b"another")
+    schema.migrate(place, CHECK)
+
+
+@pytest.mark.parametrize("more", ["bypassrls", "createrole", "superuser"])
+def test_who_serves_may_not_do_more_than_serve(more: str, url: str) -> None:
+    place = postgres_place.place(url)
+    schema.migrate(place, CHECK)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("alter role syntra_app {}").format(sql.SQL(more)))  # type: ignore[arg-type]
+        try:
+            with pytest.raises(SchemaError, match="more than it should"):
+                schema.migrate(place, CHECK)
+        finally:
+            connection.execute(sql.SQL("alter role syntra_app no{}").format(sql.SQL(more)))  # type: ignore[arg-type]
+
+
+def test_who_may_not_set_up_is_told_who_may(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop role if exists nobody_much")
+        connection.execute("create role nobody_much login")
+    weak = url.replace("user=postgres", "user=nobody_much")
+    with pytest.raises(SchemaError, match="syntra migrate"):
+        schema.migrate(postgres_place.place(weak), CHECK)
+
+
+def test_a_database_that_is_not_set_up_is_told_how(url: str) -> None:
+    schema.migrate(postgres_place.place(url), CHECK)  # so that the role is there
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop schema syntra cascade")
+    with pytest.raises(SchemaError, match="syntra migrate"):
+        schema.migrate(postgres_place.place(url.replace("user=postgres", "user=syntra_app")), CHECK)
+
+
+def test_nobody_there_is_nobodys_mistake() -> None:
+    with pytest.raises(Unavailable):
+        schema.migrate(postgres_place.place("postgresql://u:p@127.0.0.1:9/d"), CHECK)
