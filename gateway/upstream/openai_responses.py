@@ -55,7 +55,7 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Event(Struct):
-    type: str
+    type: str = ""
     delta: str | None = None
     logprobs: list[Raw] | None = None
 
@@ -137,7 +137,7 @@ class ResponsesDecoder:
             return (self._end(_object.decode(data)["response"]),)
         if event.type == "response.failed":
             raise _failure(_object.decode(data)["response"].get("error") or {})
-        if event.type == "error":
+        if event.type in ("error", ""):
             told = _object.decode(data)
             raise _failure(told.get("error") or told)
         return (_chunk(Delta(native=Raw(data))),)

@@ -136,7 +136,7 @@ class Composer:
             self._memory.blocks = delta.thinking_blocks
             self._unsealed = True
         if delta.reasoning_details is not UNSET:
-            known = [] if self._memory.details is None else _list.decode(self._memory.details) or []
+            known = [] if self._memory.details is UNSET else _list.decode(self._memory.details) or []
             self._memory.details = Raw(msgspec.json.encode([*known, *(_list.decode(delta.reasoning_details) or ())]))
             self._unsealed = True
 
@@ -222,7 +222,7 @@ class Composer:
         index = piece.index if isinstance(piece.index, int) else len(self._calls)
         call = self._calls.get(index)
         if piece.extra_content is not UNSET and piece.id:
-            self._memory.calls = {**(self._memory.calls or {}), piece.id: piece.extra_content}
+            self._memory.calls = {**self._memory.calls, piece.id: piece.extra_content}
             self._unsealed = True
         if call is None:
             call = self._calls[index] = self._begin_call(piece)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 _MARK: Final = "syn1."
 
@@ -31,26 +31,26 @@ class Memory(Struct, omit_defaults=True):
     """What one provider wants to see again of one answer."""
 
     provider: str
-    blocks: Raw | None = None  # Anthropic's thinking, with signatures
-    details: Raw | None = None  # OpenRouter's
-    calls: dict[str, Raw] | None = None  # Gemini's signatures, by call
+    blocks: Raw | UnsetType = UNSET  # Anthropic's thinking, with signatures
+    details: Raw | UnsetType = UNSET  # OpenRouter's
+    calls: dict[str, Raw] = {}  # Gemini's signatures, by call
     words: bool = False  # the thoughts themselves, which the item tells in the open
 
     def into(self, message: Mapping[str, Any], words: str) -> dict[str, Any]:
         """An assistant's message with what the provider wants to see again."""
         full = dict(message)
-        if self.blocks is not None:
+        if self.blocks is not UNSET:
             full["thinking_blocks"] = self.blocks
-        if self.details is not None:
+        if self.details is not UNSET:
             full["reasoning_details"] = self.details
         if self.words and words:
             full["reasoning_content"] = words
-        if self.calls is not None and "tool_calls" in full:
+        if self.calls and "tool_calls" in full:
             full["tool_calls"] = [self._signed(call) for call in full["tool_calls"]]
         return full
 
     def _signed(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        signature = (self.calls or {}).get(call["id"])
+        signature = self.calls.get(call["id"])
         return dict(call) if signature is None else {**call, "extra_content": signature}
 
 
