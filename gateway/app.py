@@ -20,6 +20,7 @@ from gateway import settings
 from gateway.backing import Backing
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.dialects.responses import failures as responses_failures
 from gateway.http import docs
 from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
@@ -35,6 +36,8 @@ from gateway.http.metrics import Exposition
 from gateway.http.models import Models
 from gateway.http.public import failed, live, ready
 from gateway.http.public import health as told_health
+from gateway.http.responses import PATH as RESPONSES
+from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
 from gateway.pipeline import Services
 from gateway.records.decisions import Decisions
@@ -43,6 +46,7 @@ from gateway.records.settle import Settle
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.responses import Responses
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
 from gateway.upstream.egress import Egress
@@ -105,8 +109,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     offices = Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, [one.name for one in places])
     routes = Routes(rules, body_seconds=chosen.body_seconds)
 
+    responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
     }
 
@@ -139,7 +145,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
                 door.route("GET", "models", "viewer", Models(rules.policies).serve)
             ),

@@ -52,6 +52,7 @@ class Wishes(Struct, frozen=True):
     policy: str | None = None
     limits: Limits = Limits()
     began: float = 0.0  # time.perf_counter() when the request came in
+    conversation: str = ""  # the client's own name for it
 
 
 async def answer(
@@ -91,9 +92,8 @@ async def plan(
 ) -> tuple[Facts, Route | SyntraError]:
     """What `answer` would decide, without calling anyone; an error where nobody could serve it."""
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)
-    asked = Asked(
-        conversation(caller.organisation, caller.key_id, request), meaning.policy, policy.windows, wishes.limits
-    )
+    key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
+    asked = Asked(key, meaning.policy, policy.windows, wishes.limits)
     facts = await reader.facts(request, asked, time.monotonic())
     try:
         return facts, policy.route(caller, meaning, facts, time.monotonic())
@@ -108,7 +108,7 @@ async def _facts(
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
-    key = conversation(caller.organisation, caller.key_id, request)
+    key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
     asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
 
@@ -141,7 +141,7 @@ def _settle(
     services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     outcome = decision.outcome
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
-        key = conversation(decision.organisation, decision.key_id, request)
+        key = conversation(decision.organisation, decision.key_id, request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))
     if isinstance(error, SyntraError):
         error.told = told(decision, debug=wishes.debug)

@@ -45,6 +45,7 @@ class Visit:
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
+        self._told = False  # everything, to the last event
         self.status = 0  # as sent; 499 for a client that left, as nginx has it
         self._in_band: InBand | None = None  # of a stream whose head is out
         self.sending_since = 0.0  # loop time at which a write began that has not ended
@@ -129,7 +130,8 @@ class Visit:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
         while (await self._receive())["type"] != "http.disconnect":
             continue
-        self.stop(Left())
+        if not self._told:
+            self.stop(Left())
 
     def stop(self, reason: SyntraError | Left) -> None:
         """End the work: the reply is cut, and told `reason` where somebody is left to hear it."""
@@ -153,7 +155,8 @@ class Visit:
         await self._write(data, more=True)
 
     async def end(self, last: bytes) -> None:
-        """The stream's clean end, with its `last` event."""
+        """The stream's clean end, with its `last` event; who leaves on reading that has heard everything."""
+        self._told = True
         await self._write(last, more=False)
 
     async def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -9,13 +10,15 @@ from msgspec import UNSET, Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline, Patience
-from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError, UpstreamUnknownRoute
 from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
 from gateway.core.shape import Shape
 from gateway.core.tokens import estimate
 from gateway.upstream.dialect import Decoder, Provider
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
+
+log = logging.getLogger("syntra")
 
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
 
@@ -47,7 +50,7 @@ class StreamedAnswer:
         self._provider = provider
         self._exchange = exchange
         self._decoder = decoder
-        self._frames = Frames()
+        self._frames = Frames(decoder.frame_limit)
         self._shape = shape
         self._idle = idle
         self._prompt = prompt
@@ -141,9 +144,24 @@ class Remote:
     def __init__(self, wire: Wire, patience: Patience) -> None:
         self._wire = wire
         self._patience = patience
+        self._chat_only: set[str] = set()  # base URLs that do not speak the dialect that their provider does
 
     async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline) -> Opened:
-        """Send the request and wait for the reply's head; the caller closes what it gets."""
+        """Send the request and wait for the reply's head; the caller closes what it gets.
+
+        It is said in the client's own dialect where the provider speaks that, else as chat completions.
+        """
+        native = request.native
+        if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
+            return await self._ask(provider, model, request.plain(provider.name), deadline)
+        try:
+            return await self._ask(provider, model, request, deadline)
+        except UpstreamUnknownRoute:
+            log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
+            self._chat_only.add(provider.base_url)
+            return await self._ask(provider, model, request.plain(provider.name), deadline)
+
+    async def _ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline) -> Opened:
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
         headers = header_lines(outbound.headers)
@@ -153,11 +171,14 @@ class Remote:
         except BaseException:
             exchange.close()
             raise
-        return Opened(answer, exchange.close, outbound.dropped)
+        lost = request.lost if request.native is None else ()
+        return Opened(answer, exchange.close, (*outbound.dropped, *lost))
 
     async def _open(
         self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest, size: int
     ) -> Answer:
+        if request.native is not None:
+            await _refuse_unknown_route(exchange)
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
@@ -177,6 +198,12 @@ async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     """The JSON body of a reply that is not streamed; raises what its status means."""
     await _refuse_failure(exchange, provider)
     return await _json_body(exchange)
+
+
+async def _refuse_unknown_route(exchange: Exchange) -> None:
+    """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
+    if exchange.status in (404, 405) and b"model" not in (await _some(exchange)).lower():
+        raise UpstreamUnknownRoute("The provider has no such route.")
 
 
 async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:

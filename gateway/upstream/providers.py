@@ -33,13 +33,17 @@ class Known(Struct, frozen=True):
     dialect: Dialect
 
 
-_PLAIN = OpenAIWire()
+# What only OpenAI has, and others may refuse.
+_ITS_OWN = frozenset({"verbosity", "service_tier", "prompt_cache_key", "safety_identifier"})
+_OPENAI = Manners(developer=True, limit="", responses=True)
+_PLAIN = OpenAIWire(Manners(unknown=_ITS_OWN))
+_SEARCHING = OpenAIWire(Manners(tools=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user"}))
 
 KNOWN = (
-    Known("openai", ("OPENAI",), "https://api.openai.com/v1", OpenAIWire(Manners(developer=True, limit=""))),
+    Known("openai", ("OPENAI",), "https://api.openai.com/v1", OpenAIWire(_OPENAI)),
     Known("anthropic", ("ANTHROPIC",), "https://api.anthropic.com", Translated("anthropic")),
     Known("google", ("GOOGLE", "GEMINI"), "https://generativelanguage.googleapis.com", Translated("gemini")),
-    Known("perplexity", ("PERPLEXITY",), "https://api.perplexity.ai", _PLAIN),
+    Known("perplexity", ("PERPLEXITY",), "https://api.perplexity.ai", _SEARCHING),
     Known("kimi", ("KIMI", "MOONSHOT"), "https://api.moonshot.ai/v1", _PLAIN),
     Known("openrouter", ("OPENROUTER",), "https://openrouter.ai/api/v1", _PLAIN),
 )
@@ -183,7 +187,7 @@ class Upstream:
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close."""
         if candidate.provider == SIMULATED:
-            return Opened(self._simulated.ask(request), _nothing)
+            return Opened(self._simulated.ask(request), _nothing, request.lost)
         provider = self._places.with_key(candidate, credentials)
         if is_translated(provider) and not is_loaded():
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is

@@ -157,6 +157,8 @@ class Translated:
     def __init__(self, litellm_name: str) -> None:
         self._name: Final = litellm_name
 
+    native = ""
+
     def home(self) -> str:
         """Where this provider is when no base URL is set; empty where that has to be set."""
         return _find_home(self._name)

@@ -35,7 +35,13 @@ FLOORS = {
     "gateway.commands": 8,
     "gateway.__main__": 9,
 }
-ALONE = ("gateway.core", "policies", "gateway.stores", "gateway.upstream", "gateway.dialects")  # no floor-mate of these is imported
+ALONE = (
+    "gateway.core",
+    "policies",
+    "gateway.stores",
+    "gateway.upstream",
+    "gateway.dialects",
+)  # no floor-mate of these is imported
 
 # What stands on the stages' floor and is no stage: the parts of `clean`. `sanitize` runs its automaton over one text,
 # `selfspeech` holds the automaton, the phrases and the reading of a Markdown page.
