@@ -16,7 +16,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
-from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
+from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
 from gateway.records.decision import ANSWERED, Attempt, Decision
 from gateway.records.settle import Settle
@@ -97,7 +97,7 @@ async def plan(
     facts = await reader.facts(request, asked, time.monotonic())
     try:
         return facts, policy.route(caller, meaning, facts, time.monotonic())
-    except (NothingFits, NotAllowed, AllCooling) as error:
+    except (NothingFits, NotAllowed, AllCooling, ContextTooLong) as error:
         return facts, error
 
 

@@ -28,6 +28,7 @@ SyntraError
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
+    │   └── UpstreamOverloaded     502  it has more to do than it can
     ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
     ├── UpstreamSilent             504  a deadline passed
     └── UpstreamBroken             502  cut, half a frame, not what was promised
@@ -312,6 +313,10 @@ class UpstreamCredential(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """The provider answered with a failure of its own."""
+
+
+class UpstreamOverloaded(UpstreamFailed):
+    """The provider has more to do than it can."""
 
 
 class UpstreamUnreachable(UpstreamError):

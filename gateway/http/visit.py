@@ -74,6 +74,10 @@ class Visit:
         """What stands behind the question mark."""
         return self._scope["query_string"]
 
+    def header(self, name: bytes) -> str:
+        """A header that one surface alone reads; several of its name are one list."""
+        return ",".join(value.decode("latin-1").strip() for found, value in self._scope["headers"] if found == name)
+
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in the surface's shape."""
         self._lounge.enter(self)

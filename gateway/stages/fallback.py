@@ -104,7 +104,7 @@ class Fallback:
         began = time.monotonic()
         try:
             taken, left_out = request.without(candidate.without)
-            opened = await ask(candidate, request=taken)
+            opened = await ask(candidate, request=taken.at_most(candidate.most_output))
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:

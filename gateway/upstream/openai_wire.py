@@ -23,6 +23,8 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 _NEW_MODELS = re.compile(r"(.*/)?(o\d|gpt-5)")  # they refuse max_tokens
 _NULL = b"null"
 _CALLING = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+_SAMPLING = frozenset({"temperature", "top_p"})  # refused by OpenAI's models that think
+_EFFORT = frozenset({"reasoning_effort"})  # refused by those that do not
 _HARMLESS = frozenset({"prompt_cache_key", "tool_choice", "parallel_tool_calls"})  # nobody misses them
 
 
@@ -53,7 +55,7 @@ class OpenAIWire:
         if request.native is not None:
             body, dropped = openai_responses.said(model, request.native)
             return Outbound(f"{provider.base_url}/responses", self.headers(provider), body, dropped)
-        request, dropped = self._fitting(request)
+        request, dropped = self._fitting(request, model)
         fields: dict[str, object] = {"model": model, "messages": self._messages(request)}
         for name, value in request.fields.items():
             fields.setdefault(name, value)
@@ -65,11 +67,13 @@ class OpenAIWire:
         url = f"{provider.base_url}/chat/completions"
         return Outbound(url, self.headers(provider), _encode(fields), dropped)
 
-    def _fitting(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+    def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
         """The request without what this server has not, and what that was; who insists on it is told by the server."""
         if not request.lenient:
             return request, ()
         unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
+        if self._manners.developer:
+            unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
         request, dropped = request.without(unknown)
         if not self._manners.tools:
             request = alternating(request)

@@ -19,7 +19,9 @@ from gateway.core.errors import (
     Internal,
     SyntraError,
     UnknownModel,
+    UpstreamOverloaded,
     UpstreamRejected,
+    UpstreamUnknownModel,
 )
 from gateway.core.telling import Told
 
@@ -34,7 +36,6 @@ _TYPES: Final[Mapping[int, str]] = {
     404: "not_found_error",
     413: "request_too_large",
     429: "rate_limit_error",
-    503: "overloaded_error",
     504: "timeout_error",
     OVERLOADED: "overloaded_error",
 }
@@ -43,7 +44,7 @@ _NO_RETRY: Final = (b"x-should-retry", b"false")
 
 def telling(error: SyntraError, request_id: str) -> Told:
     """An error as a whole reply."""
-    status = OVERLOADED if error.status == 503 else error.status
+    status = _status(error)
     headers = [(b"request-id", request_id.encode())]
     if _is_final(error):
         headers.append(_NO_RETRY)
@@ -60,15 +61,20 @@ def _body(error: SyntraError, request_id: str) -> bytes:
     return _encode({"type": "error", "error": told, "request_id": request_id})
 
 
+def _status(error: SyntraError) -> int:
+    """Anthropic says overload with a status of its own; Claude Code then asks another model, if it may."""
+    return OVERLOADED if error.status == 503 or isinstance(error, UpstreamOverloaded) else error.status
+
+
 def _type(error: SyntraError) -> str:
-    known = _TYPES.get(error.status)
+    known = _TYPES.get(_status(error))
     return known or ("api_error" if error.status >= 500 else "invalid_request_error")
 
 
 def _message(error: SyntraError) -> str:
     if isinstance(error, ContextTooLong):
         return _overflow(error)
-    if isinstance(error, UnknownModel):
+    if isinstance(error, UnknownModel | UpstreamUnknownModel):
         return f"model: {error.message}"
     return error.message
 
@@ -90,5 +96,5 @@ def _is_final(error: SyntraError) -> bool:
     What a provider finds wrong is not: Claude Code then leaves out, one by one, what only Anthropic's newest know.
     """
     if isinstance(error, UpstreamRejected):
-        return False
+        return error.status == 404
     return isinstance(error, BadRequest | BadKey | Internal) and error.status != 408
