@@ -121,7 +121,7 @@ class MessagesDecoder:
             raise faults.inband("The provider", bytes(event.error))
         if event.type == "message_start":
             self._count(event.message.get("usage"))
-            self._start = _chunk(Delta(native=raw))
+            self._start = _opening(raw, event.message)
             return ()
         if event.type == "message_stop":
             self.ended = True
@@ -142,7 +142,7 @@ class MessagesDecoder:
         ending = {"stop_reason": message["stop_reason"], "stop_sequence": message.get("stop_sequence")}
         head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
         more = {name: head.pop(name) for name in ("container", "context_management") if name in head}
-        chunks = [_native("message_start", message=head)]
+        chunks = [_opening(Raw(_encode({"type": "message_start", "message": head})), head)]
         for index, block in enumerate(message["content"]):
             text = block["text"] if block["type"] == "text" else None
             opened = block if text is None else {**block, "text": ""}
@@ -164,6 +164,11 @@ class MessagesDecoder:
 
 def _chunk(delta: Delta, reason: str | None = None) -> Chunk:
     return Chunk(choices=[Choice(0, delta, finish_reason=None if reason is None else _REASONS.get(reason, "stop"))])
+
+
+def _opening(raw: Raw, message: Mapping[str, Any]) -> Chunk:
+    """The first chunk: it names the role, so that nothing is put before it."""
+    return Chunk(id=str(message.get("id") or ""), choices=[Choice(0, Delta(role="assistant", native=raw))])
 
 
 def _native(kind: str, **fields: Any) -> Chunk:
