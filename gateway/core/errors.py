@@ -270,6 +270,7 @@ class UpstreamRejected(UpstreamError):
     type = "invalid_request_error"
     code = "upstream_rejected"
     retryable = False
+    words = ""  # of the provider's own, where they are known to be harmless and its own clients act on them
 
     def __init__(self, message: str, *, status: int = 400, provider: str = "", code: str | None = None) -> None:
         super().__init__(message, provider=provider, code=code)

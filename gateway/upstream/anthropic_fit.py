@@ -32,10 +32,10 @@ _NOT_OF_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Any] | None)
 _objects = msgspec.json.Decoder(list[dict[str, Raw]])
-_blocks = msgspec.json.Decoder(str | list[dict[str, Any]])
+_blocks = msgspec.json.Decoder(str | list[dict[str, Raw]])  # what is not changed keeps its bytes
 _string = msgspec.json.Decoder(str)
 
-Blocks = list[dict[str, Any]]
+Blocks = list[dict[str, Raw]]
 
 
 def fit(fields: dict[str, Any], model: str, request: ChatRequest) -> tuple[str, ...]:
@@ -62,11 +62,10 @@ def _fit_system(fields: dict[str, Any], prelude: str) -> None:
         system = _without_hash(system)
         fields["system"] = f"{prelude}\n\n{system}" if prelude and system else prelude or system
         return
-    for block in system:
-        if isinstance(block.get("text"), str):
-            block["text"] = _without_hash(block["text"])
-    first = str(system[0].get("text", "")).startswith(_BILLING) if system else False
-    voice = [{"type": "text", "text": prelude}] if prelude else []
+    first = bool(system) and _word(system[0], "text").startswith(_BILLING)
+    if first:
+        system[0]["text"] = _raw(_without_hash(_word(system[0], "text")))
+    voice = [_text(prelude)] if prelude else []
     fields["system"] = [*system[:first], *voice, *system[first:]]
 
 
@@ -81,27 +80,27 @@ def _fit_messages(fields: dict[str, Any], request: ChatRequest, *, chosen: bool)
     """Thoughts of others and ids that are none leave; what the system says in between goes into a user's turn."""
     raw: Raw = fields["messages"]
     odd_ids = any(not _ID.fullmatch(call.id) for one in request.body.messages for call in one.tool_calls or ())
-    told = bytes(raw)
-    speaks = chosen and re.search(rb'"role"\s*:\s*"system"', told) is not None
-    if not (odd_ids or speaks or b'"syntra.' in told):
+    if not (odd_ids or chosen or b'"syntra.' in bytes(raw)):
         return
     messages = _objects.decode(raw)
+    if chosen:
+        messages = [{name: message[name] for name in ("role", "content")} for message in messages]
     for message in messages:
         content = _blocks.decode(message["content"])
         if isinstance(content, list):
             kept = [_with_plain_ids(block) for block in content if not _is_others_thought(block)]
-            message["content"] = _raw(kept or [{"type": "text", "text": "(no content)"}])
-    fields["messages"] = _without_system(messages) if speaks else messages
+            message["content"] = _raw(kept or [_text("(no content)")])
+    fields["messages"] = _without_system(messages) if chosen else messages
 
 
-def _is_others_thought(block: dict[str, Any]) -> bool:
-    return block.get("type") == "thinking" and str(block.get("signature") or "").startswith(_OURS)
+def _is_others_thought(block: dict[str, Raw]) -> bool:
+    return _word(block, "type") == "thinking" and _word(block, "signature").startswith(_OURS)
 
 
-def _with_plain_ids(block: dict[str, Any]) -> dict[str, Any]:
+def _with_plain_ids(block: dict[str, Raw]) -> dict[str, Raw]:
     for kind, name in (("tool_use", "id"), ("tool_result", "tool_use_id")):
-        if block.get("type") == kind and isinstance(block.get(name), str):
-            block[name] = _NOT_OF_AN_ID.sub("_", block[name]) or "_"
+        if _word(block, "type") == kind:
+            block[name] = _raw(_NOT_OF_AN_ID.sub("_", _word(block, name)) or "_")
     return block
 
 
@@ -127,16 +126,26 @@ def _without_system(messages: list[dict[str, Raw]]) -> list[dict[str, Raw]]:
     return turns
 
 
-def _reminder(block: dict[str, Any]) -> dict[str, Any]:
-    text = block.get("text")
-    if not isinstance(text, str) or text.startswith(_REMINDER):
+def _reminder(block: dict[str, Raw]) -> dict[str, Raw]:
+    text = _word(block, "text")
+    if not text or text.startswith(_REMINDER):
         return block
-    return {**block, "text": f"{_REMINDER}\n{text}\n</system-reminder>"}
+    return {**block, "text": _raw(f"{_REMINDER}\n{text}\n</system-reminder>")}
 
 
 def _listed(raw: Raw) -> Blocks:
     content = _blocks.decode(raw)
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [_text(content)] if isinstance(content, str) else content
+
+
+def _text(text: str) -> dict[str, Raw]:
+    return {"type": Raw(b'"text"'), "text": _raw(text)}
+
+
+def _word(block: dict[str, Raw], name: str) -> str:
+    """A text in a block; empty where there is none."""
+    raw = bytes(block.get(name, b""))
+    return _string.decode(raw) if raw.startswith(b'"') else ""
 
 
 def _raw(value: object) -> Raw:
@@ -198,5 +207,5 @@ def _is_thoughtless(told: Raw | Iterable[dict[str, Raw]]) -> bool:
     messages = _objects.decode(told) if isinstance(told, Raw) else list(told)
     last = next((one for one in reversed(messages) if _string.decode(one["role"]) == "assistant"), None)
     blocks = _listed(last["content"]) if last is not None else []
-    called = any(block.get("type") == "tool_use" for block in blocks)
-    return called and blocks[0].get("type") not in ("thinking", "redacted_thinking")
+    called = any(_word(block, "type") == "tool_use" for block in blocks)
+    return called and _word(blocks[0], "type") not in ("thinking", "redacted_thinking")

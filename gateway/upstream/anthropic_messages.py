@@ -21,6 +21,9 @@ from gateway.upstream.anthropic_fit import fit
 from gateway.upstream.dialect import Outbound, Provider
 
 _FRAME_LIMIT: Final = 32 * 1024 * 1024  # bytes; what a search has found comes in one event
+_UNCOUNTED: Final = frozenset(
+    {"max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata", "service_tier"}
+)  # of the answer, or about it: refused where only a prompt is counted
 _REASONS: Final[Mapping[str, str]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -42,6 +45,8 @@ def said(provider: Provider, model: str, request: ChatRequest, native: Native, *
     if request.body.max_tokens is not None:
         fields["max_tokens"] = request.body.max_tokens
     dropped = fit(fields, model, request)
+    if counts:
+        fields = {name: value for name, value in fields.items() if name not in _UNCOUNTED}
     path = "/v1/messages/count_tokens" if counts else "/v1/messages"
     query = f"?{native.query}" if native.query else ""
     return Outbound(f"{provider.base_url}{path}{query}", headers(provider, native), _encode(fields), dropped)

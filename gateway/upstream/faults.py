@@ -21,6 +21,7 @@ from gateway.core.errors import (
     UpstreamSilent,
     UpstreamUnknownModel,
 )
+from gateway.upstream import anthropic_words
 
 MOST_PATIENCE = 60  # s; a longer Retry-After is a provider's mistake or a quota, and clients hang on it
 DEFAULT_RETRY_AFTER = 1
@@ -104,6 +105,7 @@ def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
     message = f"{provider} refused the request as invalid (status {status}).{about}"
     rejected = UpstreamRejected(message, status=status, provider=provider, code=code)
     rejected.param = param
+    rejected.words = anthropic_words.told(error.message or "")
     return rejected
 
 

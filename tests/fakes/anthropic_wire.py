@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from tests.fakes.provider import Provider
@@ -143,7 +144,8 @@ class Anthropic(Provider):
         refuse(request.method == "POST", "method", "Method Not Allowed", status=405)
         refuse(request.headers.get("x-api-key") == self.key, "x-api-key", "invalid x-api-key", status=401)
         refuse("authorization" not in request.headers, "authorization", "invalid bearer token", status=401)
-        refuse(request.headers.get("anthropic-version") == "2023-06-01", "anthropic-version", "header is required")
+        version = request.headers.get("anthropic-version", "")
+        refuse(re.fullmatch(r"20\d\d-\d\d-\d\d", version), "anthropic-version", "header is required")
         kind = request.headers.get("content-type", "").partition(";")[0]
         refuse(kind == "application/json", "content-type", f"unsupported media type {kind}", status=415)
         body = request.json
@@ -153,8 +155,8 @@ class Anthropic(Provider):
         required = {"model": filled, **limit, "messages": array(mapping, 1)}
         record(required, {**FIELDS, **allowed})(body, "")
         for index, message in enumerate(body["messages"]):
-            check_message(message, f"messages.{index}", last=index == len(body["messages"]) - 1)
-        check_turns(body["messages"])
+            check_message(message, f"messages.{index}", last=index == len(body["messages"]) - 1, model=body["model"])
+        check_turns([message for message in body["messages"] if message["role"] != "system"])
         check_choice(body)
         check_thoughts(body)
         breakpoints = json.dumps(body).count('"cache_control": {')
@@ -285,16 +287,19 @@ def calls(script: Script, body: Any) -> tuple[ToolCall, ...]:
     return (ToolCall("toolu_01Forced", name, script.text),)
 
 
-def check_message(message: dict[str, Any], at: str, *, last: bool) -> None:
-    record({"role": one_of("user", "assistant"), "content": anything})(message, at)
+def check_message(message: dict[str, Any], at: str, *, last: bool, model: str) -> None:
+    record({"role": string, "content": anything}, {"output_config": mapping})(message, at)
     content, role = message["content"], message["role"]
+    newest = re.search(r"[a-z]-5", model)
+    refuse(role in ("user", "assistant") or newest, f"{at}.role", "Input should be 'user' or 'assistant'")
+    refuse("output_config" not in message or newest, f"{at}.output_config", "Extra inputs are not permitted")
     final_assistant = last and role == "assistant"
     if isinstance(content, str):
         why = f"{at}: all messages must have non-empty content except for the optional final assistant message"
         refuse(content.strip() or final_assistant, at, why)
         text = content
     else:
-        array(BLOCKS[role], 0 if final_assistant else 1)(content, f"{at}.content")
+        array(BLOCKS.get(role, TEXT), 0 if final_assistant else 1)(content, f"{at}.content")
         text = content[-1].get("text", "") if content else ""
     if final_assistant:
         refuse(text == text.rstrip(), at, "final assistant content cannot end with trailing whitespace")

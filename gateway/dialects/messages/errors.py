@@ -76,7 +76,7 @@ def _message(error: SyntraError) -> str:
         return _overflow(error)
     if isinstance(error, UnknownModel | UpstreamUnknownModel):
         return f"model: {error.message}"
-    return error.message
+    return (error.words if isinstance(error, UpstreamRejected) else "") or error.message
 
 
 def _overflow(error: ContextTooLong) -> str:
