@@ -288,8 +288,7 @@ def test_an_error_that_cannot_be_read_is_still_an_error(raw: bytes) -> None:
         ),
         ("Invalid request: Your request exceeded model token limit: 131072 (requested: 140002)", (140002, 131072, 0)),
         (
-            "This model's maximum context length is 128000 tokens. You requested 140000 tokens (108000 in the messages, "
-            + "32000 in the completion).",
+            "The maximum context length is 128000 tokens. You requested 140000 (108000 in the input, 32000 in the output).",
             (140000, 128000, 32000),
         ),
         ("This model's maximum context length is 8192 tokens.", (0, 0, 0)),
