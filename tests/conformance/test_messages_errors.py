@@ -199,6 +199,12 @@ def test_another_method_is_refused_in_the_same_shape(gateway: Gateway) -> None:
     shape(reply.json(), "invalid_request_error", reply.headers["request-id"])
 
 
+def test_a_route_that_there_is_not_is_told_in_the_same_shape(gateway: Gateway) -> None:
+    reply = httpx.post(f"{gateway.origin}/v1/messages/batches", headers={"x-api-key": gateway.key}, verify=PLAIN)
+    assert reply.status_code == 404
+    shape(reply.json(), "not_found_error", reply.headers["request-id"])
+
+
 def test_a_window_that_nobody_has_is_an_overflow(start_gateway: Callable[..., Gateway], providers: Fakes) -> None:
     heard = ask(start_gateway("perplexity"), "syntra", messages=[{"role": "user", "content": "word " * 400_000}])
     assert heard.status == 400

@@ -39,7 +39,8 @@ def test_what_the_system_says_in_between_is_a_reminder_before_what_is_asked(
     ]
     assert ask(gateway, pin.model, system="Be brief.", messages=said).status == 200
     sent = providers[pin.provider].last.body.decode()
-    assert sent.index("Be brief.") < sent.index("It is Monday.") < sent.index("What day is it?")
+    assert "Be brief." in sent
+    assert sent.index("It is Monday.") < sent.index("What day is it?")
     assert "<system-reminder>" in sent
 
 
@@ -83,7 +84,7 @@ def test_what_a_provider_has_not_is_dropped_and_named(pin: Pin, gateway: Gateway
 def test_more_room_than_a_model_has_is_cut_to_what_it_has(gateway: Gateway, providers: Fakes) -> None:
     """The limit is one that Anthropic obliges clients to set: it says nothing about the answer that is wanted."""
     assert ask(gateway, OPENAI.model, max_tokens=32_000).status == 200
-    assert providers["openai"].last.json["max_completion_tokens"] == 16_384
+    assert providers["openai"].last.json["max_tokens"] == 16_384
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])

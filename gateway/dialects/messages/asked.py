@@ -14,7 +14,7 @@ from gateway.core import chat
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.native import MESSAGES, Aside, Native
-from gateway.dialects.messages import names, tools, turns
+from gateway.dialects.messages import names, toolbox, turns
 from gateway.dialects.messages.body import Body, Format, body_decoder, decode, refused
 
 _SESSION = re.compile(r"_session_([0-9a-zA-Z-]{8,64})$")
@@ -59,7 +59,7 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
     if body.max_tokens is None and not counts:
         raise refused("max_tokens", "Field required")
     conversation = turns.read(body.messages, turns.system_text(body.system))
-    found = tools.read(body.tools, body.tool_choice, conversation.referred)
+    found = toolbox.read(body.tools, body.tool_choice, conversation.referred)
     lost = [*conversation.lost, *found.lost, *_lost(body, fields)]
     said = _said(body, conversation, found)
     request = _request(said, body, fields, words, conversation, lost)
@@ -72,7 +72,7 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
         body.model,
         bool(body.stream),
         body.thinking is not None and body.thinking.type != "disabled",
-        tools.originals(body.tools),
+        toolbox.originals(body.tools),
         turns.first_words(conversation),
         _session(body),
         without,
@@ -117,7 +117,7 @@ def _checked(said: Mapping[str, object]) -> ChatRequest:
         raise BadRequest(error.message) from None
 
 
-def _said(body: Body, conversation: turns.Conversation, found: tools.Tools) -> dict[str, Any]:
+def _said(body: Body, conversation: turns.Conversation, found: toolbox.Tools) -> dict[str, Any]:
     """The chat completion's fields."""
     said: dict[str, Any] = {"model": names.meant(body.model), "messages": conversation.messages}
     said |= {name: value for name in _SAME if (value := getattr(body, name)) is not None}
@@ -133,7 +133,7 @@ def _said(body: Body, conversation: turns.Conversation, found: tools.Tools) -> d
     return said | _tools(found)
 
 
-def _tools(found: tools.Tools) -> dict[str, Any]:
+def _tools(found: toolbox.Tools) -> dict[str, Any]:
     """The fields that are about tools."""
     said: dict[str, Any] = {"web_search_options": {}} if found.searches else {}
     if found.functions:

@@ -244,19 +244,23 @@ class Events:
 _NO_CACHE: Final = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 
 
-def _count(usage: Usage | None) -> dict[str, int]:
+def _count(usage: Usage | None) -> dict[str, Any]:
     """A count in Anthropic's way: what was read from the cache or written to it is no part of the input."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0, **_NO_CACHE}
     details = usage.prompt_tokens_details
     read = (details.cached_tokens or 0) if details is not None else 0
     written = (details.cache_write_tokens or 0) if details is not None else 0
-    return {
+    counted: dict[str, Any] = {
         "input_tokens": max(0, usage.prompt_tokens - read - written),
         "output_tokens": usage.completion_tokens,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
     }
+    thought = usage.completion_tokens_details
+    if thought is not None and thought.reasoning_tokens is not None:
+        counted["output_tokens_details"] = {"thinking_tokens": thought.reasoning_tokens}
+    return counted
 
 
 def _renamed(raw: Raw, message_id: str, model: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from gateway.dialects.messages import thoughts, tools
+from gateway.dialects.messages import thoughts, toolbox
 from gateway.dialects.messages.body import (
     Block,
     DocumentBlock,
@@ -199,7 +199,7 @@ def _content(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 def _result(made: Conversation, result: ToolResult, at: str, attached: list[dict[str, Any]]) -> dict[str, Any]:
     """A result as a tool's message, which is text; what is not is attached to what the user says next."""
     if isinstance(result.content, list):
-        made.referred.update(tools.references(result.content))
+        made.referred.update(toolbox.references(result.content))
     parts = [part for block in blocks(result.content or "", at) for part in _parts(made, block)]
     texts = [part["text"] for part in parts if "text" in part]
     if len(texts) < len(parts):
@@ -310,7 +310,7 @@ def _keep_thoughts(made: Conversation, message: dict[str, Any], thought: str, ca
 def _call(block: ToolUse) -> dict[str, Any]:
     """A call; its arguments are the client's own bytes of them."""
     arguments = _encode(block.input).decode()
-    return {"id": block.id, "type": "function", "function": {"name": tools.short(block.name), "arguments": arguments}}
+    return {"id": block.id, "type": "function", "function": {"name": toolbox.short(block.name), "arguments": arguments}}
 
 
 def first_words(made: Conversation) -> bytes:
