@@ -43,7 +43,8 @@ class ChatCompletions:
 
 def wishes_of(head: Head, visit: Visit) -> Wishes:
     """What the headers ask for."""
-    return Wishes(head.persona, head.debug, head.policy, Limits(head.max_cost, head.max_ttft_ms), visit.began)
+    limits = Limits(head.max_cost, head.max_ttft_ms)
+    return Wishes(head.persona, head.debug, head.policy, limits, visit.began, head.conversation)
 
 
 async def _stream(visit: Visit, reply: Reply) -> None:
