@@ -26,6 +26,7 @@ from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
 from gateway.http.admin.parts import Parts
 from gateway.http.chat import ChatCompletions
+from gateway.http.completions import Completions
 from gateway.http.decisions import PATH as DECISIONS
 from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
@@ -112,6 +113,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
     }

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline, Patience
-from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError, UpstreamUnknownRoute
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
 from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
 from gateway.core.shape import Shape
 from gateway.core.tokens import estimate
@@ -21,6 +21,10 @@ from gateway.upstream.wire import Exchange, Wire
 log = logging.getLogger("syntra")
 
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
+
+
+class _NoSuchRoute(Exception):
+    """The server does not speak its provider's dialect."""
 
 
 class Answer(Protocol):
@@ -156,7 +160,7 @@ class Remote:
             return await self._ask(provider, model, request.plain(provider.name), deadline)
         try:
             return await self._ask(provider, model, request, deadline)
-        except UpstreamUnknownRoute:
+        except _NoSuchRoute:
             log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
             self._chat_only.add(provider.base_url)
             return await self._ask(provider, model, request.plain(provider.name), deadline)
@@ -178,7 +182,7 @@ class Remote:
         self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest, size: int
     ) -> Answer:
         if request.native is not None:
-            await _refuse_unknown_route(exchange)
+            await _refuse_route(exchange, provider)
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
@@ -200,10 +204,13 @@ async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     return await _json_body(exchange)
 
 
-async def _refuse_unknown_route(exchange: Exchange) -> None:
+async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
     """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
-    if exchange.status in (404, 405) and b"model" not in (await _some(exchange)).lower():
-        raise UpstreamUnknownRoute("The provider has no such route.")
+    if exchange.status in (404, 405):
+        body = await _some(exchange)
+        if b"model" not in body.lower():
+            raise _NoSuchRoute
+        raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
 async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:
