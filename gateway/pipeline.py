@@ -18,7 +18,8 @@ from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
-from gateway.records.decision import ANSWERED, Attempt, Decision
+from gateway.records import billing
+from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, told
 from gateway.stages.clean import Clean
@@ -67,7 +68,7 @@ async def answer(
 
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
-    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model)
+    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, person=caller.user)
     decision.degraded += caller.degraded
     stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
     policy = services.policies.of(caller)
@@ -77,14 +78,16 @@ async def answer(
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
-    overhead = time.perf_counter() - wishes.began
-    tried = partial(_tried, decision)
+    decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
+    tried = partial(_tried, decision, services.prices)
     begun = await services.fallback.begin(
         route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    return Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug, overhead=overhead)
+    reply = Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug)
+    stack.callback(reply.close)
+    return reply
 
 
 async def plan(
@@ -124,8 +127,8 @@ def _note(decision: Decision, route: Route) -> None:
         decision.instead_of = route.instead_of
 
 
-def _tried(decision: Decision, tried: Tried) -> None:
-    decision.attempts.append(Attempt(tried.candidate.name, "resting" if tried.error is None else tried.error.kind))
+def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
+    decision.attempts.append(billing.in_vain(tried, prices))
 
 
 def _settle(

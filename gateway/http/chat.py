@@ -37,6 +37,7 @@ class ChatCompletions:
         deadline = Deadline(self._total_seconds)
         async with AsyncExitStack() as stack:
             reply = await answer(self._services, caller, request, wishes, deadline, stack)
+            visit.answered(reply.decision.outcome.model, reply.decision.id)
             if request.body.stream:
                 await _stream(visit, reply)
             else:

@@ -36,6 +36,7 @@ class Completions:
         for prompt, request in enumerate(asked.requests):
             async with AsyncExitStack() as stack:
                 reply = await answer(self._services, caller, request, wishes, deadline, stack)
+                visit.answered(reply.decision.outcome.model, reply.decision.id)
                 if asked.body.stream and not visit.streams:
                     await visit.start_stream(reply.headers(), as_chat_in_band)
                 while chunks := await reply.next():

@@ -313,7 +313,7 @@ async def post(people: People, body: bytes, method: str = "POST", counted: Any =
     async def load() -> People:
         return people
 
-    sign_in = SignIn(load, Lounge(1.0), counted or (lambda surface, status: None), body_seconds=1.0)
+    sign_in = SignIn(load, Lounge(1.0), counted or (lambda surface, visit: None), body_seconds=1.0)
     scope: Any = {"type": "http", "method": method, "path": "/api/sessions", "headers": []}
     await sign_in.application(scope, receive, send)
     return sent[0]["status"], json.loads(b"".join(message["body"] for message in sent[1:]))

@@ -231,12 +231,12 @@ def test_a_search_is_over_after_150_ms_and_a_slow_store_is_left_alone(run: Run[A
                 began = loop.time()
                 with pytest.raises(Unavailable, match="150 ms"):
                     await vectors.of("acme", "ann").search(NEAR)
-                assert DEADLINE <= loop.time() - began < DEADLINE + 0.1
+                assert DEADLINE <= loop.time() - began < DEADLINE + 0.5
             assert vectors.state == "slow"
             began = loop.time()
             with pytest.raises(Unavailable, match="slow"):
                 await vectors.of("acme", "ann").search(NEAR)
-            assert loop.time() - began < 0.02
+            assert loop.time() - began < 0.05
 
     run(scene())
 
