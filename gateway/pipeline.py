@@ -54,6 +54,7 @@ class Wishes(Struct, frozen=True):
     limits: Limits = Limits()
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
+    surface: str = "chat"  # where it came in
 
 
 async def answer(
@@ -68,7 +69,7 @@ async def answer(
 
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
-    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, person=caller.user)
+    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
     decision.degraded += caller.degraded
     stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
     policy = services.policies.of(caller)

@@ -54,10 +54,10 @@ def _read(raw: bytes) -> ChatRequest:
         return request
 
 
-def wishes_of(head: Head, visit: Visit) -> Wishes:
+def wishes_of(head: Head, visit: Visit, surface: str = "chat") -> Wishes:
     """What the headers ask for."""
     limits = Limits(head.max_cost, head.max_ttft_ms)
-    return Wishes(head.persona, head.debug, head.policy, limits, visit.began, head.conversation)
+    return Wishes(head.persona, head.debug, head.policy, limits, visit.began, head.conversation, surface)
 
 
 async def _stream(visit: Visit, reply: Reply) -> None:

@@ -28,7 +28,7 @@ class Completions:
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """One request; nobody speaks in a text that goes on, so there is no persona unless it is asked for."""
         asked = completions.parse(await visit.body(head, self._body_seconds))
-        wishes = wishes_of(head, visit)
+        wishes = wishes_of(head, visit, "completions")
         wishes = structs.replace(wishes, persona=bool(wishes.persona))
         told = Answer(asked)
         deadline = Deadline(self._total_seconds)
