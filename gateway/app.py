@@ -90,12 +90,13 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, outside.wire)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,
         rules.policies,
+        backing.admission,
         rules.persona,
         Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
         books.settle,
@@ -108,7 +109,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, outside.embedder, books.settle, outside.prices, **waits)
+    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 

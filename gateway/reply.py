@@ -39,12 +39,14 @@ class Reply:
         prices: Prices,
         *,
         debug: bool,
+        limits: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self.decision = decision
         self._begun = begun
         self._clean = clean
         self._prices = prices
         self._debug = debug
+        self._limits = limits
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
@@ -130,7 +132,7 @@ class Reply:
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""
-        headers = told(self.decision, debug=self._debug)
+        headers = [*told(self.decision, debug=self._debug), *self._limits]
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
         headers += warning(self._begun.opened.dropped, self._stand_in())

@@ -43,6 +43,8 @@ class Settings(Struct, frozen=True):
     upstash_token: str = field(default="", name="UPSTASH_REDIS_TOKEN")
     qdrant_url: str = field(default="", name="QDRANT_URL")
     qdrant_key: Secret = field(default=Secret(""), name="QDRANT_API_KEY")
+    requests_per_day: Annotated[int, Meta(ge=1)] | None = field(default=None, name="DEFAULT_REQUESTS_PER_DAY")
+    tokens_per_day: Annotated[int, Meta(ge=1)] | None = field(default=None, name="DEFAULT_TOKENS_PER_DAY")
     secret_key: Secret = field(default=Secret(""), name="SECRET_KEY")  # else the file `secret`
     encryption_key: Secret = field(default=Secret(""), name="ENCRYPTION_KEY")  # else the file `encryption`
     oidc_issuer: str = field(default="", name="OIDC_ISSUER")

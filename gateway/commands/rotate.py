@@ -7,13 +7,14 @@ import sys
 import rich_click as click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from gateway import prepare
 from gateway.commands.database import DATA_DIR, actor, chosen, complaints, using
 from gateway.core.apikey import Pepper
-from gateway.stores import keyfile, rotation
+from gateway.stores import rotation
 from gateway.stores.keyfile import KeyFileError
 from gateway.stores.postgres import Postgres
 from gateway.stores.rotation import Rotated
-from gateway.stores.vault import MasterError, Vault, masters
+from gateway.stores.vault import MasterError, Vault
 
 
 @click.command()
@@ -26,7 +27,7 @@ def rotate(data_dir: str | None) -> None:
     """
     wanted = chosen(data_dir)
     try:
-        vault = Vault(masters(wanted.encryption_key or keyfile.read_or_make(wanted.data_path, keyfile.ENCRYPTION)))
+        vault = prepare.vault(wanted)
     except (KeyFileError, MasterError) as error:
         raise click.ClickException(str(error)) from None
 

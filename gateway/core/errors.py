@@ -235,6 +235,7 @@ class RateLimited(SyntraError):
 
     status = 429
     code = "rate_limit_exceeded"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
 
     def __init__(
         self, message: str, *, type_: str, retry_after: int | None, limits: Sequence[tuple[bytes, bytes]] = ()
@@ -257,6 +258,7 @@ class BudgetSpent(SyntraError):
     status = 402
     type = "insufficient_quota"
     code = "insufficient_quota"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
 
     def __init__(self, message: str, *, limits: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from copy import copy
+from typing import Final, NamedTuple
 
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars
@@ -14,7 +15,7 @@ from gateway.upstream.count import Counted
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
 
-_MOST_NAME = 200  # characters that are kept of a name that a client gave
+MOST_NAME: Final = 200  # characters that are kept of a name that a client gave
 
 
 class Settled(NamedTuple):
@@ -22,15 +23,6 @@ class Settled(NamedTuple):
 
     tokens: int
     cost: Picodollars | None
-
-
-class _Tokens(NamedTuple):
-    """The counts of a row."""
-
-    read: int = 0
-    cached: int = 0
-    said: int = 0
-    thought: int = 0
 
 
 def count(attempt: Attempt, counted: Counted, prices: Prices) -> None:
@@ -59,57 +51,62 @@ def total(attempts: Sequence[Attempt]) -> Picodollars | None:
 
 def rows(decision: Decision) -> list[Row]:
     """The ledger's rows: one for each attempt that was made, and the final one, which comes last and is their sum."""
-    made = [_row(decision, k, attempt) for k, attempt in enumerate(_asked(decision), start=1)]
-    outcome = decision.outcome
-    final = _blank(decision, 0)
-    final.status = outcome.ended
-    final.model = (outcome.model or next((row.model for row in reversed(made) if row.input_tokens), ""))[:_MOST_NAME]
+    final = _final(decision)
+    made: list[Row] = []
+    for attempt in decision.attempts:
+        if attempt.outcome == RESTING:
+            continue
+        row = _row(decision, attempt, copy(final), len(made) + 1)
+        made.append(row)
+        final.model = decision.outcome.model[:MOST_NAME] or (row.model if attempt.usage is not None else final.model)
     for row in made:
         final.input_tokens += row.input_tokens
         final.cached_tokens += row.cached_tokens
         final.output_tokens += row.output_tokens
         final.reasoning_tokens += row.reasoning_tokens
-    final.cost, final.estimated = outcome.cost, outcome.estimated
-    final.ttft_ms, final.duration_ms = outcome.ttft_ms, outcome.duration_ms
     return [*made, final]
 
 
-def _asked(decision: Decision) -> list[Attempt]:
-    return [attempt for attempt in decision.attempts if attempt.outcome != RESTING]
-
-
-def _row(decision: Decision, number: int, attempt: Attempt) -> Row:
-    row = _blank(decision, number)
-    row.model = attempt.model[:_MOST_NAME]
-    row.status = decision.outcome.ended if attempt.outcome == ANSWERED else attempt.outcome
-    row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens = _tokens(attempt.usage)
-    row.cost = attempt.cost if attempt.usage is not None else 0
-    row.estimated = attempt.estimated
-    row.ttft_ms, row.duration_ms = attempt.ttft_ms, attempt.duration_ms
-    return row
-
-
-def _blank(decision: Decision, number: int) -> Row:
+def _final(decision: Decision) -> Row:
+    """The final row, but for what is summed up."""
+    outcome = decision.outcome
     return Row(
         decision.id,
-        number,
+        0,
         started(decision.id),
         decision.key_id,
         decision.surface,
-        decision.asked[:_MOST_NAME],
-        "",
-        person=decision.person[:_MOST_NAME],
+        decision.asked[:MOST_NAME],
+        outcome.ended,
+        person=decision.person[:MOST_NAME],
         policy="" if decision.plan is None else decision.plan.policy,
         intent="" if decision.facts is None else decision.facts.intent,
+        cost=outcome.cost,
+        estimated=outcome.estimated,
+        ttft_ms=outcome.ttft_ms,
+        duration_ms=outcome.duration_ms,
     )
 
 
-def _tokens(usage: Usage | None) -> _Tokens:
-    """The counts of a usage; a part is never more than its whole, whatever a provider says."""
-    if usage is None:
-        return _Tokens()
+def _row(decision: Decision, attempt: Attempt, row: Row, number: int) -> Row:
+    """The row of an attempt, made of a copy of the final one."""
+    row.attempt = number
+    row.model = attempt.model[:MOST_NAME]
+    row.status = decision.outcome.ended if attempt.outcome == ANSWERED else attempt.outcome
+    row.estimated = attempt.estimated
+    row.ttft_ms, row.duration_ms = attempt.ttft_ms, attempt.duration_ms
+    if attempt.usage is None:
+        row.cost = 0
+    else:
+        row.cost = attempt.cost
+        row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens = _tokens(attempt.usage)
+    return row
+
+
+def _tokens(usage: Usage) -> tuple[int, int, int, int]:
+    """Tokens read, cached, said and thought; a part is never more than its whole, whatever a provider says."""
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = (prompt.cached_tokens or 0) if prompt is not None else 0
     thought = (completion.reasoning_tokens or 0) if completion is not None else 0
     read, said = usage.prompt_tokens, usage.completion_tokens
-    return _Tokens(read, min(max(cached, 0), read), said, min(max(thought, 0), said))
+    return read, min(max(cached, 0), read) if cached else 0, said, min(max(thought, 0), said) if thought else 0

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import SyntraError
+from gateway.core.errors import StoreAway, SyntraError
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
@@ -30,6 +30,11 @@ class Settle:
         self._ledger = ledger
         self._metrics = metrics
 
+    def require_room(self) -> None:
+        """Raise StoreAway where nothing more can be recorded: no answer goes unmetered."""
+        if self._ledger.full:
+            raise StoreAway("What is used cannot be recorded now, so nothing new is begun; please try again.")
+
     def settle(self, decision: Decision, error: BaseException | None, seconds: float) -> Settled:
         """The request is over after so many seconds, with an error or without; what it came to.
 
@@ -39,15 +44,13 @@ class Settle:
         outcome.duration_ms = round(seconds * 1e3, 3)
         if not outcome.ended:
             outcome.ended = _ended(error)
+        decision.asked = decision.asked[: billing.MOST_NAME]
         outcome.cost = billing.total(decision.attempts)
         outcome.estimated = any(attempt.estimated for attempt in decision.attempts)
         if outcome.ended == ANSWERED:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
-        for row in rows[:-1]:
-            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
-            self._metrics.used(row.model, tokens, row.cost)
         for row in rows[:-1]:
             tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
             self._metrics.used(row.model, tokens, row.cost)

@@ -145,6 +145,10 @@ class Admission:
             task.cancel()
         await self._shared.leases.close()
 
+    def concerns(self, caller: Caller) -> bool:
+        """Whether the caller has any limit at all; for others nothing need be estimated."""
+        return self._account(caller) is not None
+
     async def admit(self, caller: Caller, request_id: str, tokens: int, cost: Picodollars | None) -> Admitted:
         """Let a request in for which so many tokens and so much money are expected; raises RateLimited, BudgetSpent."""
         account = self._account(caller)

@@ -242,7 +242,7 @@ local function renew()
         local id = ARGV[i]
         if redis.call('HEXISTS', leased, '/' .. id) == 1 then
             redis.call('ZADD', leases, 'XX', now + ttl, id)
-        elseif redis.call('ZREM', lapsed, id) == 1 then
+        elseif redis.call('ZREM', lapsed, id) == 1 or tonumber(ARGV[i + 1]) ~= epoch then
             lease(id, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), ARGV[i + 5], ttl)
         end
     end

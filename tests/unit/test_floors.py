@@ -23,6 +23,7 @@ FLOORS = {
     "gateway.stages": 2,
     "gateway.records": 2,
     "gateway.pipeline": 3,
+    "gateway.expectation": 3,  # what the pipeline thinks a request will take
     "gateway.reply": 3,  # what the pipeline gives back
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
     "gateway.http": 4,

@@ -324,7 +324,9 @@ def test_a_token_goes_in_and_a_session_comes_out(place: PostgresPlace, fake: Fak
         org, member = await here.member("routed", "routed@example.com", "viewer")
         counted: list[tuple[str, int]] = []
         body = json.dumps({"token": fake.token(email="routed@example.com"), "organisation": "routed"}).encode()
-        status, told = await post(here.people, body, counted=lambda *what: counted.append(what))
+        status, told = await post(
+            here.people, body, counted=lambda surface, visit: counted.append((surface, visit.status))
+        )
         assert status == 200
         token, ends = told.pop("token"), datetime.fromisoformat(told.pop("expires_at"))
         assert told == {"object": "session", "organisation": "routed", "organisation_id": org, "role": "viewer"}

@@ -72,7 +72,7 @@ def test_the_file_stands_in_for_the_setting(postgres_engine: PostgresEngine, tmp
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"ENCRYPTION_KEY": "too-short-4711"}, "Key 1 of ENCRYPTION_KEY is not one of 32 bytes"),
+        ({"ENCRYPTION_KEY": "too-short-4711"}, "ENCRYPTION_KEY does not hold master keys"),
         ({"DATABASE_URL": "postgresql://me:hush-4711@127.0.0.1:1/x"}, "does not answer"),
     ],
 )

@@ -49,6 +49,8 @@ GIVEN = (
     Given("SYNTRA_CA_BUNDLE", "/x.pem", "ca_bundle", "/x.pem"),
     Given("SYNTRA_OUTBOUND_PROXY", "http://u:p@proxy:3128", "outbound_proxy", "http://u:p@proxy:3128"),
     Given("DATABASE_URL", "postgresql://u:p@h/d", "database_url", Secret("postgresql://u:p@h/d")),
+    Given("DEFAULT_REQUESTS_PER_DAY", "1000", "requests_per_day", 1000),
+    Given("DEFAULT_TOKENS_PER_DAY", "100000", "tokens_per_day", 100000),
     Given("SECRET_KEY", " s ", "secret_key", Secret("s")),
     Given("ENCRYPTION_KEY", "a,b", "encryption_key", Secret("a,b")),
     Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
