@@ -32,6 +32,7 @@ from gateway.http.admin.parts import Parts
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import SignIn
 from gateway.http.chat import ChatCompletions
+from gateway.http.completions import Completions
 from gateway.http.decisions import PATH as DECISIONS
 from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
@@ -120,6 +121,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     messages = Messages(services, Counter(outside.wire, outside.places), **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),

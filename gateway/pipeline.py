@@ -57,6 +57,7 @@ class Wishes(Struct, frozen=True):
     limits: Limits = Limits()
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
+    surface: str = "chat"  # where it came in
 
 
 class Course(Struct):
@@ -80,7 +81,7 @@ async def answer(
 
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
-    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, person=caller.user)
+    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
     decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
     stack.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends

@@ -25,8 +25,7 @@ SyntraError
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
-    │   ├── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
-    │   └── UpstreamUnknownRoute   404  it does not speak the dialect; never told, since another is tried
+    │   └── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
@@ -330,12 +329,6 @@ class UpstreamUnknownModel(UpstreamRejected):
 
     code = "model_not_found"
     retryable = True
-
-
-class UpstreamUnknownRoute(UpstreamRejected):
-    """The provider's server does not speak the dialect that was tried first."""
-
-    code = "unknown_url"
 
 
 class UpstreamBusy(UpstreamError):

@@ -45,7 +45,7 @@ from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
 from gateway.records.series import Counts, Times
 
 SURFACES = (
-    *("chat", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
+    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
     *("admin", "sessions", "threads", "memories"),
 )
 STATUSES = tuple(

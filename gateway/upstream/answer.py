@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline, Patience
-from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError, UpstreamUnknownRoute
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
 from gateway.core.events import Chunk
 from gateway.core.shape import Shape
 from gateway.upstream.count import Count, Counted
@@ -21,6 +21,10 @@ from gateway.upstream.wire import Exchange, Wire
 log = logging.getLogger("syntra")
 
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
+
+
+class _NoSuchRoute(Exception):
+    """The server does not speak its provider's dialect."""
 
 
 class Sent(Struct):
@@ -163,7 +167,7 @@ class Remote:
             return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
         try:
             return await self._ask(provider, model, request, deadline, sent)
-        except UpstreamUnknownRoute:
+        except _NoSuchRoute:
             log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
             self._chat_only.add(provider.base_url)
             return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
@@ -184,7 +188,7 @@ class Remote:
 
     async def _open(self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest) -> Answer:
         if request.native is not None:
-            await _refuse_unknown_route(exchange)
+            await _refuse_route(exchange, provider)
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
@@ -216,10 +220,13 @@ async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     return await _json_body(exchange)
 
 
-async def _refuse_unknown_route(exchange: Exchange) -> None:
+async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
     """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
-    if exchange.status in (404, 405) and b"model" not in (await _some(exchange)).lower():
-        raise UpstreamUnknownRoute("The provider has no such route.")
+    if exchange.status in (404, 405):
+        body = await _some(exchange)
+        if b"model" not in body.lower():
+            raise _NoSuchRoute
+        raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
 async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:
