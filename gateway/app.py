@@ -52,7 +52,7 @@ from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
-from gateway.upstream.count import Counter
+from gateway.upstream.counter import Counter
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
 from gateway.upstream.verify import Verify
