@@ -59,7 +59,7 @@ from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.upstream import providers
-from gateway.upstream.prompt_count import Counter
+from gateway.upstream.counter import Counter
 from gateway.upstream.verify import Verify
 
 _SWITCH = (

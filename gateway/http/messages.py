@@ -22,7 +22,7 @@ from gateway.http.visit import JSON, Headers, Visit
 from gateway.pipeline import Services, Wishes, answer, plan
 from gateway.reply import Reply
 from gateway.stages.policy import Policies
-from gateway.upstream.prompt_count import Counter
+from gateway.upstream.counter import Counter
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send

@@ -18,6 +18,7 @@ from gateway.core.chat import ChatRequest
 
 _NEWEST: Final = (99, 0)  # what a name without a number is taken for
 _THINKS, _ADAPTS, _ONLY_ADAPTS = (3, 7), (4, 6), (4, 7)  # from which version on
+_LISTENS: Final = (4, 7)  # from which version on it takes what the system says in between
 _LEAST, _MOST = 1024, 31_999  # tokens of a budget
 _BUDGETS: Final = {"low": 2048, "medium": 8192}  # of an effort; more of it is as much as there is room for
 _BILLING: Final = "x-anthropic-billing-header:"
@@ -25,6 +26,7 @@ _CALL_HASH = re.compile(r" ?cch=[^;\s]*;")  # in it; over the body, so that it d
 _OURS: Final = "syntra."  # how a signature of our own begins
 _REMINDER: Final = "<system-reminder>"
 
+_SYSTEM = re.compile(rb'"role"\s*:\s*"system"')
 _VERSION = re.compile(r"-(\d{1,2})(?=-|@|$)")
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_OF_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -45,9 +47,10 @@ def fit(fields: dict[str, Any], model: str, request: ChatRequest) -> tuple[str, 
     _fit_system(fields, prelude)
     chosen = request.body.model.rpartition("/")[2] != model  # by us, so its client could not know what it can
     before = fields.keys() | set()
-    _fit_messages(fields, request, chosen=chosen)
-    if chosen:
-        _fit_thinking(fields, model, request.body.max_tokens or _MOST)
+    version = _version(model)
+    _fit_messages(fields, request, plain=chosen or version < _LISTENS)
+    _fit_thinking(fields, version, request.body.max_tokens or _MOST, chosen=chosen)
+    _fit_effort(fields, model, version)
     _fit_loop(fields)
     return tuple(sorted(before - fields.keys()))
 
@@ -76,21 +79,23 @@ def _without_hash(text: str) -> str:
     return _CALL_HASH.sub("", line) + end + rest
 
 
-def _fit_messages(fields: dict[str, Any], request: ChatRequest, *, chosen: bool) -> None:
+def _fit_messages(fields: dict[str, Any], request: ChatRequest, *, plain: bool) -> None:
     """Thoughts of others and ids that are none leave; what the system says in between goes into a user's turn."""
     raw: Raw = fields["messages"]
     odd_ids = any(not _ID.fullmatch(call.id) for one in request.body.messages for call in one.tool_calls or ())
-    if not (odd_ids or chosen or b'"syntra.' in bytes(raw)):
+    told = bytes(raw)
+    plain = plain and (_SYSTEM.search(told) is not None or b'"output_config"' in told)
+    if not (odd_ids or plain or b'"syntra.' in told):
         return
     messages = _objects.decode(raw)
-    if chosen:
+    if plain:
         messages = [{name: message[name] for name in ("role", "content")} for message in messages]
     for message in messages:
         content = _blocks.decode(message["content"])
         if isinstance(content, list):
             kept = [_with_plain_ids(block) for block in content if not _is_others_thought(block)]
             message["content"] = _raw(kept or [_text("(no content)")])
-    fields["messages"] = _without_system(messages) if chosen else messages
+    fields["messages"] = _without_system(messages) if plain else messages
 
 
 def _is_others_thought(block: dict[str, Raw]) -> bool:
@@ -158,24 +163,21 @@ def _version(model: str) -> tuple[int, int]:
     return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST
 
 
-def _fit_thinking(fields: dict[str, Any], model: str, limit: int) -> None:
-    """Thinking and effort as this model takes them."""
-    version = _version(model)
-    thinking, config = _part(fields, "thinking"), _part(fields, "output_config")
-    effort = config.get("effort")
+def _fit_thinking(fields: dict[str, Any], version: tuple[int, int], limit: int, *, chosen: bool) -> None:
+    """Thinking as this model takes it; the newest still take a budget, but were told none if they were known."""
+    thinking = _part(fields, "thinking")
     kind = thinking.get("type")
     if kind == "adaptive" and version < _ADAPTS:
-        budget = min(_BUDGETS.get(str(effort), _MOST), limit - _LEAST)
+        effort = str(_part(fields, "output_config").get("effort"))
+        budget = min(_BUDGETS.get(effort, _MOST), limit - _LEAST)
         fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
         if version < _THINKS or budget < _LEAST:
             del fields["thinking"]
     elif kind == "enabled" and version < _THINKS:
         del fields["thinking"]
-    elif kind == "enabled" and version >= _ONLY_ADAPTS:
+    elif kind == "enabled" and version >= _ONLY_ADAPTS and chosen:
         fields["thinking"] = {name: value for name, value in thinking.items() if name != "budget_tokens"}
         fields["thinking"]["type"] = "adaptive"
-    if effort is not None:
-        _fit_effort(fields, config, model, version)
 
 
 def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -184,11 +186,18 @@ def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else _object.decode(value) or {}
 
 
-def _fit_effort(fields: dict[str, Any], config: dict[str, Any], model: str, version: tuple[int, int]) -> None:
+def _fit_effort(fields: dict[str, Any], model: str, version: tuple[int, int]) -> None:
+    """Effort as this model takes it, or none."""
+    config = _part(fields, "output_config")
+    effort = config.get("effort")
+    if effort is None:
+        return
     if version < _ADAPTS and not ("opus" in model and version == (4, 5)):
         del config["effort"]
-    elif config["effort"] in ("xhigh", "max") and version < (_ONLY_ADAPTS if config["effort"] == "xhigh" else _ADAPTS):
+    elif effort in ("xhigh", "max") and version < (_ONLY_ADAPTS if effort == "xhigh" else _ADAPTS):
         config["effort"] = "high"
+    else:
+        return
     fields["output_config"] = config
     if not config:
         del fields["output_config"]

@@ -153,29 +153,39 @@ def test_usage_is_anthropics_own(gateway: Gateway, providers: Fakes) -> None:
         assert (usage["input_tokens"], usage["output_tokens"], usage["service_tier"]) == (21, 9, "standard")
 
 
-@pytest.mark.parametrize(("model", "chosen"), [("syntra", True), (ANTHROPIC.model, False)], ids=["chosen", "pinned"])
-def test_a_model_that_was_chosen_is_asked_for_what_it_can(
-    model: str, *, chosen: bool, start_gateway: Any, providers: Fakes
-) -> None:
-    """A client that asks for `syntra` cannot know which model will be asked to think, and how that takes it."""
-    gateway = start_gateway("anthropic")
-    asked: Any = {
-        "thinking": {"type": "adaptive"},
-        "output_config": {"effort": "high"},
-        "max_tokens": 300_000,
-        "messages": [*HELLO, {"role": "system", "content": "It is Monday."}],
-    }
-    heard = ask(gateway, model, **asked)
+NEWEST: dict[str, Any] = {
+    "thinking": {"type": "adaptive"},
+    "output_config": {"effort": "high"},
+    "max_tokens": 300_000,
+    "messages": [*HELLO, {"role": "system", "content": "It is Monday.", "output_config": {"effort": "low"}}],
+}
+
+
+@pytest.mark.parametrize("model", ["syntra", ANTHROPIC.model], ids=["chosen", "pinned"])
+def test_a_model_is_asked_for_what_it_can(model: str, start_gateway: Any, providers: Fakes) -> None:
+    """A client that asks for a name of ours cannot know which model will be asked to think, and how that takes it."""
+    heard = ask(start_gateway("anthropic"), model, **NEWEST)
+    assert heard.status == 200, heard.body
     sent = providers["anthropic"].last.json
-    if chosen:
-        assert heard.status == 200, heard.body
-        assert sent["max_tokens"] < 300_000
-        assert [message["role"] for message in sent["messages"]] == ["user"]
-        assert "It is Monday." in sent["messages"][0]["content"][-1]["text"]
-    else:
-        assert heard.status == 400
-        assert sent["thinking"] == {"type": "adaptive"}
-        assert heard.json["error"]["message"] == "messages.1.role: Input should be 'user' or 'assistant'"
+    assert sent["max_tokens"] <= 128_000
+    assert [message["role"] for message in sent["messages"]] == ["user"]
+    assert "It is Monday." in sent["messages"][0]["content"][-1]["text"]
+
+
+def test_the_newest_are_asked_as_the_client_wrote(gateway: Gateway, providers: Fakes) -> None:
+    heard = ask(gateway, "claude-opus-5-5", headers=NO_VOICE, **NEWEST)
+    assert heard.status == 200, heard.body
+    sent = providers["anthropic"].last.json
+    assert sent == NEWEST | {"model": "claude-opus-5-5", "max_tokens": 128_000}
+
+
+def test_what_anthropic_refuses_is_told_in_the_words_on_which_its_clients_act(
+    gateway: Gateway, providers: Fakes
+) -> None:
+    heard = ask(gateway, ANTHROPIC.model, a_field_of_tomorrow={"x": 1})
+    assert heard.status == 400
+    assert heard.json["error"]["message"] == "a_field_of_tomorrow: Extra inputs are not permitted"
+    assert "x-should-retry" not in heard.headers  # it asks again without the field
 
 
 def test_tokens_are_counted_by_who_would_be_asked(gateway: Gateway, providers: Fakes) -> None:

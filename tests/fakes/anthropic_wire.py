@@ -235,7 +235,9 @@ class Anthropic(Provider):
 
     def refused(self, refused: Refused) -> Failure:
         kinds = {401: "authentication_error", 404: "not_found_error"}
-        return Failure(refused.status, kinds.get(refused.status, "invalid_request_error"), f"{PROSE}: {refused}")
+        unknown = refused.why.startswith("Unknown parameter")
+        why = f"{refused.where}: Extra inputs are not permitted" if unknown else str(refused)
+        return Failure(refused.status, kinds.get(refused.status, "invalid_request_error"), f"{PROSE}: {why}")
 
     def key_error(self) -> Failure:
         return Failure(401, "authentication_error", f"invalid x-api-key: {self.key}")

@@ -17,6 +17,9 @@ _SEARCHES: Final = "web_search_"
 _FINDERS: Final = "tool_search_tool_"  # Anthropic's own search among deferred tools
 
 
+_schema = msgspec.json.Decoder(dict[str, Raw])
+
+
 class Tools(Struct):
     """The tools of one request."""
 
@@ -64,9 +67,10 @@ def read(raws: Sequence[Raw] | None, choice: ToolChoice | None, referred: Collec
 def _function(tool: Tool, at: str) -> dict[str, Any]:
     if tool.input_schema is UNSET:
         raise refused(f"{at}.input_schema", "Field required")
-    if not bytes(tool.input_schema).lstrip().startswith(b"{"):
-        raise refused(f"{at}.input_schema", "Input should be a valid object")
-    function: dict[str, Any] = {"name": short(tool.name), "parameters": tool.input_schema}
+    schema = decode(_schema, tool.input_schema, f"{at}.input_schema")
+    if not bytes(schema.get("properties", b"{")).startswith(b"{"):  # others refuse what Anthropic does not look at
+        schema = {"type": Raw(b'"object"')}
+    function: dict[str, Any] = {"name": short(tool.name), "parameters": schema}
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
