@@ -1,4 +1,4 @@
-"""The log: a line for each thing that was noticed and for each request that did not go well, as JSON or text, on stderr.
+"""The log: a line for each thing that was noticed and each request that did not go well, as JSON or text, on stderr.
 
 | field | |
 | --- | --- |
