@@ -1,64 +1,57 @@
-"""What an answer has used: as its provider counts it, or by an estimate of ours."""
+"""Asks a provider how many tokens a prompt has, where it counts for nothing: only Anthropic does."""
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct
+from collections.abc import Mapping
+from typing import Final
 
+import msgspec
+from msgspec import Struct
+
+from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
+from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamError
-from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
-from gateway.core.shape import Shape
-from gateway.core.tokens import estimate, estimate_prompt
-from gateway.upstream.dialect import Decoder
+from gateway.core.native import MESSAGES
+from gateway.upstream import anthropic_messages
+from gateway.upstream.answer import checked_body, header_lines
+from gateway.upstream.providers import SIMULATED, Candidate, Places
+from gateway.upstream.wire import Wire
+
+_SECONDS: Final = 5.0  # a client waits for this before it asks what it really wants
 
 
-class Counted(Struct, frozen=True):
-    """The tokens of an answer; `estimated` where they are our count and not the provider's."""
-
-    usage: Usage
-    estimated: bool
+class _Count(Struct):
+    input_tokens: int
 
 
-class Count:
-    """The tokens of one answer: the provider's own count, or an estimate where it has none that can be believed."""
+_count = msgspec.json.Decoder(_Count)
 
-    def __init__(self, request: ChatRequest, decoder: Decoder, shape: Shape) -> None:
-        self.decoder = decoder
-        self.shape = shape
-        self._request = request
-        self._final: Counted | None = None
 
-    def close(self) -> Chunk:
-        """The answer is whole: its last chunk, with the usage."""
-        told = self._told()
-        if told is not None:
-            self._final = Counted(told[1], estimated=False)
-            return told[0]
-        self._final = self._estimate(None)
-        return Chunk(usage=encode_usage(self._final.usage))
+class Counter:
+    """Counts at the provider that will be asked."""
 
-    def counted(self) -> Counted:
-        """What is known by now; of an answer that is not whole, what it came to."""
-        if self._final is not None:
-            return self._final
-        told = self._told()
-        return self._estimate(None if told is None else told[1])
+    def __init__(self, wire: Wire, places: Places) -> None:
+        self._wire = wire
+        self._places = places
 
-    def _told(self) -> tuple[Chunk, Usage] | None:
-        """The provider's count, as far as it has told any that can be believed."""
-        try:
-            for chunk in self.decoder.finish():
-                if chunk.usage is not UNSET and (usage := decode_usage(chunk.usage)) is not None:
-                    return chunk, usage
-        except UpstreamError:  # the answer was cut inside what would have told it
+    async def count(
+        self, candidate: Candidate, credentials: Mapping[str, Credential], request: ChatRequest
+    ) -> int | None:
+        """The provider's own count; None where it does not count, or not now."""
+        if candidate.provider == SIMULATED or request.native is None:
             return None
-        return None
-
-    def _estimate(self, told: Usage | None) -> Counted:
-        """By the characters; where a provider has counted the prompt before it began to answer, that is right."""
-        said = estimate(self.shape.characters)
-        if told is None:
-            read = estimate_prompt(self._request)
-            return Counted(Usage(read, said, read + said), estimated=True)
-        read, said = told.prompt_tokens, max(said, told.completion_tokens)
-        return Counted(Usage(read, said, read + said, told.prompt_tokens_details), estimated=True)
+        try:
+            provider = self._places.with_key(candidate, credentials)
+            if provider.dialect.native != MESSAGES:
+                return None
+            outbound = anthropic_messages.said(provider, candidate.model, request, request.native, counts=True)
+            headers = header_lines(outbound.headers)
+            deadline = Deadline(_SECONDS)
+            exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=_SECONDS)
+            try:
+                return _count.decode(await checked_body(exchange, provider)).input_tokens
+            finally:
+                exchange.close()
+        except (UpstreamError, msgspec.MsgspecError):
+            return None
