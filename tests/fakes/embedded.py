@@ -109,7 +109,7 @@ def running(data: Path) -> dict[int, str]:
     return found
 
 
-def gone(data: Path, seconds: float = 10.0) -> bool:
+def gone(data: Path, seconds: float = 30.0) -> bool:
     """Whether all of them end within some time."""
     until = time.monotonic() + seconds
     while running(data):
