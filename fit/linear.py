@@ -13,6 +13,7 @@ from scipy import sparse  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from gateway.core import surface
+from gateway.stores.buckets import BUCKETS
 from gateway.stores.classifier import CLIP, look, save
 from gateway.stores.embedding import Encoder, Floats
 
@@ -50,7 +51,7 @@ def see(texts: Sequence[str], encoder: Encoder) -> Seen:
     columns = np.concatenate([sight.buckets for sight in sights])
     ends = np.cumsum([0] + [len(sight.buckets) for sight in sights])
     values = np.concatenate([np.full(len(sight.buckets), len(sight.buckets) ** -0.5) for sight in sights])
-    words = sparse.csr_matrix((values, columns, ends), (len(texts), surface.BUCKETS))
+    words = sparse.csr_matrix((values, columns, ends), (len(texts), BUCKETS))
     return Seen(words, np.stack([sight.dense for sight in sights]))
 
 
@@ -95,5 +96,5 @@ def fit(seen: Seen, kinds: NDArray[np.int64], weights: Floats, strength: float =
     model = LogisticRegression(C=strength, max_iter=ROUNDS, tol=1e-4)
     model.fit(table, kinds, sample_weight=balanced(kinds, weights))
     coefficients = model.coef_.T
-    words, dense = coefficients[: surface.BUCKETS] * WORDS, coefficients[surface.BUCKETS :] * loud[:, None]
+    words, dense = coefficients[:BUCKETS] * WORDS, coefficients[BUCKETS:] * loud[:, None]
     return Fit(words, dense, centre, spread, model.intercept_)

@@ -24,6 +24,7 @@ from fit.linear import STRENGTH, Row, Seen, balanced, fit, jsonl, see
 from fit.sentences import Sentences
 from gateway.core import surface
 from gateway.core.reading import INTENTS
+from gateway.core.words import split
 from gateway.stores.classifier import COOLING, FIRST, LAST
 from gateway.stores.embedding import HOME, Encoder, Floats
 
@@ -87,7 +88,9 @@ def lesson(rows: list[Row], more: list[str], encoder: Encoder, sentences: Senten
     labels = np.zeros((len(vectors), len(INTENTS)), np.float32)
     labels[: len(rows)] = softened(both, rows, kinds, weights)
     even = np.concatenate([balanced(kinds, weights), np.zeros(len(unlabelled))]).astype(np.float32)
-    return Lesson([ends(encoder.tokens(surface.cut(text))) for text in texts + unlabelled], labels, even, vectors)
+    return Lesson(
+        [ends(encoder.pieces(split(surface.cut(text)))) for text in texts + unlabelled], labels, even, vectors
+    )
 
 
 def ends(tokens: NDArray[np.int64]) -> NDArray[np.int64]:

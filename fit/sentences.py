@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from fit.embedding import HEADS, LAYERS, source
 from gateway.core import surface
+from gateway.core.words import split
 from gateway.stores.embedding import HOME, Encoder, Floats
 
 HEAD: Final = 84  # tokens read from the beginning
@@ -41,7 +42,7 @@ class Sentences:
         self._known: dict[str, Floats] = pickle.loads(kept.read_bytes()) if kept and kept.exists() else {}  # noqa: S301
 
     def _tokens(self, text: str) -> list[int]:
-        found = self._theirs[self._encoder.tokens(surface.cut(text))].tolist()
+        found = self._theirs[self._encoder.pieces(split(surface.cut(text)))].tolist()
         found = found if len(found) <= HEAD + TAIL else found[:HEAD] + found[-TAIL:]
         return [self._ends[0], *found, self._ends[1]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from rich.console import Console
 from gateway import __version__, banner, engines
 from gateway.commands import Commands
 from gateway.engines import Stores
+from gateway.records import log
 from gateway.settings import COUNTS, Settings, SettingsError, read
 from gateway.stores import keyfile, valkey_place
 from gateway.stores.embedded.words import Cannot
@@ -51,9 +51,9 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
     """Serve the gateway until SIGTERM or Ctrl-C."""
     flags = {"HOST": host, "PORT": port, "SYNTRA_WORKERS": workers, "SYNTRA_DATA_DIR": data_dir}
     environ = {**os.environ, **{name: str(value) for name, value in flags.items() if value is not None}}
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         settings = read(environ)
+        log.configure(log.kind_of(settings.log, sys.stderr), settings.log_level)
         _require_free(settings)
         _require_proxy(settings)
         valkey_place.chosen(settings.valkey_url, settings.redis_url, settings.upstash_url, settings.upstash_token)

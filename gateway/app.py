@@ -7,8 +7,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from litestar import Litestar, asgi
@@ -18,6 +20,7 @@ from litestar.types import ASGIApp
 
 from gateway import settings
 from gateway.backing import Backing
+from gateway.books import Books
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.dialects.messages import errors as messages_errors
@@ -26,7 +29,10 @@ from gateway.http import docs
 from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
 from gateway.http.admin.parts import Parts
+from gateway.http.admin.sessions import PATH as SESSIONS
+from gateway.http.admin.sessions import SignIn
 from gateway.http.chat import ChatCompletions
+from gateway.http.completions import Completions
 from gateway.http.decisions import PATH as DECISIONS
 from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
@@ -37,26 +43,23 @@ from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_vers
 from gateway.http.messages import PATH as MESSAGES
 from gateway.http.metrics import Exposition
 from gateway.http.models import Models
-from gateway.http.public import failed, live, ready
+from gateway.http.public import failed, ready
 from gateway.http.public import health as told_health
+from gateway.http.public import live as told_live
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
+from gateway.http.visit import Visit
+from gateway.outside import Outside
 from gateway.pipeline import Services
-from gateway.records.decisions import Decisions
-from gateway.records.metrics import Metrics
-from gateway.records.settle import Settle
+from gateway.records import log
+from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
-from gateway.upstream import prices, providers
-from gateway.upstream.answer import Remote
-from gateway.upstream.counter import Counter
-from gateway.upstream.egress import Egress
-from gateway.upstream.embed import Embedder
+from gateway.upstream import providers
 from gateway.upstream.verify import Verify
-from gateway.upstream.wire import Wire
 
 _SWITCH = (
     0.001  # s; a thread that adds up metrics or reads documents must give the loop its turn sooner than by default
@@ -70,6 +73,7 @@ def worker() -> ASGIApp:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.setswitchinterval(_SWITCH)
     chosen = settings.read(os.environ)
+    log.configure(log.kind_of(chosen.log, sys.stderr), chosen.log_level)
     app = create(chosen, os.environ)
     if chosen.frontend_url:  # browsers call: every reply needs what CORS adds
         return app
@@ -78,45 +82,45 @@ def worker() -> ASGIApp:
 
 def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     """The application of one worker; called in the worker's own process."""
-    found = providers.configured(environ, chosen.providers)
-    known = prices.load(list(found), known=providers.NAMES)
-    patience = chosen.patience
-    places = providers.Places(environ, found)
-    egress = Egress([provider.base_url for provider in places], private=chosen.allow_private)
-    wire = Wire(egress, patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
+    outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
-    rules = Rules(chosen.policies_path, list(found), known, health, pace, lengths, reads=chosen.reads_prompts)
+    live = list(outside.live)
+    rules = Rules(chosen.policies_path, live, outside.prices, health, pace, lengths, reads=chosen.reads_prompts)
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
-        providers=[*found, providers.SIMULATED],
+        providers=[*live, providers.SIMULATED],
+        models=[model.name for model in rules.library.models.model],
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    decisions = Decisions(chosen.data_path / "decisions", count=metrics.decisions_dropped)
-    backing = Backing(chosen)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
+    books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
-    upstream = providers.Upstream(places, Remote(wire, patience))
     services = Services(
         rules.reader,
         rules.policies,
+        backing.admission,
         rules.persona,
-        Fallback(upstream, health, pace, cooldowns, counted=metrics.cooldown),
-        Settle(pace, lengths, decisions, metrics),
-        known,
+        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
+        books.settle,
+        outside.prices,
     )
+    metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
+    lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
+    ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds)
-    door = Door(backing.keys.identify, lounge, metrics.request)
-    waits = {"body_seconds": chosen.body_seconds, "total_seconds": patience.total}
+    door = Door(backing.keys.identify, lounge, ended)
+    waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, Embedder(wire, patience, places), **waits)
-    verify = Verify(upstream, known, lambda: [model.name for model in rules.library.models.model])
-    offices = Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, [one.name for one in places])
+    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
+    sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
-    messages = Messages(services, Counter(wire, places), **waits)
+    messages = Messages(services, outside.counter, **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
@@ -126,13 +130,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         lounge.open()
-        decisions.start()
         await backing.open()
+        books.open()
         await cooldowns.start()
         loop = asyncio.get_running_loop()
         background = [
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
             loop.create_task(metrics.follow()),
+            loop.create_task(lines.follow()),
         ]
         gc.collect()
         gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
@@ -143,12 +148,13 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             for task in background:
                 task.cancel()
             metrics.flush()
+            lines.flush()
             lounge.close()
-            wire.close()
+            outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
+            await books.close()
             await backing.close()
-            await decisions.close()
 
     app = Litestar(
         route_handlers=[
@@ -163,21 +169,22 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             ),
             asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
-                door.route("GET", "decisions", "viewer", DecisionLookup(decisions).serve)
+                door.route("GET", "decisions", "viewer", DecisionLookup(books.decisions).serve)
             ),
             asgi(ORGANISATIONS, is_mount=True, copy_scope=True)(
-                door.route(None, "admin", "viewer", Administration(offices).serve)
+                door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
+            asgi(SESSIONS, copy_scope=True)(sign_in.application),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
-            live,
+            told_live,
             ready,
             docs.assets(),
         ],
         lifespan=[lifespan],
         state=State(
             {
-                "live": list(found) or [providers.SIMULATED],
+                "live": live or [providers.SIMULATED],
                 "lounge": lounge,
                 "doors": doors,
                 "rules": rules,
@@ -192,6 +199,24 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     )
     docs.describe(app.openapi_schema)
     return app
+
+
+def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
+    """A request is over: it is counted, and has its line in the log."""
+    metrics.request(surface, visit.status)
+    if visit.failed:
+        metrics.error(surface, visit.failed)
+    seconds = time.perf_counter() - visit.began
+    request_id = visit.request_id.decode()
+    lines.add(surface, visit.status, request_id, seconds, visit.about.organisation, visit.model, visit.decision)
+
+
+def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:
+    """What the administrative API works with."""
+    verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.model])
+    return Parts(
+        backing.postgres, backing.pepper, backing.vault, verify.verify, [place.name for place in outside.places]
+    )
 
 
 def _cors(frontend_url: str) -> CORSConfig | None:

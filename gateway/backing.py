@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway import prepare
+from gateway.core.limits import Limits
+from gateway.people import PeopleLater
+from gateway.records import usage
 from gateway.settings import Settings
+from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
-from gateway.stores import keyfile, valkey_place
+from gateway.stores import valkey_place, vectors
 from gateway.stores.identities import Identities
+from gateway.stores.limits import SharedLimits
+from gateway.stores.memberships import Memberships
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
-from gateway.stores.vault import Vault, masters
+from gateway.upstream.wire import Wire
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, vectors_socket: str, wire: Wire, limited: Callable[[str, str], None]) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
-        self.vault = Vault(masters(chosen.encryption_key or keyfile.read_or_make(chosen.data_path, keyfile.ENCRYPTION)))
+        self.vault = prepare.vault(chosen)
         self.identities = Identities(self.postgres, self.vault)
-        self.keys = Keys(self.identities, self.pepper, persona=chosen.persona)
+        memberships = Memberships(self.postgres, self.identities)
+        self.people = PeopleLater(chosen, self.pepper, memberships, wire)
+        self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.admission = Admission(
+            SharedLimits(self.valkey),
+            defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
+            workers=chosen.workers,
+            spent=self._spent,
+            counted=limited,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -34,22 +50,40 @@ class Backing:
         await self.postgres.start()
         if self.valkey is not None:
             await self.valkey.start()
+        if self.vectors is not None:
+            await self.vectors.start()
+        await self.admission.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.preparation.until_done()),
-            loop.create_task(self.postgres.listen(self.keys.heard, self.keys.deaf)),
+            loop.create_task(self.postgres.listen(self._heard, self._deaf)),
         ]
 
     async def close(self) -> None:
         """Disconnect."""
         for task in self._tasks:
             task.cancel()
+        await self.admission.close()
         if self.valkey is not None:
             await self.valkey.close()
+        if self.vectors is not None:
+            await self.vectors.close()
         await self.postgres.close()
+
+    async def _spent(self, organisation: str, key_id: str | None) -> tuple[int, int]:
+        """What the ledger says has been spent, for a Valkey that has lost it."""
+        return await self.postgres.soon(usage.spent(self.postgres, organisation, key_id))
+
+    def _heard(self, organisation: str) -> None:
+        self.keys.heard(organisation)
+        self.people.heard(organisation)
+
+    def _deaf(self) -> None:
+        self.keys.deaf()
+        self.people.deaf()
 
     @property
     def states(self) -> Mapping[str, str]:
         """For `/health`: how each store is."""
-        states = {"postgres": self.postgres.state}
-        return states if self.valkey is None else states | {"valkey": self.valkey.state}
+        stores = {"postgres": self.postgres, "valkey": self.valkey, "vectors": self.vectors}
+        return {name: store.state for name, store in stores.items() if store is not None}

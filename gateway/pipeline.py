@@ -1,6 +1,6 @@
 """The way of a request. Read `answer` first: it is the whole product, top to bottom.
 
-bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> ChatRequest' -> Begun -> chunks -> bytes
+bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> Admitted -> ChatRequest' -> Begun -> chunks -> bytes
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
-from gateway.records.decision import ANSWERED, Attempt, Decision
+from gateway.expectation import expected
+from gateway.records import billing
+from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, told
+from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Fallback, Tried
 from gateway.stages.persona import Persona
@@ -38,6 +41,7 @@ class Services(Struct, frozen=True):
 
     reader: Reader
     policies: Policies
+    admission: Admission
     persona: Persona
     fallback: Fallback
     settle: Settle
@@ -53,6 +57,16 @@ class Wishes(Struct, frozen=True):
     limits: Limits = Limits()
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
+    surface: str = "chat"  # where it came in
+
+
+class Course(Struct):
+    """One request on its way: what those who close its books must know."""
+
+    decision: Decision
+    request: ChatRequest
+    wishes: Wishes
+    admitted: Admitted = FREE
 
 
 async def answer(
@@ -67,24 +81,31 @@ async def answer(
 
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
-    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model)
+    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
     decision.degraded += caller.degraded
-    stack.push(partial(_settle, services, decision, request, wishes))  # kept, learned from and told, however it ends
+    course = Course(decision, request, wishes)
+    stack.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
+    services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
     facts = await _facts(services, policy, caller, request, meaning, wishes)
     decision.facts = None if facts is PINNED else facts
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
+    await _admit(services, course, caller, route)  # 402, 429
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
-    overhead = time.perf_counter() - wishes.began
-    tried = partial(_tried, decision)
+    decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
+    tried = partial(_tried, decision, services.prices)
     begun = await services.fallback.begin(
         route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    return Reply(request, route, begun, clean, decision, services.prices, debug=wishes.debug, overhead=overhead)
+    reply = Reply(
+        request, route, begun, clean, decision, services.prices, debug=wishes.debug, limits=course.admitted.headers
+    )
+    stack.callback(reply.close)
+    return reply
 
 
 async def plan(
@@ -113,6 +134,16 @@ async def _facts(
     return await services.reader.facts(request, asked, time.monotonic())
 
 
+async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
+    """Let the request in, if its key and its organisation may have what it is thought to take."""
+    admission = services.admission
+    if not admission.concerns(caller):
+        return
+    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices)
+    course.admitted = await admission.admit(caller, course.decision.id, tokens, cost)
+    course.decision.degraded += course.admitted.degraded
+
+
 def _note(decision: Decision, route: Route) -> None:
     """Keep what was decided, with all that it was decided from."""
     decision.document = route.document
@@ -124,24 +155,24 @@ def _note(decision: Decision, route: Route) -> None:
         decision.instead_of = route.instead_of
 
 
-def _tried(decision: Decision, tried: Tried) -> None:
-    decision.attempts.append(Attempt(tried.candidate.name, "resting" if tried.error is None else tried.error.kind))
+def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
+    decision.attempts.append(billing.in_vain(tried, prices))
 
 
 def _settle(
     services: Services,
-    decision: Decision,
-    request: ChatRequest,
-    wishes: Wishes,
+    course: Course,
     _: type[BaseException] | None,
     error: BaseException | None,
     __: TracebackType | None,
 ) -> None:
     """The request is over, one way or another."""
-    services.settle.settle(decision, error, time.perf_counter() - wishes.began)
+    decision, wishes = course.decision, course.wishes
+    settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
+    course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
-        key = conversation(decision.organisation, decision.key_id, request, wishes.conversation)
+        key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))
     if isinstance(error, SyntraError):
-        error.told = told(decision, debug=wishes.debug)
+        error.told = (*told(decision, debug=wishes.debug), *course.admitted.headers)

@@ -24,6 +24,7 @@ from gateway.stores.keyfile import KeyFileError
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace, PostgresPlaceError
 from gateway.stores.schema import SchemaError
+from gateway.stores.vault import MasterError, Vault, masters
 
 AWAY: Final = 75  # exit code, EX_TEMPFAIL: the database does not answer, which a gateway survives
 _PAUSE: Final = 1.0
@@ -33,7 +34,12 @@ log = logging.getLogger("syntra")
 
 def pepper(chosen: Settings) -> Pepper:
     """What keys are digested with: from SECRET_KEY, or the file that stands in for it."""
-    return Pepper(chosen.secret_key or keyfile.read_or_make(chosen.data_path, keyfile.SECRET))
+    return Pepper(keyfile.held(chosen.secret_key, chosen.data_path, keyfile.SECRET))
+
+
+def vault(chosen: Settings) -> Vault:
+    """What provider keys are sealed with, from ENCRYPTION_KEY or its file; raises KeyFileError or MasterError."""
+    return Vault(masters(keyfile.held(chosen.encryption_key, chosen.data_path, keyfile.ENCRYPTION)))
 
 
 def place(chosen: Settings) -> PostgresPlace:
@@ -78,6 +84,7 @@ class Preparation:
 
 
 async def _prepare(chosen: Settings) -> None:
+    vault(chosen)  # every worker will need it, and could only die of a key that cannot be used
     postgres = Postgres(place(chosen))
     preparation = Preparation(chosen, postgres, pepper(chosen))
     await preparation.tables()  # before it connects: a role that does not exist yet is refused
@@ -92,7 +99,7 @@ def main(environ: Mapping[str, str]) -> int:
     except Unavailable as error:
         print(error, file=sys.stderr)  # noqa: T201
         return AWAY
-    except (SchemaError, PostgresPlaceError, KeyFileError) as error:
+    except (SchemaError, PostgresPlaceError, KeyFileError, MasterError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0

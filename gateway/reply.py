@@ -10,10 +10,10 @@ from msgspec import UNSET, Raw
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import UpstreamError
-from gateway.core.events import Chunk, decode_usage
+from gateway.core.events import Chunk
 from gateway.core.ids import uuid7
-from gateway.core.money import Picodollars
-from gateway.records.decision import ANSWERED, CUT, Attempt, Decision, Outcome
+from gateway.records import billing
+from gateway.records.decision import ANSWERED, CUT, Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
 from gateway.stages.policy import Route
@@ -24,7 +24,10 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Reply:
-    """Chunks for one client; what is learned of the answer on the way is noted in its decision."""
+    """Chunks for one client; what is learned of the answer on the way is noted in its decision.
+
+    Whoever makes it closes it, so that an answer that was not heard to its end is counted too.
+    """
 
     def __init__(
         self,
@@ -36,14 +39,14 @@ class Reply:
         prices: Prices,
         *,
         debug: bool,
-        overhead: float,
+        limits: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self.decision = decision
         self._begun = begun
         self._clean = clean
         self._prices = prices
         self._debug = debug
-        self._overhead = overhead
+        self._limits = limits
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
@@ -54,7 +57,9 @@ class Reply:
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
         ttft = round(begun.ttft * 1e3, 3)
-        decision.attempts.append(Attempt(begun.candidate.name, ttft_ms=ttft))
+        self._began = time.monotonic() - begun.ttft
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft)
+        decision.attempts.append(self._attempt)
         decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
 
     @property
@@ -101,11 +106,11 @@ class Reply:
                 choice.native_finish_reason = UNSET
 
     def _last(self, chunk: Chunk) -> bool:
-        """Take note of the usage, which is the last chunk; whether it goes to the client."""
+        """Take note of the end, which the usage is; whether it goes to the client."""
         outcome = self.decision.outcome
         if chunk.usage is not UNSET:
-            outcome.usage = decode_usage(chunk.usage)
-            outcome.cost = cost(self._prices, outcome)
+            outcome.ended = ANSWERED  # whole: who leaves from now on leaves after it
+            self._count()
             if self._debug:
                 chunk.extra = {
                     "syntra": Raw(msgspec.json.encode({"cost_usd": outcome.cost_usd, "model": outcome.model}))
@@ -114,15 +119,26 @@ class Reply:
             chunk.usage = UNSET
         return self._tells_usage or self._debug
 
+    def close(self) -> None:
+        """Count what has come, if the end has not."""
+        self._attempt.duration_ms = round((time.monotonic() - self._began) * 1e3, 3)
+        if self._attempt.usage is None:
+            self._count()
+
+    def _count(self) -> None:
+        billing.count(self._attempt, self._begun.opened.answer.counted(), self._prices)
+        outcome = self.decision.outcome
+        outcome.usage, outcome.cost = self._attempt.usage, billing.total(self.decision.attempts)
+
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""
-        headers = told(self.decision, debug=self._debug)
+        headers = [*told(self.decision, debug=self._debug), *self._limits]
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
         headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
             headers += [
-                (b"x-syntra-overhead-ms", f"{self._overhead * 1e3:.3f}".encode()),
+                (b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()),
                 (b"x-syntra-cache", b"miss"),
             ]
         return headers
@@ -138,13 +154,6 @@ def warning(dropped: Sequence[str], stand_in: str = "") -> Headers:
     fields = ", ".join(filter(str.isprintable, dropped))
     told = "; ".join(filter(None, (stand_in, f"dropped fields: {fields}" if fields else "")))
     return [(b"x-syntra-warning", told.encode("ascii", "replace")[:500])] if told else []
-
-
-def cost(prices: Prices, outcome: Outcome) -> Picodollars | None:
-    """What an answer cost, or None where the price is not known or the usage not yet."""
-    if outcome.usage is None or outcome.model.startswith(f"{SIMULATED}/"):
-        return None
-    return prices.cost(outcome.model, outcome.usage)
 
 
 def told(decision: Decision, *, debug: bool) -> Headers:

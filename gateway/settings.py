@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -16,6 +16,7 @@ from gateway.core.secret import Secret
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"  # set by the parent for its workers: where they count, so that one page shows all
 VECTORS = "SYNTRA_VECTORS_SOCKET"  # the same: where the embedded engine listens
 
+_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[!-~]*)?")
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
@@ -42,8 +43,15 @@ class Settings(Struct, frozen=True):
     upstash_token: str = field(default="", name="UPSTASH_REDIS_TOKEN")
     qdrant_url: str = field(default="", name="QDRANT_URL")
     qdrant_key: Secret = field(default=Secret(""), name="QDRANT_API_KEY")
+    requests_per_day: Annotated[int, Meta(ge=1)] | None = field(default=None, name="DEFAULT_REQUESTS_PER_DAY")
+    tokens_per_day: Annotated[int, Meta(ge=1)] | None = field(default=None, name="DEFAULT_TOKENS_PER_DAY")
     secret_key: Secret = field(default=Secret(""), name="SECRET_KEY")  # else the file `secret`
     encryption_key: Secret = field(default=Secret(""), name="ENCRYPTION_KEY")  # else the file `encryption`
+    oidc_issuer: str = field(default="", name="OIDC_ISSUER")
+    oidc_audience: str = field(default="", name="OIDC_AUDIENCE")
+    oidc_jwks_url: str = field(default="", name="OIDC_JWKS_URL")  # found by discovery where it is not set
+    log: Literal["", "json", "text"] = field(default="", name="SYNTRA_LOG")
+    log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
@@ -80,11 +88,25 @@ def read(environ: Mapping[str, str]) -> Settings:
     for name in _SWITCHED & given.keys():
         given[name] = _SWITCHES.get(given[name].lower(), given[name])
     try:
-        return msgspec.convert(given, Settings, strict=False, dec_hook=_secret)
+        chosen = msgspec.convert(given, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         match = re.search(r"\$\.(\w+)", str(error))
         name = match[1] if match else "settings"
         raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
+    _check_issuer(chosen)
+    return chosen
+
+
+def _check_issuer(chosen: Settings) -> None:
+    """An identity provider is named with whom its tokens are for, or tokens that are for others would do."""
+    if bool(chosen.oidc_issuer) != bool(chosen.oidc_audience):
+        raise SettingsError("OIDC_ISSUER and OIDC_AUDIENCE belong together: set both, or neither.")
+    for name, url in (("OIDC_ISSUER", chosen.oidc_issuer), ("OIDC_JWKS_URL", chosen.oidc_jwks_url)):
+        if url and not _URL.fullmatch(url):
+            raise SettingsError(f"{name}={url!r}: not a URL of the form https://accounts.example.com.")
+        if url.startswith("http:") and not chosen.allow_private:
+            hint = "set SYNTRA_ALLOW_PRIVATE_UPSTREAMS=1 if it is on a network of your own"
+            raise SettingsError(f"{name}={url!r}: keys that come by plain http could be anybody's; {hint}.")
 
 
 def _secret(wanted: type, text: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,7 +90,10 @@ def start_gateway(
         def start(names: str, *arguments: str, **env: str) -> Gateway:
             chosen = {name: fakes[name] for name in names.split()}
             folder: Path = tmp_path_factory.mktemp("gateway")
-            return stack.enter_context(serving(folder, {**provider_env(chosen), **new_stores(), **env}, *arguments))
+            stores = new_stores()
+            started = stack.enter_context(serving(folder, {**provider_env(chosen), **stores, **env}, *arguments))
+            (started.data / "stores.json").write_text(json.dumps(stores))
+            return started
 
         yield start
 

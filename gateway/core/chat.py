@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from gateway.core import privacy
 from gateway.core.errors import BadRequest
 from gateway.core.native import Aside, Native
 
@@ -283,6 +284,7 @@ def read(raw: bytes) -> ChatRequest:
     body = decode(_body, raw)
     _check_messages(body.messages)
     _check_format(body)
+    _keep_private(body, fields)
     return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])))
 
 
@@ -363,6 +365,14 @@ def _check_format(body: ChatBody) -> None:
         raise BadRequest(
             "'stream_options' is only allowed with 'stream'.", param="stream_options", code="invalid_value"
         )
+
+
+def _keep_private(body: ChatBody, fields: dict[str, Raw]) -> None:
+    """Take out what no provider needs to know of the user's machine."""
+    for name in privacy.DROPPED & fields.keys():
+        del fields[name]
+    if body.metadata and (labels := privacy.labels(body.metadata)) != body.metadata:
+        body.metadata, fields["metadata"] = labels, Raw(_encode(labels))
 
 
 def missing(param: str) -> BadRequest:

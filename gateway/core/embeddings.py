@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from gateway.core.chat import check_text, decode, refuse_forbidden
 from gateway.core.errors import BadRequest
+from gateway.core.tokens import estimate
 
 
 class EmbeddingsBody(Struct):
@@ -28,6 +29,16 @@ class EmbeddingsRequest(Struct, frozen=True):
 
     body: EmbeddingsBody
     fields: dict[str, Raw]
+
+    @property
+    def tokens(self) -> int:
+        """How many there are to embed: counted where the client has made tokens, else estimated."""
+        given = self.body.input
+        if isinstance(given, str):
+            return estimate(len(given))
+        characters = sum(len(item) for item in given if isinstance(item, str))
+        made = sum(1 if isinstance(item, int) else len(item) for item in given if not isinstance(item, str))
+        return estimate(characters) + made
 
 
 _fields = msgspec.json.Decoder(dict[str, Raw])

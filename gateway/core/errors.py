@@ -16,6 +16,8 @@ SyntraError
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
 ├── AllCooling                     429  every candidate rests; says how long
+├── RateLimited                    429  a limit of the key or its organisation; says how long
+├── BudgetSpent                    402  insufficient_quota, and no retry helps
 ├── WrongMethod                    405
 ├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
@@ -23,8 +25,7 @@ SyntraError
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
-    │   ├── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
-    │   └── UpstreamUnknownRoute   404  it does not speak the dialect; never told, since another is tried
+    │   └── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
@@ -41,14 +42,17 @@ from typing import ClassVar
 
 import msgspec
 
+_NO_RETRY = (b"x-should-retry", b"false")
+
 
 class SyntraError(Exception):
     """A failure that knows how it is told: status, type, code and our own words."""
 
     status: int = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
+    recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -224,6 +228,48 @@ class AllCooling(SyntraError):
         return [(b"retry-after", str(self.retry_after).encode())]
 
 
+class RateLimited(SyntraError):
+    """A limit of the key or of its organisation is reached; no `retry_after` where waiting would not help.
+
+    OpenAI types it by what is limited, `requests` or `tokens`; clients match on the code, and codex on the words.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
+
+    def __init__(
+        self, message: str, *, type_: str, retry_after: int | None, limits: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        super().__init__(message)
+        self.type = type_
+        self.retry_after = retry_after
+        self.limits = limits  # headers, x-ratelimit-…
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        if self.retry_after is None:
+            return [_NO_RETRY, *self.limits]
+        return [(b"retry-after", str(self.retry_after).encode()), *self.limits]
+
+
+class BudgetSpent(SyntraError):
+    """The budget of the key or of its organisation is spent; 402 is what makes most clients stop."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    recorded = False  # whoever hammers against a limit must not fill the ledger
+
+    def __init__(self, message: str, *, limits: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.limits = limits  # headers, x-ratelimit-…
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [_NO_RETRY, *self.limits]
+
+
 class Draining(SyntraError):
     """The process is shutting down and takes no new work."""
 
@@ -240,6 +286,7 @@ class StoreAway(SyntraError):
 
     status = 503
     code = "store_unavailable"
+    recorded = False
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -282,12 +329,6 @@ class UpstreamUnknownModel(UpstreamRejected):
 
     code = "model_not_found"
     retryable = True
-
-
-class UpstreamUnknownRoute(UpstreamRejected):
-    """The provider's server does not speak the dialect that was tried first."""
-
-    code = "unknown_url"
 
 
 class UpstreamBusy(UpstreamError):

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 UNKNOWN: Final = "und"
 
 # In this order: a Japanese text is full of Chinese characters, a Ukrainian one of Russian letters.
-_SCRIPTS: Final = (
-    ("ja", re.compile(r"[぀-ヿ]"), 0.08),
-    ("ko", re.compile(r"[가-힣]"), 0.1),
-    ("zh", re.compile(r"[一-鿿]"), 0.1),
-    ("uk", re.compile(r"[іїєґІЇЄҐ]"), 0.02),
-    ("ru", re.compile(r"[а-яА-ЯёЁ]"), 0.2),
-    ("ar", re.compile(r"[؀-ۿ]"), 0.2),
-    ("he", re.compile(r"[֐-׿]"), 0.2),
-    ("hi", re.compile(r"[ऀ-ॿ]"), 0.2),
-    ("th", re.compile(r"[฀-๿]"), 0.2),
-    ("el", re.compile(r"[Ͱ-Ͽ]"), 0.3),
-    ("vi", re.compile(r"[ăđơưĂĐƠƯạ-ỹẠ-Ỹ]"), 0.03),
+_RANGES: Final = (
+    ("ja", "぀-ヿ", 0.08),
+    ("ko", "가-힣", 0.1),
+    ("zh", "一-鿿", 0.1),
+    ("uk", "іїєґІЇЄҐ", 0.02),
+    ("ru", "а-яА-ЯёЁ", 0.2),
+    ("ar", "؀-ۿ", 0.2),
+    ("he", "֐-׿", 0.2),
+    ("hi", "ऀ-ॿ", 0.2),
+    ("th", "฀-๿", 0.2),
+    ("el", "Ͱ-Ͽ", 0.3),
+    ("vi", "ăđơưĂĐƠƯạ-ỹẠ-Ỹ", 0.03),
 )
+_SCRIPTS: Final = tuple((lang, re.compile(f"[{letters}]"), share) for lang, letters, share in _RANGES)
+_TELLING: Final = re.compile(f"[{''.join(letters for _, letters, _ in _RANGES)}]+")
 _COMMON: Final = {
     "en": "the of and to in is you that it for on with as are this be at have from or what how can do my i me a "
     "an write please if not your who when where why which hello hi thanks",
@@ -41,26 +44,24 @@ _COMMON: Final = {
     "cs": "a je to se na v že jak co pro mi napiš není jsem které při ale",
     "id": "yang dan di ini itu dengan untuk apa bagaimana saya tidak adalah buat dari kamu ke",
 }
-_SPEAKS: Final = {word: tuple(lang for lang, words in _COMMON.items() if word in words.split())
+_SPOKEN: Final = {word: tuple(lang for lang, words in _COMMON.items() if word in words.split())
                   for words in _COMMON.values() for word in words.split()}  # fmt: skip
-_WORD: Final = re.compile(r"[^\W\d_]+")
-READ: Final = 600  # characters; a language shows early
-ENOUGH: Final = 120  # words
+_VOTES: Final = {word: tuple((lang, 1 / len(spoken)) for lang in spoken) for word, spoken in _SPOKEN.items()}
+READ: Final = 600  # characters whose script is looked at; a language shows early
+ENOUGH: Final = 200  # words and marks that vote
 
 
-def language(text: str) -> str:
-    """The code of the likeliest language, `und` where nothing tells."""
-    text = text[:READ]
-    letters = sum(map(str.isalpha, text))
-    if not letters:
-        return UNKNOWN
+def language(text: str, words: Sequence[str]) -> str:
+    """The code of the likeliest language of a text and its words, `und` where nothing tells."""
     if not text.isascii():
-        for lang, script, share in _SCRIPTS:
-            if len(script.findall(text)) >= share * letters:
+        text = text[:READ]
+        telling = "".join(_TELLING.findall(text))
+        letters = sum(map(str.isalpha, text)) if telling else 0
+        for lang, script, share in _SCRIPTS if letters else ():
+            if len(script.findall(telling)) >= share * letters:
                 return lang
     votes: dict[str, float] = {}
-    for word in _WORD.findall(text.lower())[:ENOUGH]:
-        spoken = _SPEAKS.get(word, ())
-        for lang in spoken:
-            votes[lang] = votes.get(lang, 0.0) + 1 / len(spoken)
+    for word in words[:ENOUGH]:
+        for lang, vote in _VOTES.get(word, ()):
+            votes[lang] = votes.get(lang, 0.0) + vote
     return max(votes, key=votes.__getitem__) if votes else UNKNOWN

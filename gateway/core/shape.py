@@ -33,7 +33,7 @@ class Shape:
         self._streamed = streamed
         self._tracks: dict[int, _Track] = {}
         self._open = 0
-        self.characters = 0  # of text and arguments, for an estimate where the provider does not count
+        self.characters = 0  # of text, thoughts and arguments, for an estimate where the provider does not count
 
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
@@ -52,7 +52,7 @@ class Shape:
         delta = choice.delta
         if track is None or track.finished or choice.finish_reason is not None or delta.tool_calls is not None:
             return False
-        if delta.role is not None or delta.content is None:
+        if delta.role is not None or delta.content is None or delta.reasoning_content is not None:
             return False
         self.characters += len(delta.content)
         return True
@@ -68,8 +68,9 @@ class Shape:
             return False
         if choice.delta.tool_calls:
             self._number(track, choice.delta)
-        if choice.delta.content is not None:
-            self.characters += len(choice.delta.content)
+        for text in (choice.delta.content, choice.delta.reasoning_content, choice.delta.refusal):
+            if text is not None:
+                self.characters += len(text)
         if not choice.finish_reason:
             choice.finish_reason = None  # some servers write "" for it in every chunk
         else:

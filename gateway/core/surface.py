@@ -1,23 +1,14 @@
-"""What a text shows on its surface: its words as numbered buckets, and some eighty plain measures. Pure and bounded."""
+"""What a text shows on its surface: some hundred plain measures of its marks and words. Pure and bounded."""
 
 from __future__ import annotations
 
 import math
 import re
-import zlib
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
-BUCKETS: Final = 1 << 18
 HEAD: Final = 1000  # characters read from the beginning; instructions stand at one end or the other
 TAIL: Final = 500  # and from the end
-EARLY: Final = 400  # words and marks kept from the beginning of what is read; prose has fewer
-LATE: Final = 200  # and from the end
-
-_TOKEN: Final = re.compile(r"[぀-ヿ一-鿿가-힣]|[^\W\d_぀-ヿ一-鿿가-힣]+|\d+|[^\w\s]|_")
-_WIDE: Final = re.compile(r"[぀-ヿ一-鿿]")
-STEM: Final = 5  # characters; what is longer is also known by its beginning, so that inflected forms meet
 
 
 def cut(text: str) -> str:
@@ -26,66 +17,62 @@ def cut(text: str) -> str:
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n…\n{text[-TAIL:]}"
 
 
-def split(text: str) -> list[str]:
-    """The words and marks of a text in lower case; a number is a 0, a Chinese character is a word."""
-    words = _TOKEN.findall(text.lower())
-    if len(words) > EARLY + LATE:
-        words = words[:EARLY] + words[-LATE:]
-    return ["0" if word[0].isdigit() else word for word in words]
-
-
-def buckets(text: str, words: Sequence[str]) -> list[int]:
-    """The distinct buckets of the words, their neighbours, their stems and the way the text begins."""
-    found = {f"{a} {b}" for a, b in pairwise(words)}
-    found.update(words)
-    found.update([f"{word[:STEM]}-" for word in words if len(word) > STEM])
-    if not text.isascii() and _WIDE.search(text):
-        found.update(a + b + c for a, b, c in zip(words, words[1:], words[2:], strict=False))
-    opening = words[:4]
-    found.update(f"^{word}" for word in opening)
-    found.update(f"^{' '.join(opening[:length])}" for length in (1, 2, 3))
-    # Sorted, so that sums of floats come out the same in every process.
-    return sorted({zlib.crc32(feature.encode("utf-8", "surrogatepass")) % BUCKETS for feature in found})
-
-
-_DIGITS: Final = "0123456789"
-# Each mark with the characters of which it needs one: most texts have none, and a look is cheaper than a search.
+_DIGIT: Final = re.compile(r"[0-9]")
+_CAPITAL: Final = re.compile(
+    r"[A-Z](?:(?<=[a-z][A-Z])|(?<!\w[A-Z])([a-z]))"
+)  # inside a word, or before its second letter
+_NUMBER: Final = "0"  # stands for any number among what a mark needs
+# Each mark with the words, marks or pieces of which it needs one, where a look at them is cheaper than the search. A
+# search is quick where all that it looks for begins with one character, or else with one of few: so lines are found by
+# the line feed before them, and what comes before a bracket, a capital or a sign is looked up behind it.
 _MARKS: Final = tuple(
-    (frozenset(needs), re.compile(pattern, re.MULTILINE))
+    (frozenset(needs.split(" ")) if needs else None, re.compile(pattern, re.MULTILINE).findall)
     for needs, pattern in (
-        ("`~", r"```|~~~"),
+        ("` ~", r"```|~~~"),
         ("`", r"`[^`\n]+`"),
-        (";{}", r"[;{}]\s*$"),
-        ("\n\t", r"^(?: {4,}|\t)\S"),
-        ("(", r"\w\(|\w\.\w+\("),
-        ("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", r"[a-z][A-Z]|[a-z]_[a-z]"),
+        ("; { }", r"[;{}]\s*$"),
+        ("\n", r"\n(?: {4,}|\t)\S"),
+        ("(", r"\((?<=\w\()"),
+        ("_", r"_(?<=[a-z]_)[a-z]"),
         (
-            ":;{(",
-            r"^[ \t]*(?:import|from|def|class|function|const|let|var|public|private|return|if|for|while)\b.*[:;{(]",
+            ": ; { (",
+            r"\n[ \t]*(?:import|from|def|class|function|const|let|var|public|private|return|if|for|while)\b.*[:;{(]",
         ),
         ("<", r"</?[a-zA-Z][\w-]{0,20}(?: [^<>]*)?>"),
-        ("ET[", r"Error\b|Exception\b|Traceback\b|error\["),
-        (".", r"\.(?:py|js|ts|tsx|java|cpp|c|h|cs|go|rs|rb|php|sh|sql|json|ya?ml|html|css|csv|txt|exe|dll)\b"),
-        ("=&|>:+</*", r"==|!=|&&|\|\||->|=>|::|\+=|:=|</|//|/\*"),
-        ("$#>spdkgc", r"^[ \t]*(?:[$#>]|sudo|npm|pip|docker|kubectl|git|cd|curl)\s"),
-        ("/w", r"https?://|www\."),
+        ("rror xception raceback", r"Error\b|Exception\b|Traceback\b|error\["),
+        (
+            "py js ts tsx java cpp c h cs go rs rb php sh sql json yaml yml html css csv txt exe dll",
+            r"\.(?:py|js|ts|tsx|java|cpp|c|h|cs|go|rs|rb|php|sh|sql|json|ya?ml|html|css|csv|txt|exe|dll)\b",
+        ),
+        ("= & | > : /", r"==|!=|&&|\|\||->|=>|::|\+=|:=|</|//|/\*"),
+        (
+            "$ # > sudo npm pip docker kubectl git cd curl",
+            r"\n[ \t]*(?:[$#>]|sudo|npm|pip|docker|kubectl|git|cd|curl)(?=\s)",
+        ),
+        ("/ www", r"https?://|www\."),
         ("\\", r"\\(?:frac|int|sum|sqrt|begin|left|mathbb|cdot|le|ge|in|to|lim|alpha|theta|pi)\b"),
-        ("$\\", r"\$[^$\n]{1,80}\$|\\\(|\\\["),
-        (_DIGITS, r"[=<>]\s?-?\d|\d\s?[=+*/^×÷]\s?\d|[a-z]\^\d"),
-        ("(", r"\b[a-z]\([a-z]\)"),
-        (_DIGITS, r"\d\s?(?:%|percent|km|cm|mm|kg|g|m/s|hours?|minutes?|days|meters?|miles|dollars|°|Hz|V|ohm)\b"),
-        (_DIGITS, r"[$€£]\s?\d|\d\s?(?:€|USD|EUR)"),
+        ("$ \\", r"\$[^$\n]{1,80}\$|\\\(|\\\["),
+        (
+            "= < > + * / ^ × ÷",
+            r"[=<>0-9^](?:(?<=[=<>])\s?-?[0-9]|(?<=[0-9])\s?[=+*/^×÷]\s?[0-9]|(?<=[a-z]\^)[0-9])",
+        ),
+        ("(", r"\((?<=\b[a-z]\()[a-z]\)"),
+        (
+            "0",
+            r"[0-9]\s?(?:%|percent|km|cm|mm|kg|g|m/s|hours?|minutes?|days|meters?|miles|dollars|°|Hz|V|ohm)\b",
+        ),
+        ("0", r"[0-9$€£](?:(?<=[0-9])\s?(?:€|USD|EUR)|(?<=[$€£])\s?[0-9])"),
         ("?", r"\?\s*$"),
         (":", r":\s*$"),
-        ("-*•.)", r"^[ \t]*(?:[-*•]|\d+[.)])\s"),
-        (":", r"^[A-Z][\w ]{0,20}: "),
-        ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", r"\b[A-Z][a-z]"),
-        (_DIGITS, r"\d"),
+        ("", r"\n[ \t]*(?:[-*•]|\d+[.)])(?=\s)"),
+        (":", r"\n[A-Z][\w ]{0,20}: "),
         ("\n", r"\n[ \t]*\n"),
     )
 )
+_PIECES: Final = ("\n", "rror", "xception", "raceback")
+_BEYOND: Final = re.compile(r"[^\x00-\x7f]+")
 _FOREIGN: Final = tuple(
-    re.compile(pattern)
+    re.compile(pattern).findall
     for pattern in (
         r"[∑∫√≤≥≠∈∀∃→∞±×÷∂πθλμσΩ²³]",
         r"[\U0001F300-\U0001FAFF☀-➿]",
@@ -117,34 +104,30 @@ _OPENINGS: Final = (
 )
 _THEME: Final = {word: at for at, theme in enumerate(_THEMES) for word in theme.split()}
 _OPENING: Final = {word: at for at, opening in enumerate(_OPENINGS) for word in opening.split()}
-COUNTED: Final = len(_MARKS) + len(_FOREIGN) + len(_PLAIN) + len(_THEMES)
+COUNTED: Final = 3 + len(_MARKS) + len(_FOREIGN) + len(_PLAIN) + len(_THEMES)
 MEASURES: Final = 2 * COUNTED + len(_OPENINGS) + 5
 
 
 def measures(text: str, words: Sequence[str]) -> list[float]:
     """For every mark how often it stands there and how densely, then how the text begins and how long it is."""
-    size = len(text)
-    there = set(text)
-    counts = [0 if there.isdisjoint(needs) else len(mark.findall(text)) for needs, mark in _MARKS]
-    counts += [0] * len(_FOREIGN) if text.isascii() else [len(mark.findall(text)) for mark in _FOREIGN]
+    size, lines, capitals = len(text), f"\n{text}", _CAPITAL.findall(text)
+    counts = [len(_DIGIT.findall(text)), capitals.count(""), len(capitals)]
+    there = set(words).union([piece for piece in _PIECES if piece in text], (_NUMBER,) if counts[0] else ())
+    counts += [0 if needs is not None and needs.isdisjoint(there) else len(find(lines)) for needs, find in _MARKS]
+    foreign = "" if text.isascii() else "".join(_BEYOND.findall(text))
+    counts += [len(find(foreign)) for find in _FOREIGN] if foreign else [0] * len(_FOREIGN)
     counts += map(text.count, _PLAIN)
-    themes = [0] * len(_THEMES)
-    for word in words:
-        theme = _THEME.get(word)
-        if theme is not None:
-            themes[theme] += 1
-    counts += themes
-    found = [math.log1p(count) for count in counts]
-    found += [min(1.0, count * 20 / (size + 20)) for count in counts]
-    opening = [0.0] * len(_OPENINGS)
-    if words and words[0] in _OPENING:
-        opening[_OPENING[words[0]]] = 1.0
-    found += opening
-    spaces, lines = text.count(" ") + 1, text.count("\n") + 1
+    themes = [_THEME[word] for word in words if word in _THEME]
+    counts += map(themes.count, range(len(_THEMES)))
+    found = [math.log1p(count) if count else 0.0 for count in counts]
+    found += [min(1.0, count * 20 / (size + 20)) if count else 0.0 for count in counts]
+    opening = _OPENING.get(words[0]) if words else None
+    found += [float(at == opening) for at in range(len(_OPENINGS))]
+    spaces = text.count(" ") + 1
     found += (
         math.log1p(size) / 4,
         math.log1p(spaces) / 3,
-        math.log1p(lines) / 2,
+        math.log1p(text.count("\n") + 1) / 2,
         min(1.0, size / spaces / 12),
         float(text[:1].isupper()),
     )

@@ -30,6 +30,8 @@ from litestar.static_files import create_static_files_router
 from gateway import __version__
 from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
+from gateway.http.admin.sessions import PATH as SESSIONS
+from gateway.http.admin.sessions import Proof
 
 KEY = "key"  # the name of the security scheme
 ADMINISTRATION = Path(__file__).with_name("admin") / "openapi.json"  # made by gateway.http.admin.openapi
@@ -75,6 +77,14 @@ _DECISION = {
     "attempts": [{"model": _CANDIDATE["model"], "ttft_ms": 288.4}],
     "outcome": {"ended": "answered", "model": _CANDIDATE["model"], "cost_usd": "0.000011", "duration_ms": 402.7},
 }
+_SESSION = {
+    "object": "session",
+    "token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
+    "expires_at": "2026-11-26T12:30:00Z",
+    "organisation": "globex",
+    "organisation_id": "0199f0c1-b2a4-7d3e-8f60-718293a4b5c6",
+    "role": "admin",
+}
 _AS_OPENAI = "As OpenAI's; with `stream: true` as server-sent events."
 
 
@@ -109,7 +119,7 @@ def assets() -> Router:
 
 def describe(document: OpenAPI) -> None:
     """Add the routes that Litestar only passes on."""
-    bodies = (ChatBody, EmbeddingsBody)
+    bodies = (ChatBody, EmbeddingsBody, Proof)
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths = document.paths = document.paths or {}
     paths["/v1/chat/completions"] = PathItem(
@@ -129,6 +139,17 @@ def describe(document: OpenAPI) -> None:
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
     _describe_decisions(paths, schemas[0])
+    paths[SESSIONS] = PathItem(
+        post=_operation(
+            "Sign in: exchange an identity token for a session",
+            "sessions",
+            body=schemas[2],
+            example={"token": "eyJhbGciOiJSUzI1NiIs…", "organisation": "globex"},
+            says="A session, which is a bearer for 30 minutes. `organisation` is needed by who belongs to several.",
+            shows=_SESSION,
+            needs_key=False,
+        )
+    )
     own = document.components.schemas
     own.update({name: _Plain(schema) for name, schema in components.items()})
     _describe_administration(paths, own)
@@ -158,6 +179,13 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
     )
     metrics = _operation("Read every worker's counts", "health", says="Prometheus' text format, or OpenMetrics.")
     paths["/metrics"] = PathItem(get=metrics)
+    signing_in = _operation(
+        "Sign in with an identity token of OIDC_ISSUER",
+        "sessions",
+        says="A session of half an hour, to be sent as a key is: `Authorization: Bearer …`.",
+        shows={"object": "session", "token": "eyJ…", "organisation": "acme", "role": "admin"},
+    )
+    paths["/api/sessions"] = PathItem(post=signing_in)
 
 
 def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:
@@ -200,6 +228,7 @@ def _operation(
     parameters: Iterable[Parameter] = (),
     says: str = _AS_OPENAI,
     shows: object = None,
+    needs_key: bool = True,
 ) -> Operation:
     request = None
     if body is not None:
@@ -219,5 +248,5 @@ def _operation(
         request_body=request,
         responses=replies,
         parameters=list(parameters) or None,
-        security=[{KEY: []}],
+        security=[{KEY: []}] if needs_key else [],
     )

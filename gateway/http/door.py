@@ -33,11 +33,11 @@ class Door:
     """Makes ASGI applications of handlers; each gets a visit whose caller is known."""
 
     def __init__(
-        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, counted: Callable[[str, int], None]
+        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, ended: Callable[[str, Visit], None]
     ) -> None:
         self._identify = identify
         self._lounge = lounge
-        self._counted = counted
+        self._ended = ended
 
     def route(
         self, method: str | None, surface: str, role: Role, serve: Serve, telling: Telling = as_chat
@@ -52,12 +52,14 @@ class Door:
             if method is not None and visit.method != method:
                 raise WrongMethod(f"This URL takes {method}, not {visit.method}.", method)
             caller = await self._identify(head.bearer)
+            visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
+            visit.about.surface = surface
             await visit.run(enter)
-            self._counted(surface, visit.status)
+            self._ended(surface, visit)
 
         return application

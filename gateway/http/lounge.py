@@ -35,6 +35,11 @@ class Lounge:
         self._visits.add(visit)
         self._empty.clear()
 
+    @property
+    def size(self) -> int:
+        """How many are being served."""
+        return len(self._visits)
+
     def leave(self, visit: Visit) -> None:
         """It has its reply, or has gone."""
         self._visits.discard(visit)

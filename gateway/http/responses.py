@@ -76,7 +76,9 @@ class ResponsesSurface:
             keeps = False
         deadline = Deadline(self._total_seconds)
         async with AsyncExitStack() as stack:
-            reply = await answer(self._services, caller, asked.request, wishes_of(head, visit), deadline, stack)
+            wishes = wishes_of(head, visit, "responses")
+            reply = await answer(self._services, caller, asked.request, wishes, deadline, stack)
+            visit.answered(reply.decision.outcome.model, reply.decision.id)
             told = Answer(asked, f"resp_{uuid7()}", reply.provider, thoughts, stored=keeps)
             if received.body.stream:
                 await self._stream(visit, caller, asked, reply, told)

@@ -13,6 +13,7 @@ from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
 from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
+from gateway.records.log import About, about
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Send
@@ -52,6 +53,10 @@ class Visit:
         self.last_write = 0.0
         self.must_have_body_at = 0.0  # loop time, 0 when the body is there
         self.request_id = b""
+        self.about = About()  # what log lines of this request say of it
+        self.model = ""  # provider/model of who answered
+        self.decision = ""
+        self.failed = ""  # the kind of the error that was told
 
     @property
     def method(self) -> str:
@@ -85,15 +90,15 @@ class Visit:
             await self._serve(serve)
         except Left:
             self.status = 499
-            log.info("request %s: the client left", self.request_id.decode())
+            log.debug("the client left")
         except UpstreamError as error:
             # Who failed is for the operator; our words about it are in the reply, the provider's are nowhere.
-            log.warning("request %s: %s: %s", self.request_id.decode(), error.provider, error.message)
+            log.warning("%s: %s", error.provider, error.message)
             await self._fail(error)
         except SyntraError as error:
             await self._fail(error)
         except Exception:
-            log.exception("request %s: a defect", self.request_id.decode())
+            log.exception("a defect")
             await self._fail(Internal("Syntra failed on this request; the log has more under its request id."))
         finally:
             self._lounge.leave(self)
@@ -104,6 +109,8 @@ class Visit:
         try:
             head = read_head(self._scope)
             self.request_id = head.request_id.encode()
+            self.about.request_id = head.request_id
+            about.set(self.about)
             if self._lounge.draining:
                 raise Draining("This server is shutting down; please try again.")
             await serve(self, head)
@@ -116,6 +123,10 @@ class Visit:
             self._task = None
             if self._watch is not None:
                 self._watch.cancel()
+
+    def answered(self, model: str, decision: str) -> None:
+        """Who has begun to answer, for the log."""
+        self.model, self.decision = model, decision
 
     async def body(self, head: Head, seconds: float) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
@@ -175,6 +186,7 @@ class Visit:
 
     async def _fail(self, error: SyntraError) -> None:
         """Tell a failure: as a status, or in band when the status is already out. Never followed by a clean end."""
+        self.failed = error.kind
         if not self._started:
             told = self._telling(error, self.request_id.decode())
             await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)

@@ -16,15 +16,20 @@ from policies.reasons import line, reasons
 NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
 
 
+ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
+RESTING = "resting"  # an attempt that was none: another request is probing that model
+
+
 class Attempt(Struct, omit_defaults=True):
-    """One candidate that was asked."""
+    """One candidate that was asked; without a usage it has cost nothing."""
 
     model: str  # provider/model
-    outcome: str = "answered"  # or the code of the error
+    outcome: str = ANSWERED  # or `left`, `resting`, or the kind of the error
     ttft_ms: float | None = None
-
-
-ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
+    duration_ms: float = 0.0
+    usage: Usage | None = None
+    cost: Picodollars | None = None
+    estimated: bool = False  # the usage is our count, not the provider's
 
 
 class Outcome(Struct, omit_defaults=True):
@@ -32,10 +37,12 @@ class Outcome(Struct, omit_defaults=True):
 
     ended: str = ""
     model: str = ""  # who answered
-    usage: Usage | None = None
-    cost: Picodollars | None = None
+    usage: Usage | None = None  # of the attempt that answered
+    cost: Picodollars | None = None  # of all attempts
+    estimated: bool = False  # a part of the tokens is our count
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    overhead_ms: float = 0.0  # of our own, before the first provider was asked
 
     @property
     def cost_usd(self) -> str | None:
@@ -50,6 +57,8 @@ class Decision(Struct, omit_defaults=True):
     organisation: str
     key_id: str
     asked: str  # the model that the client named
+    surface: str = "chat"
+    person: str = ""
     document: str = ""  # version of the documents
     pinned: bool = False
     instead_of: str = ""
@@ -75,11 +84,15 @@ def view(decision: Decision) -> dict[str, object]:
         told["instead_of"] = decision.instead_of
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
-    ended = {
-        name: value for name in Outcome.__struct_fields__ if (value := getattr(decision.outcome, name)) is not None
-    }
-    ended.pop("cost", None)
-    return told | {"attempts": decision.attempts, "outcome": ended | {"cost_usd": decision.outcome.cost_usd}}
+    attempts = [_view(attempt) for attempt in decision.attempts]
+    return told | {"attempts": attempts, "outcome": {"cost_usd": None} | _view(decision.outcome)}
+
+
+def _view(part: Attempt | Outcome) -> dict[str, object]:
+    """What is known of an attempt or an end, with its cost in dollars."""
+    told = {name: value for name in part.__struct_fields__ if (value := getattr(part, name)) is not None}
+    cost = told.pop("cost", None)
+    return told if cost is None else told | {"cost_usd": dollars(cost)}
 
 
 def explained(facts: Facts, plan: Plan, searching: Sequence[str]) -> dict[str, object]:

@@ -3,43 +3,51 @@
 | name | kind | labels | says |
 | --- | --- | --- | --- |
 | syntra_requests_total | counter | surface, status | requests answered; status as sent, 499 for a client that left |
+| syntra_errors_total | counter | surface, kind | errors that were told, as a reply or in a stream, by their code |
+| syntra_in_flight_requests | gauge | | requests that are being served |
 | syntra_ttft_seconds | histogram | provider | from asking a provider to its first chunk |
 | syntra_duration_seconds | histogram | provider | from a request's coming in to the end of its answer |
+| syntra_overhead_seconds | histogram | | from a request's coming in to asking the first provider |
+| syntra_loop_lag_seconds | histogram | | how late a worker comes to what is due, looked at twenty times a second |
 | syntra_upstream_attempts_total | counter | provider, outcome | calls to providers; answered, cut, left, or the code of the error |
 | syntra_routed_total | counter | policy, intent, provider | requests that Syntra chose a provider for |
+| syntra_tokens_total | counter | provider, model, kind | tokens; cached ones are part of input, reasoning of output |
+| syntra_cost_usd_total | counter | provider, model | US dollars at the price of the moment, where one is known |
+| syntra_cache_total | counter | outcome | answers from the cache (hit), from a call that others made (joined), or from neither (miss) |
+| syntra_limits_total | counter | outcome, by | what limits said: admitted, limited (429), spent (402); by valkey, worker or memory |
+| syntra_degraded_total | counter | what | requests of which something was skipped because a store did not answer |
+| syntra_store_health | gauge | store | 1 well, 0.5 slow, 0 away; as the worker sees it that sees it worst |
+| syntra_ledger_waiting | gauge | | records that are in no database yet |
 | syntra_cooldowns_total | counter | provider, reason | times that a provider's model was left alone for a while |
 | syntra_policy_reloads_total | counter | outcome | edits of the documents; taken or refused |
 | syntra_policy_stale | gauge | | 1 while the last edit was refused and older documents are in force |
-| syntra_decisions_dropped_total | counter | | decisions that could not be kept |
+| syntra_records_refused_total | counter | | requests that PostgreSQL would not record |
 
-Labels are bounded: what is not known when a worker starts is `other`, so no client can make a series. Each worker counts
-in files of its own, mapped into memory, in a folder that the parent makes and names in PROMETHEUS_MULTIPROC_DIR before
-anything imports prometheus_client; without one (in tests) this process's counts are all there is.
+Labels are bounded: what is not known when a worker starts is `other`, so no client can make a series; an organisation is
+never a label. Each worker counts in files of its own, mapped into memory, in a folder that the parent makes and names in
+PROMETHEUS_MULTIPROC_DIR before anything imports prometheus_client; without one (in tests) this process's counts are all.
 """  # noqa: E501  # a table's rows do not wrap
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Final
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN_METRICS
-from prometheus_client.openmetrics.exposition import generate_latest as generate_open_metrics
 
 from gateway.core.health import REASONS
-from gateway.records.decision import ANSWERED, CUT, LEFT, Decision
+from gateway.core.money import PICO
+from gateway.records import exposition
+from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
+from gateway.records.series import Counts, Times
 
-SURFACES = ("chat", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics")
+SURFACES = (
+    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
+    *("admin", "sessions", "threads", "memories"),
+)
 STATUSES = tuple(
     "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
@@ -47,92 +55,36 @@ OUTCOMES = (
     "answered cut left context_length_exceeded model_not_found rate_limit_exceeded upstream_broken upstream_credential "
     "upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
-OTHER = "other"
-RESTING = "resting"  # an attempt that was none: another request is probing that model
+ERRORS = (
+    "ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
+    "email_not_verified email_unusual forbidden_parameter insufficient_quota internal_error invalid_api_key "
+    "invalid_header invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
+    "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
+    "organisation_required provider_key_refused provider_key_sealed rate_limit_exceeded role_too_low server_error "
+    "store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model unsupported_provider "
+    "unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout "
+    "upstream_unreachable wrong_organisation"
+).split()
+TOKENS = ("input", "cached", "output", "reasoning")
+CACHE = ("hit", "joined", "miss")
+LIMITS = ("admitted", "limited", "spent")
+DEGRADED = ("keys", "limits", "memory", "cache", "ledger")
+HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2
 _DURATION = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 60, 120, 300, 600)  # s; nothing may take longer than the last
-_TICK = 1.0  # s; a worker that is killed loses what it counted since
-_GONE = "gone"  # stands where a worker's process id does
-_KINDS = ("counter", "histogram")  # what outlives its worker
-
-Labels = tuple[str | int, ...]
-M = TypeVar("M", bound=MetricWrapperBase)
-
-# These have no types of their own.
-_file: Callable[[str], Any] = MmapedDict
-_entries: Callable[[str], Iterator[tuple[str, float, float, int]]] = MmapedDict.read_all_values_from_file
-_collect: Callable[[CollectorRegistry, str], object] = MultiProcessCollector
-_open_metrics: Callable[[CollectorRegistry], bytes] = generate_open_metrics
+_OVERHEAD = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1)  # s
+_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)  # s; what is due comes up to 1 ms late by itself
+_LOOK = 0.05  # s between two looks at the loop: whatever stalls it longer is seen
+_LOOKS = 20  # between two flushes; a worker that is killed loses what it counted since
 
 
-class _Series(Generic[M]):
-    """The series of one metric, looked up once; a label's value that is not allowed becomes `other`."""
+class Watched(Struct, frozen=True):
+    """What is looked at once a second instead of being told."""
 
-    def __init__(self, metric: M, *allowed: Collection[str]) -> None:
-        self._metric = metric
-        self._allowed = [frozenset(each) for each in allowed]
-        self._known: dict[Labels, M] = {}
-
-    def at(self, labels: Labels) -> M:
-        """The series of these labels."""
-        return self._known.get(labels) or self._find(labels)
-
-    def _find(self, labels: Labels) -> M:
-        told = [str(label) for label in labels]
-        bounded = [label if label in known else OTHER for label, known in zip(told, self._allowed, strict=True)]
-        series = self._metric.labels(*bounded)
-        if bounded == told:
-            self._known[labels] = series  # only these: what is not allowed has no end
-        return series
-
-
-# Both count in a dictionary first: a mapped file costs 3 µs a value, which a busy worker's requests would feel.
-
-
-class _Counts:
-    """A counter."""
-
-    def __init__(self, counter: Counter, *allowed: Collection[str]) -> None:
-        self._series = _Series(counter, *allowed)
-        self._waiting: dict[Labels, int] = {}
-
-    def add(self, *labels: str | int) -> None:
-        """One more."""
-        self._waiting[labels] = self._waiting.get(labels, 0) + 1
-
-    def flush(self) -> None:
-        """Let everybody see them."""
-        waiting, self._waiting = self._waiting, {}
-        for labels, number in waiting.items():
-            self._series.at(labels).inc(number)
-
-
-class _Times:
-    """A histogram of seconds."""
-
-    def __init__(self, histogram: Histogram, bounds: Sequence[float], *allowed: Collection[str]) -> None:
-        self._series = _Series(histogram, *allowed)
-        self._bounds = bounds
-        self._waiting: dict[Labels, list[float]] = {}  # how many in each bucket and beyond all, then their sum
-
-    def add(self, seconds: float, *labels: str | int) -> None:
-        """One observation."""
-        row = self._waiting.get(labels)
-        if row is None:
-            row = self._waiting[labels] = [0.0] * (len(self._bounds) + 2)
-        row[bisect_left(self._bounds, seconds)] += 1
-        row[-1] += seconds
-
-    def flush(self) -> None:
-        """Let everybody see them: by way of the histogram's own cells, since it takes observations one by one only."""
-        waiting, self._waiting = self._waiting, {}
-        for labels, row in waiting.items():
-            series = self._series.at(labels)
-            for cell, number in zip(series._buckets, row[:-1], strict=True):  # noqa: SLF001
-                if number:
-                    cell.inc(number)
-            series._sum.inc(row[-1])  # noqa: SLF001
+    in_flight: Callable[[], int] = lambda: 0
+    stores: Callable[[], Mapping[str, str]] = dict  # name and state: ok, slow or away
+    ledger_waiting: Callable[[], int] = lambda: 0
 
 
 class Metrics:
@@ -143,63 +95,78 @@ class Metrics:
         folder: Path | None,
         *,
         providers: Collection[str] = (),
+        models: Collection[str] = (),
         policies: Collection[str] = (),
         intents: Collection[str] = (),
     ) -> None:
         if folder is not None and values.ValueClass is values.MutexValue:
             raise RuntimeError("PROMETHEUS_MULTIPROC_DIR was set after prometheus_client had been imported")
         self._folder = folder
-        own = self._own = CollectorRegistry()
-        self._requests = _Counts(
-            Counter("syntra_requests_total", "Requests answered.", ["surface", "status"], registry=own),
-            SURFACES,
-            STATUSES,
-        )
-        first, whole = "Seconds to a provider's first chunk.", "Seconds from request to the answer's end."
-        self._ttft = _Times(
-            Histogram("syntra_ttft_seconds", first, ["provider"], buckets=_TTFT, registry=own), _TTFT, providers
-        )
-        self._duration = _Times(
-            Histogram("syntra_duration_seconds", whole, ["provider"], buckets=_DURATION, registry=own),
-            _DURATION,
-            providers,
-        )
-        self._attempts = _Counts(
-            Counter("syntra_upstream_attempts_total", "Calls to providers.", ["provider", "outcome"], registry=own),
-            providers,
-            OUTCOMES,
-        )
-        self._routed = _Counts(
-            Counter("syntra_routed_total", "Requests routed.", ["policy", "intent", "provider"], registry=own),
-            policies,
-            intents,
-            providers,
-        )
-        self._cooldowns = _Counts(
-            Counter("syntra_cooldowns_total", "Models left alone.", ["provider", "reason"], registry=own),
-            providers,
-            REASONS,
-        )
-        edits = Counter("syntra_policy_reloads_total", "Edits of the documents.", ["outcome"], registry=own)
-        self._taken, self._refused = edits.labels("taken"), edits.labels("refused")
-        stale = "1 while the last edit was refused."
-        self._stale = Gauge("syntra_policy_stale", stale, multiprocess_mode="livemax", registry=own)
-        lost = "Decisions that could not be kept."
-        self._dropped = Counter("syntra_decisions_dropped_total", lost, registry=own)
+        self._own = CollectorRegistry()
+        self._waiting: list[Counts | Times] = []
+        self._watched = Watched()
+        count, times = self._count, self._times
+        self._requests = count("requests", "Requests answered.", surface=SURFACES, status=STATUSES)
+        self._errors = count("errors", "Errors told.", surface=SURFACES, kind=ERRORS)
+        self._ttft = times("ttft", "Seconds to a provider's first chunk.", _TTFT, provider=providers)
+        self._duration = times("duration", "Seconds from request to the answer's end.", _DURATION, provider=providers)
+        self._overhead = times("overhead", "Seconds until a provider is asked.", _OVERHEAD)
+        self._lag = times("loop_lag", "Seconds that the loop is late.", _LAG)
+        self._attempts = count("upstream_attempts", "Calls to providers.", provider=providers, outcome=OUTCOMES)
+        self._routed = count("routed", "Requests routed.", policy=policies, intent=intents, provider=providers)
+        self._tokens = count("tokens", "Tokens.", provider=providers, model=models, kind=TOKENS)
+        self._cost = count("cost_usd", "US dollars.", unit=1 / PICO, provider=providers, model=models)
+        self._cache = count("cache", "Answers by where they came from.", outcome=CACHE)
+        self._limits = count("limits", "What limits said.", outcome=LIMITS, by=("valkey", "worker", "memory"))
+        self._degraded = count("degraded", "Requests of which something was skipped.", what=DEGRADED)
+        self._cooldowns = count("cooldowns", "Models left alone.", provider=providers, reason=REASONS)
+        self._reloads = count("policy_reloads", "Edits of the documents.", outcome=("taken", "refused"))
+        self._refusals = count("records_refused", "Requests that PostgreSQL would not record.")
+        self._stale = self._gauge("policy_stale", "1 while the last edit was refused.", "livemax")
+        self._in_flight = self._gauge("in_flight_requests", "Requests being served.", "livesum")
+        self._ledger = self._gauge("ledger_waiting", "Records in no database yet.", "livesum")
+        self._health = self._gauge("store_health", "1 well, 0.5 slow, 0 away.", "livemin", "store")
+
+    def _count(self, name: str, says: str, *, unit: float = 1.0, **labels: Collection[str]) -> Counts:
+        counter = Counter(f"syntra_{name}_total", says, list(labels), registry=self._own)
+        counts = Counts(counter, *labels.values(), unit=unit)
+        self._waiting.append(counts)
+        return counts
+
+    def _times(self, name: str, says: str, bounds: Sequence[float], **labels: Collection[str]) -> Times:
+        histogram = Histogram(f"syntra_{name}_seconds", says, list(labels), buckets=bounds, registry=self._own)
+        times = Times(histogram, bounds, *labels.values())
+        self._waiting.append(times)
+        return times
+
+    def _gauge(self, name: str, says: str, mode: str, *labels: str) -> Gauge:
+        return Gauge(f"syntra_{name}", says, labels, multiprocess_mode=mode, registry=self._own)  # type: ignore[arg-type]
+
+    def watch(self, watched: Watched) -> None:
+        """What to look at from now on."""
+        self._watched = watched
 
     def flush(self) -> None:
         """Let everybody see what this worker has counted; on the loop, where it counts."""
-        for metric in (self._requests, self._ttft, self._duration, self._attempts, self._routed, self._cooldowns):
+        for metric in self._waiting:
             metric.flush()
+        self._in_flight.set(self._watched.in_flight())
+        self._ledger.set(self._watched.ledger_waiting())
+        for store, state in self._watched.stores().items():
+            self._health.labels(store).set(HEALTH.get(state, 0.0))
 
     async def follow(self) -> None:
-        """Flush once a second until cancelled."""
+        """Flush once a second, and see how late the loop is, until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_TICK)
+            for _ in range(_LOOKS):
+                due = loop.time() + _LOOK
+                await asyncio.sleep(_LOOK)
+                self._lag.add(max(0.0, loop.time() - due))
             self.flush()
 
     def settled(self, decision: Decision) -> None:
-        """A chat request is over."""
+        """A request that went to providers is over."""
         outcome = decision.outcome
         for attempt in decision.attempts:
             if attempt.outcome != RESTING:
@@ -207,8 +174,13 @@ class Metrics:
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
                 self.attempt(_provider(attempt.model), ended)
+        if outcome.overhead_ms:
+            self.overhead(outcome.overhead_ms / 1e3)
+        for what in decision.degraded:
+            self._degraded.add(what)
         if not outcome.model:
             return
+        self.cached("miss")  # until there is a cache
         provider = _provider(outcome.model)
         self.duration(provider, outcome.duration_ms / 1e3)
         if outcome.ttft_ms is not None:
@@ -220,6 +192,10 @@ class Metrics:
         """A request was answered, or its client left (499)."""
         self._requests.add(surface, status)
 
+    def error(self, surface: str, kind: str) -> None:
+        """An error was told; `kind` is the error's."""
+        self._errors.add(surface, kind)
+
     def ttft(self, provider: str, seconds: float) -> None:
         """A provider began to answer."""
         self._ttft.add(seconds, provider)
@@ -227,6 +203,10 @@ class Metrics:
     def duration(self, provider: str, seconds: float) -> None:
         """An answer of this provider's has ended."""
         self._duration.add(seconds, provider)
+
+    def overhead(self, seconds: float) -> None:
+        """A request came so far that a provider is asked."""
+        self._overhead.add(seconds)
 
     def attempt(self, provider: str, outcome: str) -> None:
         """A provider was asked; `outcome` is `answered`, `cut`, `left` or the kind of the error."""
@@ -236,75 +216,40 @@ class Metrics:
         """Syntra chose."""
         self._routed.add(policy, intent, provider)
 
+    def used(self, model: str, tokens: tuple[int, int, int, int], cost: int | None) -> None:
+        """What a call came to: tokens as in `TOKENS`, of a `provider/model`; picodollars, where a price is known."""
+        provider = _provider(model)
+        for kind, number in zip(TOKENS, tokens, strict=True):
+            if number:
+                self._tokens.more(number, provider, model, kind)
+        if cost:
+            self._cost.more(cost, provider, model)
+
+    def cached(self, outcome: str) -> None:
+        """An answer came from where `outcome` says: hit, joined, or miss."""
+        self._cache.add(outcome)
+
+    def limited(self, outcome: str, by: str) -> None:
+        """Limits were asked: admitted, limited or spent; by valkey, by this worker alone, or from memory."""
+        self._limits.add(outcome, by)
+
     def cooldown(self, provider: str, reason: str) -> None:
         """A provider's model is left alone for a while."""
         self._cooldowns.add(provider, reason)
 
     def reloaded(self, *, taken: bool) -> None:
         """The documents were edited."""
-        (self._taken if taken else self._refused).inc()
+        self._reloads.add("taken" if taken else "refused")
         self._stale.set(0 if taken else 1)
 
-    def decisions_dropped(self, number: int) -> None:
-        """Decisions are lost."""
-        self._dropped.inc(number)
+    def records_refused(self, number: int) -> None:
+        """Records are put aside, for people to look at."""
+        self._refusals.more(number)
 
     def page(self, accept: str) -> tuple[str, bytes]:
         """The media type and text of all workers' counts: OpenMetrics where `accept` names it. Blocks; for a thread."""
-        if self._folder is None:
-            return _encoded(self._own, accept)
-        with _alone(self._folder):
-            _bury(self._folder)
-            everybody = CollectorRegistry()
-            _collect(everybody, str(self._folder))
-            return _encoded(everybody, accept)
+        return exposition.page(self._own, self._folder, accept)
 
 
 def _provider(model: str) -> str:
     return model.partition("/")[0]
-
-
-def _encoded(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
-    if "application/openmetrics-text" in accept:
-        return OPEN_METRICS, _open_metrics(registry)
-    return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One worker at a time reads the files: what one adds up and removes, another must not miss."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _bury(folder: Path) -> None:
-    """Forget what dead workers said of their present, add up what they have counted: their files would never end."""
-    for path in sorted(folder.glob("*_*.db")):
-        kind, _, process = path.stem.rpartition("_")
-        if process != _GONE and not _alive(int(process)):
-            if kind in _KINDS and path.stat().st_size:  # none yet: it died while it made it
-                _add(path, folder / f"{kind}_{_GONE}.db")
-            path.unlink()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody's
-        return True
-    return True
-
-
-def _add(path: Path, to: Path) -> None:
-    total = _file(str(to))
-    try:
-        for key, value, _, _ in _entries(str(path)):
-            total.write_value(key, total.read_value(key)[0] + value, 0.0)
-    finally:
-        total.close()

@@ -1,4 +1,4 @@
-"""What is done with a request's end: what was learned from it, and its decision kept and counted."""
+"""What is done with a request's end: what was learned from it, what it has cost, and all of it recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import SyntraError
+from gateway.core.errors import StoreAway, SyntraError
+from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
+from gateway.records import billing
+from gateway.records.billing import Settled
 from gateway.records.decision import ANSWERED, LEFT, Decision
+from gateway.records.ledger import Ledger
 
 if TYPE_CHECKING:  # prometheus_client must not be imported before the parent has said where to count
-    from gateway.records.decisions import Decisions
     from gateway.records.metrics import Metrics
 
 _LEAST_TOKENS = 20  # of an answer whose speed says something
@@ -21,22 +24,40 @@ _LEAST_SECONDS = 0.05
 class Settle:
     """Closes the books on requests, after the reply and never in its way."""
 
-    def __init__(self, pace: Pace, lengths: Lengths, decisions: Decisions, metrics: Metrics) -> None:
+    def __init__(self, pace: Pace, lengths: Lengths, ledger: Ledger, metrics: Metrics) -> None:
         self._pace = pace
         self._lengths = lengths
-        self._decisions = decisions
+        self._ledger = ledger
         self._metrics = metrics
 
-    def settle(self, decision: Decision, error: BaseException | None, seconds: float) -> None:
-        """The request is over after so many seconds, with an error or without."""
+    def require_room(self) -> None:
+        """Raise StoreAway where nothing more can be recorded: no answer goes unmetered."""
+        if self._ledger.full:
+            raise StoreAway("What is used cannot be recorded now, so nothing new is begun; please try again.")
+
+    def settle(self, decision: Decision, error: BaseException | None, seconds: float) -> Settled:
+        """The request is over after so many seconds, with an error or without; what it came to.
+
+        Nothing of the decision may change any more, except what only replies tell.
+        """
         outcome = decision.outcome
         outcome.duration_ms = round(seconds * 1e3, 3)
         if not outcome.ended:
             outcome.ended = _ended(error)
+        decision.asked = decision.asked[: billing.MOST_NAME]
+        outcome.cost = billing.total(decision.attempts)
+        outcome.estimated = any(attempt.estimated for attempt in decision.attempts)
         if outcome.ended == ANSWERED:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
-        self._decisions.keep(decision.id, decision.organisation, decision)
+        rows = billing.rows(decision)
+        for row in rows[:-1]:
+            tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
+            self._metrics.used(row.model, tokens, row.cost)
+        if decision.attempts or not isinstance(error, SyntraError) or error.recorded:
+            self._ledger.keep(decision.organisation, decision.id, rows[-1].at, rows, decision)
+        cost = None if outcome.cost is None else Picodollars(outcome.cost)
+        return Settled(rows[-1].input_tokens + rows[-1].output_tokens, cost)
 
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""

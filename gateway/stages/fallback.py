@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,12 +14,13 @@ from msgspec import Struct
 from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
-from gateway.core.errors import Internal, SyntraError, UpstreamBusy, UpstreamError
+from gateway.core.errors import Internal, SyntraError, UpstreamBroken, UpstreamBusy, UpstreamError, UpstreamSilent
 from gateway.core.events import Chunk
 from gateway.core.health import Health
 from gateway.core.pace import Pace
+from gateway.core.tokens import estimate_prompt
 from gateway.stores.cooldowns import Cooldowns
-from gateway.upstream.answer import Opened
+from gateway.upstream.answer import Opened, Sent
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
 
 
@@ -33,10 +35,13 @@ class Begun(Struct):
 
 
 class Tried(Struct, frozen=True):
-    """A candidate that was asked in vain, or was not asked because another request is probing it."""
+    """A candidate that was asked in vain; or was not asked, because another request is probing it."""
 
     candidate: Candidate
     error: SyntraError | None
+    left: bool = False  # the client did not wait for the first word
+    prompt: int = 0  # tokens that the provider may have read, and may bill
+    seconds: float = 0.0
 
 
 class Fallback:
@@ -79,14 +84,18 @@ class Fallback:
             if not last_hope and not await self._may_try(candidate):
                 tried(Tried(candidate, None))
                 continue
+            sent, began = Sent(), time.monotonic()
             try:
-                return await self._peek(ask, candidate, request, stack)
+                return await self._peek(ask, candidate, request, stack, sent)
             except UpstreamError as error:
                 error.provider = candidate.provider
-                tried(Tried(candidate, error))
+                tried(in_vain(candidate, partial(estimate_prompt, request), sent, began, error))
                 failure = _worse(failure, error)
                 if not error.retryable:
                     break
+            except asyncio.CancelledError:
+                tried(in_vain(candidate, partial(estimate_prompt, request), sent, began, None))
+                raise
         raise failure or Internal("A route without candidates was asked.")
 
     async def _may_try(self, candidate: Candidate) -> bool:
@@ -98,13 +107,18 @@ class Fallback:
         )
 
     async def _peek(
-        self, ask: Callable[..., Awaitable[Opened]], candidate: Candidate, request: ChatRequest, stack: AsyncExitStack
+        self,
+        ask: Callable[..., Awaitable[Opened]],
+        candidate: Candidate,
+        request: ChatRequest,
+        stack: AsyncExitStack,
+        sent: Sent,
     ) -> Begun:
         """Ask and wait for the first chunks, so that a failure still has a status; a failed attempt is closed here."""
         began = time.monotonic()
         try:
             taken, left_out = request.without(candidate.without)
-            opened = await ask(candidate, request=taken.at_most(candidate.most_output))
+            opened = await ask(candidate, request=taken.at_most(candidate.most_output), sent=sent)
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:
@@ -142,6 +156,14 @@ class Fallback:
             self._cooldowns.tell(cooldown)
         if streamed:
             self._pace.first_token(candidate.pace_key, ttft * 1e3, now)
+
+
+def in_vain(
+    candidate: Candidate, prompt: Callable[[], int], sent: Sent, began: float, error: UpstreamError | None
+) -> Tried:
+    """An attempt without a first word; where it may have been at work on the prompt, it has a price all the same."""
+    may_have_run = sent.out and (error is None or isinstance(error, UpstreamBroken | UpstreamSilent))
+    return Tried(candidate, error, error is None, prompt() if may_have_run else 0, time.monotonic() - began)
 
 
 def _worse(before: SyntraError | None, error: UpstreamError) -> SyntraError:

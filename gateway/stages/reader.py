@@ -12,7 +12,7 @@ from gateway.core.chat import ChatRequest, Message
 from gateway.core.conversations import CACHE_SECONDS, Conversations, Turn
 from gateway.core.pace import Lengths
 from gateway.core.reading import Reading
-from gateway.core.tokens import estimate
+from gateway.core.tokens import estimate, prompt
 from gateway.stores.classifier import Classifier
 from gateway.stores.expectation import Expectation
 from gateway.stores.tokenizer import Tokenizer
@@ -23,7 +23,6 @@ REMEMBERED: Final = 10_000  # readings, some 300 bytes each
 NEAR: Final = 0.6  # of a window: from here to as far beyond it, the estimate is worth an exact count
 ANY_LENGTH: Final = (100, 800)  # tokens of an answer to a prompt that was not read
 UNREAD: Final = Reading(intent="unread", confidence=0.0, complexity=0.5, fresh=0.0, language="und")
-PER_ATTACHMENT: Final = 1000  # tokens of a picture, about; its bytes say nothing
 SURE: Final = 0.8  # a short turn that is read less surely is read with the turn before it, ...
 SHORT: Final = 60  # characters
 CURT: Final = 24  # ... and one as short as this, like "the second one", always, unless it is small talk
@@ -73,7 +72,7 @@ class Reader:
         body = request.body
         text, reading = self._reading(body.messages)
         expectation = self._expectations.get(asked.policy)
-        texts, attached = _prompt(request)
+        texts, attached = prompt(request)
         tokens, exact = estimate(sum(map(len, texts))) + attached, False
         if any(tokens * NEAR < window < tokens / NEAR for window in asked.windows):
             counted = await self._tokenizer.count(texts)
@@ -103,7 +102,7 @@ class Reader:
 
     async def count(self, request: ChatRequest) -> int:
         """The tokens of a prompt: counted, or estimated where that took too long."""
-        texts, attached = _prompt(request)
+        texts, attached = prompt(request)
         counted = await self._tokenizer.count(texts)
         return attached + (estimate(sum(map(len, texts))) if counted is None else counted)
 
@@ -139,20 +138,6 @@ class Reader:
         said = self._intents.get(reading.intent)
         low, high = said.output_tokens if said is not None else ANY_LENGTH
         return round(self._lengths.expected(reading.intent, low + (high - low) * reading.complexity))
-
-
-def _prompt(request: ChatRequest) -> tuple[list[bytes | memoryview], int]:
-    """The bytes of the prompt that are text, tools and all, and the tokens that its pictures and files come to."""
-    texts: list[bytes | memoryview] = [memoryview(request.fields["tools"])] if "tools" in request.fields else []
-    attached = 0
-    for message, raw in zip(request.body.messages, request.messages, strict=True):
-        if isinstance(message.content, list):
-            parts = [part.text for part in message.content if part.text is not None]
-            texts.append("\n".join(parts).encode("utf-8", "replace"))
-            attached += PER_ATTACHMENT * (len(message.content) - len(parts))
-        else:
-            texts.append(memoryview(raw))
-    return texts, attached
 
 
 def _needs(request: ChatRequest) -> Iterator[str]:

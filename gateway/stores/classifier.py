@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from gateway.core import surface
 from gateway.core.language import language
 from gateway.core.reading import INTENTS, Reading, complexity
-from gateway.stores.embedding import HOME, Encoder, Floats, mean
+from gateway.core.words import ends, split
+from gateway.stores.buckets import buckets
+from gateway.stores.embedding import HOME, Encoder, Floats, Rows, direction
 
-WINDOW: Final = 16  # tokens at either end that are also looked at alone
+HEAD: Final = slice(16)  # pieces of words at the beginning that are also looked at alone
+TAIL: Final = slice(-16, None)  # and at the end
 NARROW: Final = 0.26  # how near the centre of an added intent's examples a text must be to be one of them
 MARGIN: Final = 0.05  # and how much nearer than an added intent of another name
 COOLING: Final = 1.6  # scores are divided by it; without it unseen prompts were read 90 % sure and 84 % right
-FIRST: Final = 64  # tokens from the beginning that a second look reads
+FIRST: Final = 64  # pieces from the beginning that a second look reads
 LAST: Final = 32  # and from the end
 UNSURE: Final = 0.5  # confidence; below it there is a second look
 SECOND: Final = (0.75, 0.5)  # how much the first and the second look count then; two that agree are surer than one
@@ -29,46 +32,64 @@ NOTHING: Final = Reading(intent="social_chat", confidence=0.0, complexity=0.0, f
 
 
 class Sight(Struct, frozen=True):
-    """What is seen of a text: its words, their buckets, its vectors and measures, its vector alone, its tokens'."""
+    """What is seen of a text: its words, their buckets, its vectors and measures, its vector alone, its pieces'."""
 
     words: list[str]
-    buckets: NDArray[np.int64]
+    buckets: NDArray[np.uint32]
     dense: Floats
     vector: Floats
-    rows: Floats
+    rows: Rows
 
 
 def look(encoder: Encoder, text: str) -> Sight:
     """The text as the models see it; only its beginning and its end if it is long."""
-    rows = encoder.rows(encoder.tokens(text))
-    vector = mean(rows)
-    words = surface.split(text)
-    measures = np.array(surface.measures(text, words), np.float32)
-    dense = np.concatenate((vector, mean(rows[:WINDOW]), mean(rows[-WINDOW:]), measures))
-    ends = rows if len(rows) <= FIRST + LAST else np.concatenate((rows[:FIRST], rows[-LAST:]))
-    return Sight(words, np.array(surface.buckets(text, words), np.int64), dense, vector, ends)
+    words = ends(split(text))
+    rows = encoder.rows(encoder.pieces(words))
+    vector = rows.mean()
+    measures = np.fromiter(surface.measures(text, words), np.float32, surface.MEASURES)
+    dense = np.concatenate((vector, rows.mean(HEAD), rows.mean(TAIL), measures))
+    return Sight(words, buckets(text, words), dense, vector, rows)
 
 
-class Linear:
-    """One score a class: the mean weight of the words, plus the weighted vectors and measures."""
+class Weights(Struct, frozen=True):
+    """The weights of a linear model: of words as bytes, of which each class has its own step, and of the rest."""
 
-    def __init__(
-        self, words: NDArray[np.int8], step: Floats, dense: Floats, centre: Floats, spread: Floats, bias: Floats
-    ) -> None:
-        self._words, self._step, self._dense = words, step, dense
-        self._centre, self._spread, self._bias = centre, spread, bias
+    words: NDArray[np.int8]
+    step: Floats
+    dense: Floats
+    centre: Floats
+    spread: Floats
+    bias: Floats
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The weights in this file."""
         with np.load(path, allow_pickle=False) as held:
-            return cls(*(held[name] for name in ("words", "step", "dense", "centre", "spread", "bias")))
+            return cls(*(held[name] for name in cls.__struct_fields__))
+
+
+class Linear:
+    """Models that are asked at once; one score a class: the mean weight of words, and weighted vectors and measures."""
+
+    def __init__(self, *models: Weights) -> None:
+        self._words = np.hstack([model.words for model in models])
+        self._step = np.concatenate([model.step for model in models])
+        # (x - centre) * spread, clipped, times dense: clipped at other bounds, it needs neither.
+        self._low = np.stack([model.centre - CLIP / model.spread for model in models])
+        self._high = np.stack([model.centre + CLIP / model.spread for model in models])
+        self._dense = [model.spread[:, None] * model.dense for model in models]
+        bias = [model.bias - (model.centre * model.spread) @ model.dense for model in models]
+        self._bias = np.concatenate(bias)
 
     def scores(self, sight: Sight) -> Floats:
-        """The log odds of every class, up to what they share."""
-        counted = self._words[sight.buckets].sum(0, dtype=np.int64) * self._step / math.sqrt(max(1, len(sight.buckets)))
-        scaled = np.clip((sight.dense - self._centre) * self._spread, -CLIP, CLIP)
-        total: Floats = counted.astype(np.float32) + scaled @ self._dense + self._bias
+        """The log odds of every class of every model, up to what those of a model share."""
+        weights = self._words.take(sight.buckets, 0).astype(np.float32)
+        counted = np.ones(len(weights), np.float32).dot(weights)
+        counted *= self._step / np.float32(math.sqrt(max(1, len(weights))))
+        within = np.minimum(np.maximum(sight.dense, self._low), self._high)
+        total: Floats = np.concatenate([part.dot(dense) for part, dense in zip(within, self._dense, strict=True)])
+        total += counted
+        total += self._bias
         return total
 
 
@@ -86,16 +107,19 @@ class Network:
             return cls({name: held[name].astype(np.float32) for name in held.files})
 
     def _three(self, rows: Floats, name: str) -> Floats:
-        before, here, after = np.split(rows @ self._beside[name], 3, axis=1)
-        here[1:] += before[:-1]
-        here[:-1] += after[1:]
-        kept: Floats = np.maximum(here + self._weights[f"{name}_bias"], 0)
-        return kept
+        three = rows @ self._beside[name]
+        width = three.shape[1] // 3
+        here: Floats = three[:, width : 2 * width]
+        here[1:] += three[:-1, :width]
+        here[:-1] += three[1:, 2 * width :]
+        here += self._weights[f"{name}_bias"]
+        return np.maximum(here, 0, out=here)
 
     def scores(self, sight: Sight) -> Floats:
         """The log odds of every class, up to what they share."""
         held = self._weights
-        rows = sight.rows * held["loud"]
+        vectors, scales = sight.rows.ends(FIRST, LAST)
+        rows = vectors * (scales * held["loud"])[:, None]
         hidden = self._three(rows, "near")
         hidden = hidden + self._three(hidden, "wide")
         share = hidden @ held["gaze"]
@@ -147,14 +171,13 @@ class Classifier:
     def __init__(
         self,
         encoder: Encoder,
-        looks: tuple[Linear, Network],
-        fresh: Linear,
+        first: Linear,
+        second: Network,
         ordinary: Ordinary,
         extra: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._encoder = encoder
-        self._first, self._second = looks
-        self._fresh = fresh
+        self._first, self._second = first, second
         self._ordinary = ordinary
         added = {name: texts for name, texts in (extra or {}).items() if texts}
         self._names = list(added)
@@ -163,9 +186,9 @@ class Classifier:
     @classmethod
     def load(cls, home: Path = HOME, extra: Mapping[str, Sequence[str]] | None = None) -> Self:
         """The classifier whose weights lie in this folder; `extra` adds intents by their examples."""
-        looks = Linear.load(home / "intents.npz"), Network.load(home / "second.npz")
-        fresh, ordinary = Linear.load(home / "fresh.npz"), Ordinary.load(home / "ordinary.npz")
-        return cls(Encoder.load(home), looks, fresh, ordinary, extra)
+        first = Linear(Weights.load(home / "intents.npz"), Weights.load(home / "fresh.npz"))
+        second, ordinary = Network.load(home / "second.npz"), Ordinary.load(home / "ordinary.npz")
+        return cls(Encoder.load(home), first, second, ordinary, extra)
 
     def read(self, text: str) -> Reading:
         """What is asked in this text, how surely, how hard it is, and whether it needs facts of today."""
@@ -177,22 +200,23 @@ class Classifier:
         sight = look(self._encoder, text)
         if not text:
             return NOTHING, sight
-        intent, confidence = self._added(sight.vector) or self._intent(sight)
-        fresh = 1 / (1 + math.exp(-float(self._fresh.scores(sight)[0])))
+        scores = self._first.scores(sight)
+        intent, confidence = self._added(sight.vector) or self._intent(scores[:-1], sight)
+        fresh = 1 / (1 + math.exp(-float(scores[-1])))
         hard = complexity(text, sight.words, intent, size)
-        return Reading(intent, round(confidence, 4), hard, round(fresh, 4), language(text)), sight
+        return Reading(intent, round(confidence, 4), hard, round(fresh, 4), language(text, sight.words)), sight
 
-    def _intent(self, sight: Sight) -> tuple[str, float]:
+    def _intent(self, scores: Floats, sight: Sight) -> tuple[str, float]:
         """The likeliest intent; where the first look is unsure, both looks decide."""
-        found = chances(self._first.scores(sight))
-        if found.max() < UNSURE and len(sight.rows):
+        found = chances(scores)
+        if found.max() < UNSURE and len(sight.rows.scales):
             found = found ** SECOND[0] * chances(self._second.scores(sight)) ** SECOND[1]
             found /= found.sum()
         best = int(found.argmax())
         return INTENTS[best], float(found[best])
 
     def _centre(self, texts: Sequence[str]) -> Floats:
-        return mean(self._ordinary.apart(self._encoder.encode_all([surface.cut(text) for text in texts])))
+        return direction(self._ordinary.apart(self._encoder.encode_all([surface.cut(text) for text in texts])).sum(0))
 
     def _added(self, vector: Floats) -> tuple[str, float] | None:
         """The added intent that the text clearly belongs to."""

@@ -2,76 +2,106 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gateway.core.words import ACCENTS, split
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 HOME: Final = Path(__file__).parents[1] / "data"
 STEP: Final = 127  # int8 holds -127..127 steps of a row's own scale
+ALL: Final = slice(None)
 LONGEST: Final = 100  # characters; a longer word is no word, as BERT has it
-REMEMBERED: Final = 20_000  # words whose pieces are kept
+REMEMBERED: Final = 20_000  # words whose pieces are kept; then they are learned anew
+INNER: Final = "##"  # begins a piece that does not begin a word
 
 _CHINESE: Final = re.compile(r"([一-鿿㐀-䶿豈-﫿\U00020000-\U0002FA1F])")
-_ACCENT: Final = re.compile(
-    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u3099\u309a\ufe0f]+"
-)  # combining marks
-_WORD: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
+_ACCENT: Final = re.compile(f"[{ACCENTS}]+")
+_PART: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
-class Tokens:
-    """BERT's uncased WordPiece: words are split into the longest pieces of a fixed vocabulary."""
+class Pieces(dict[str, bytes]):
+    """BERT's uncased WordPiece: for every word the numbers of the longest pieces of a fixed vocabulary, packed.
+
+    A word that cannot be put together has none.
+    """
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
+        super().__init__()
         self._ids = {piece: at for at, piece in enumerate(vocabulary)}
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._longest: dict[str, int] = {}  # piece by its beginning
+        for piece in vocabulary:
+            begin = piece[: 4 if piece.startswith(INNER) else 2]
+            self._longest[begin] = max(len(piece), self._longest.get(begin, 0))
 
-    def of(self, text: str) -> list[int]:
-        """The pieces of a text by their numbers; words that cannot be put together are left out."""
-        text = text.lower()
-        if not text.isascii():
-            plain = unicodedata.normalize(
-                "NFD", " ".join(_CHINESE.split(text))
-            )  # a split is faster than a substitution
-            text = _ACCENT.sub("", plain)
-        known = self._known
-        found: list[int] = []
-        for word in _WORD.findall(text):
-            pieces = known.get(word)
-            found += self._split(word) if pieces is None else pieces
+    def __missing__(self, word: str) -> bytes:
+        parts = (word,) if word.isascii() else _PART.findall(_plain(word))
+        found = array("q", [piece for part in parts for piece in self._split(part)]).tobytes()
+        if len(self) >= REMEMBERED:
+            self.clear()
+        if len(word) <= LONGEST:
+            self[word] = found
         return found
 
-    def _split(self, word: str) -> tuple[int, ...]:
+    def _split(self, word: str) -> list[int]:
         """The longest known beginning, again and again."""
         pieces: list[int] = []
         start, prefix = 0, ""
         while start < len(word) <= LONGEST:
-            end = len(word)
-            while end > start and prefix + word[start:end] not in self._ids:
+            rest = prefix + word[start:]
+            end = min(len(rest), self._longest.get(rest[: len(prefix) + 2], len(prefix) + 1))
+            while end > len(prefix) and rest[:end] not in self._ids:
                 end -= 1
-            if end == start:
-                pieces.clear()
-                break
-            pieces.append(self._ids[prefix + word[start:end]])
-            start, prefix = end, "##"
-        split = tuple(pieces)
-        if len(self._known) < REMEMBERED and len(word) <= LONGEST:
-            self._known[word] = split
-        return split
+            if end == len(prefix):
+                return []
+            pieces.append(self._ids[rest[:end]])
+            start, prefix = start + end - len(prefix), INNER
+        return pieces
+
+
+def _plain(word: str) -> str:
+    """Without accents; Chinese characters apart, by a split, which is faster than a substitution."""
+    return _ACCENT.sub("", unicodedata.normalize("NFD", " ".join(_CHINESE.split(word))))
+
+
+class Rows(NamedTuple):
+    """Vectors, one a row, and by how much each is to be taken."""
+
+    vectors: Floats
+    scales: Floats
+
+    def mean(self, part: slice = ALL) -> Floats:
+        """The direction of the mean of these rows; zeros if there is none."""
+        return direction(self.scales[part].dot(self.vectors[part]))
+
+    def ends(self, head: int, tail: int) -> Rows:
+        """Of many rows only so many from the beginning and from the end."""
+        if len(self.scales) <= head + tail:
+            return self
+        return Rows(*(np.concatenate((part[:head], part[-tail:])) for part in self))
+
+
+def direction(vector: Floats) -> Floats:
+    """The vector at length one, if it has any."""
+    length = math.sqrt(vector.dot(vector))
+    return vector / np.float32(length) if length else vector
 
 
 class Encoder:
     """Looks every token's vector up and takes the mean; fitted by `fit/embedding.py`."""
 
-    def __init__(self, tokens: Tokens, table: NDArray[np.int8], scales: Floats) -> None:
-        self._tokens = tokens
+    def __init__(self, pieces: Pieces, table: NDArray[np.int8], scales: Floats) -> None:
+        self._pieces = pieces
         self._table = table
         self._scales = scales
         self.dimensions = table.shape[1]
@@ -79,33 +109,25 @@ class Encoder:
     @classmethod
     def load(cls, home: Path = HOME) -> Self:
         """The encoder whose files lie in this folder; the table is mapped, so workers share its memory."""
-        tokens = Tokens((home / "vocabulary.txt").read_text("utf-8").split("\n"))
+        pieces = Pieces((home / "vocabulary.txt").read_text("utf-8").split("\n"))
         table = np.load(home / "embedding.npy", mmap_mode="r", allow_pickle=False)
-        return cls(tokens, np.asarray(table), np.load(home / "scales.npy", allow_pickle=False))
+        return cls(pieces, np.asarray(table), np.load(home / "scales.npy", allow_pickle=False))
 
-    def tokens(self, text: str) -> Integers:
-        """The tokens of a text; what is in no vocabulary is left out."""
-        return np.array(self._tokens.of(text), np.int64)
+    def pieces(self, words: Sequence[str]) -> Integers:
+        """The numbers of the pieces of these words; what is in no vocabulary is left out."""
+        return np.frombuffer(b"".join(map(self._pieces.__getitem__, words)), np.int64)
 
-    def rows(self, tokens: Integers) -> Floats:
-        """The vectors of these tokens, one a row."""
-        vectors: Floats = self._table[tokens] * self._scales[tokens, None]
-        return vectors
+    def rows(self, pieces: Integers) -> Rows:
+        """The vectors of these pieces."""
+        return Rows(self._table.take(pieces, 0).astype(np.float32), self._scales.take(pieces))
 
     def encode(self, text: str) -> Floats:
-        """The text's vector, of length one; zeros where no token is known."""
-        return mean(self.rows(self.tokens(text)))
+        """The text's vector, of length one; zeros where no word is known."""
+        return self.rows(self.pieces(split(text))).mean()
 
     def encode_all(self, texts: Sequence[str]) -> Floats:
         """One row a text."""
         return np.stack([self.encode(text) for text in texts]) if texts else np.zeros((0, self.dimensions), np.float32)
-
-
-def mean(rows: Floats) -> Floats:
-    """The direction of the rows' mean."""
-    total: Floats = rows.sum(0, dtype=np.float32)
-    length = float(np.sqrt(total @ total))
-    return total / np.float32(length) if length else total
 
 
 def write(home: Path, vocabulary: Sequence[str], vectors: Floats) -> None:

@@ -56,6 +56,15 @@ ENCRYPTION: Final = Kept(
 )
 
 
+def held(given: Secret, directory: Path, kept: Kept) -> Secret:
+    """What the setting says, else what the file in its place holds. Raises KeyFileError for one that is too weak."""
+    if not given:
+        return read_or_make(directory, kept)
+    if not kept.form.fullmatch(given.reveal()):
+        raise KeyFileError(f"{kept.setting} does not hold {kept.wanted}")
+    return given
+
+
 def read_or_make(directory: Path, kept: Kept = KEY) -> Secret:
     """The secret in its file in `directory`, made there (mode 0600) if there is none; safe when several starts race."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

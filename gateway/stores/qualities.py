@@ -18,6 +18,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.core import surface
+from gateway.stores.buckets import BUCKETS
 from gateway.stores.classifier import Sight, look
 from gateway.stores.embedding import Encoder, Floats
 from policies.quality import Packed, Quality, QualityError
@@ -73,7 +74,7 @@ class Lens:
         self._shape = np.ascontiguousarray(points[:, self._dimensions :])
         self._sizes = (points * points).sum(1)
         # The last bucket is of no word; what was not found is as rare as can be, and takes its part of the length.
-        self._buckets = np.append(buckets, surface.BUCKETS)
+        self._buckets = np.append(buckets, BUCKETS)
         self._rarity = np.log((1 + prompts) / (1 + np.append(found, 1))).astype(np.float32)
 
     def point(self, sight: Sight) -> Floats:

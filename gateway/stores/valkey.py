@@ -56,6 +56,10 @@ class Refused(Unavailable):
         self.code = code
 
 
+class Unheard(Unavailable):
+    """No answer came; what was asked may have been done all the same."""
+
+
 def dial(place: Place) -> AbstractConnection:
     """A connection that is made when the first command is sent on it; each wait is timed by its user."""
     make: Callable[..., AbstractConnection]
@@ -143,7 +147,7 @@ class _Link:
         """Tell everybody who still waits that nothing will come."""
         for asked in (*self._sent, *self._unsent):
             if not asked.answer.done():
-                asked.answer.set_exception(Unavailable("the connection to Valkey broke"))
+                asked.answer.set_exception(Unheard("the connection to Valkey broke"))
         self._sent.clear()
         self._unsent.clear()
 
@@ -216,7 +220,7 @@ class Valkey:
         except TimeoutError:
             if within is None:
                 self._breaker.failed(time.monotonic())
-            raise Unavailable(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
+            raise Unheard(f"no answer from Valkey within {seconds * 1000:.0f} ms") from None
         if within is None:
             self._breaker.succeeded()
         return replies

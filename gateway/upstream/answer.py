@@ -6,21 +6,31 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline, Patience
-from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError, UpstreamUnknownRoute
-from gateway.core.events import Chunk, Usage, decode_usage, encode_usage
+from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamError
+from gateway.core.events import Chunk
 from gateway.core.shape import Shape
-from gateway.core.tokens import estimate
-from gateway.upstream.dialect import Decoder, Provider
+from gateway.upstream.count import Count, Counted
+from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
 
 log = logging.getLogger("syntra")
 
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
+
+
+class _NoSuchRoute(Exception):
+    """The server does not speak its provider's dialect."""
+
+
+class Sent(Struct):
+    """How far the request of an attempt has come."""
+
+    out: bool = False  # the provider has it and has not refused it: it may be at work, and may bill it
 
 
 class Answer(Protocol):
@@ -31,6 +41,9 @@ class Answer(Protocol):
 
         The last chunk of an answer has no choices and holds the usage. Raises UpstreamError when the answer breaks.
         """
+
+    def counted(self) -> Counted:
+        """The tokens of all that has come so far; final when the last chunk is there."""
 
 
 class Opened(Struct, frozen=True):
@@ -44,16 +57,14 @@ class Opened(Struct, frozen=True):
 class StreamedAnswer:
     """An answer that arrives as server-sent events."""
 
-    def __init__(
-        self, exchange: Exchange, decoder: Decoder, shape: Shape, *, provider: str, idle: float, prompt: int
-    ) -> None:
+    def __init__(self, exchange: Exchange, count: Count, *, provider: str, idle: float) -> None:
         self._provider = provider
         self._exchange = exchange
-        self._decoder = decoder
-        self._frames = Frames(decoder.frame_limit)
-        self._shape = shape
+        self._count = count
+        self._decoder = count.decoder
+        self._frames = Frames(count.decoder.frame_limit)
+        self._shape = count.shape
         self._idle = idle
-        self._prompt = prompt
         self._failure: SyntraError | None = None
         self._over = False
 
@@ -103,7 +114,11 @@ class StreamedAnswer:
         except UpstreamBroken as error:
             self._failure = self._named(error)
             raise
-        return (_usage_chunk(self._decoder, self._shape, self._prompt),)
+        return (self._count.close(),)
+
+    def counted(self) -> Counted:
+        """The provider's own count of an answer that is whole, else an estimate."""
+        return self._count.counted()
 
     def _named(self, error: SyntraError) -> SyntraError:
         """A failure knows whose it is, for the log."""
@@ -120,22 +135,18 @@ class StreamedAnswer:
 class WholeAnswer:
     """An answer that arrived in one piece."""
 
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
+    def __init__(self, chunks: Sequence[Chunk], count: Count) -> None:
         self._chunks = chunks
+        self._count = count
 
     async def next(self) -> Sequence[Chunk]:
         """Everything, then nothing."""
         chunks, self._chunks = self._chunks, ()
         return chunks
 
-
-def _usage_chunk(decoder: Decoder, shape: Shape, prompt: int) -> Chunk:
-    """The provider's own count, or an estimate where it has none that can be believed."""
-    for chunk in decoder.finish():
-        if chunk.usage is not UNSET and decode_usage(chunk.usage) is not None:
-            return chunk
-    completion = estimate(shape.characters)
-    return Chunk(usage=encode_usage(Usage(prompt, completion, prompt + completion)))
+    def counted(self) -> Counted:
+        """The count of the whole."""
+        return self._count.counted()
 
 
 class Remote:
@@ -146,52 +157,61 @@ class Remote:
         self._patience = patience
         self._chat_only: set[str] = set()  # base URLs that do not speak the dialect that their provider does
 
-    async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline) -> Opened:
+    async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent) -> Opened:
         """Send the request and wait for the reply's head; the caller closes what it gets.
 
         It is said in the client's own dialect where the provider speaks that, else as chat completions.
         """
         native = request.native
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
-            return await self._ask(provider, model, request.plain(provider.name), deadline)
+            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
         try:
-            return await self._ask(provider, model, request, deadline)
-        except UpstreamUnknownRoute:
+            return await self._ask(provider, model, request, deadline, sent)
+        except _NoSuchRoute:
             log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
             self._chat_only.add(provider.base_url)
-            return await self._ask(provider, model, request.plain(provider.name), deadline)
+            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
 
-    async def _ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline) -> Opened:
+    async def _ask(
+        self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent
+    ) -> Opened:
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
-        headers = header_lines(outbound.headers)
-        exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=first)
+        exchange = await post(self._wire, outbound, deadline, first, sent)
         try:
-            answer = await self._open(exchange, provider, model, request, len(outbound.body))
+            answer = await self._open(exchange, provider, model, request)
         except BaseException:
             exchange.close()
             raise
         lost = request.lost if request.native is None else ()
         return Opened(answer, exchange.close, (*outbound.dropped, *lost))
 
-    async def _open(
-        self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest, size: int
-    ) -> Answer:
+    async def _open(self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest) -> Answer:
         if request.native is not None:
-            await _refuse_unknown_route(exchange)
+            await _refuse_route(exchange, provider)
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
         shape = Shape(request.body.n or 1, streamed=streamed)
-        prompt = estimate(size)
+        count = Count(request, decoder, shape)
         if streamed and _media_type(exchange) == "text/event-stream":
-            return StreamedAnswer(
-                exchange, decoder, shape, provider=provider.name, idle=self._patience.idle, prompt=prompt
-            )
+            return StreamedAnswer(exchange, count, provider=provider.name, idle=self._patience.idle)
         body = await _json_body(exchange)
         chunks = [formed for chunk in decoder.whole(body) for formed in shape.form(chunk)]
         shape.close(terminal=True)
-        return WholeAnswer([*chunks, _usage_chunk(decoder, shape, prompt)])
+        return WholeAnswer([*chunks, count.close()], count)
+
+
+async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent) -> Exchange:
+    """Send a request and wait for the reply's head; `sent` is told how far it has come."""
+
+    def out() -> None:
+        sent.out = True
+
+    headers = header_lines(outbound.headers)
+    exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+    sent.out = exchange.status == 200  # with any other it has said that it did not do the work
+    return exchange
 
 
 async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
@@ -200,10 +220,13 @@ async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     return await _json_body(exchange)
 
 
-async def _refuse_unknown_route(exchange: Exchange) -> None:
+async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
     """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
-    if exchange.status in (404, 405) and b"model" not in (await _some(exchange)).lower():
-        raise UpstreamUnknownRoute("The provider has no such route.")
+    if exchange.status in (404, 405):
+        body = await _some(exchange)
+        if b"model" not in body.lower():
+            raise _NoSuchRoute
+        raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
 async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:

@@ -12,8 +12,10 @@ from gateway.core.caller import Credential
 from gateway.core.deadline import Deadline, Patience
 from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamError
+from gateway.core.events import Usage
 from gateway.upstream import gemini_embeddings, openai_embeddings
-from gateway.upstream.answer import checked_body, header_lines
+from gateway.upstream.answer import Sent, checked_body, post
+from gateway.upstream.count import Counted
 from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIWire
 from gateway.upstream.providers import SIMULATED, Candidate, Places
@@ -24,9 +26,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Embedded(Struct, frozen=True):
-    """A reply's body; `dropped` names the fields that the provider's wire cannot carry."""
+    """A reply's body, and its tokens; `dropped` names the fields that the provider's wire cannot carry."""
 
     body: bytes
+    counted: Counted
     dropped: tuple[str, ...] = ()
 
 
@@ -45,24 +48,24 @@ class Embedder:
         name: str,
         request: EmbeddingsRequest,
         deadline: Deadline,
+        sent: Sent,
     ) -> Embedded:
         """The reply under the name that the client asked for."""
         if candidate.provider == SIMULATED:
-            return Embedded(_simulated(name, request))
+            return _simulated(name, request)
         provider = self._places.with_key(candidate, credentials)
         wire = _wire_of(provider)
         outbound = wire.encode(provider, candidate.model, request)
         try:
-            body: bytes = wire.decode(await self._ask(provider, outbound, deadline), name, request)
+            body, usage = wire.decode(await self._ask(provider, outbound, deadline, sent), name, request)
         except UpstreamError as error:
             error.provider = provider.name
             raise
-        return Embedded(body, outbound.dropped)
+        counted = Counted(Usage(request.tokens), estimated=True) if usage is None else Counted(usage, estimated=False)
+        return Embedded(body, counted, outbound.dropped)
 
-    async def _ask(self, provider: Provider, outbound: Outbound, deadline: Deadline) -> bytes:
-        headers = header_lines(outbound.headers)
-        first = self._patience.first_event
-        exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=first)
+    async def _ask(self, provider: Provider, outbound: Outbound, deadline: Deadline, sent: Sent) -> bytes:
+        exchange = await post(self._wire, outbound, deadline, self._patience.first_event, sent)
         try:
             return await checked_body(exchange, provider)
         finally:
@@ -78,7 +81,7 @@ def _wire_of(provider: Provider) -> ModuleType:
     raise BadRequest(f"{provider.name} offers no embeddings here.", param="model", code="unsupported_model")
 
 
-def _simulated(name: str, request: EmbeddingsRequest) -> bytes:
+def _simulated(name: str, request: EmbeddingsRequest) -> Embedded:
     """Vectors that depend on the text alone."""
     given = request.body.input
     items = [given] if isinstance(given, str) or isinstance(given[0], int) else given
@@ -90,4 +93,5 @@ def _simulated(name: str, request: EmbeddingsRequest) -> bytes:
         data.append({"object": "embedding", "index": k, "embedding": packed})
     tokens = sum(len(text) for text in texts) // 4 + 1
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return _encode({"object": "list", "data": data, "model": name, "usage": usage})
+    body = _encode({"object": "list", "data": data, "model": name, "usage": usage})
+    return Embedded(body, Counted(Usage(tokens, 0, tokens), estimated=False))

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamBroken
-from gateway.core.tokens import estimate
+from gateway.core.events import Usage
 from gateway.upstream.dialect import Outbound, Provider
 
 _READ = frozenset({"model", "input", "encoding_format", "dimensions"})
@@ -38,7 +38,7 @@ def encode(provider: Provider, model: str, request: EmbeddingsRequest) -> Outbou
     return Outbound(url, headers, msgspec.json.encode({"requests": asked}), dropped)
 
 
-def decode(body: bytes, name: str, request: EmbeddingsRequest) -> bytes:
+def decode(body: bytes, name: str, request: EmbeddingsRequest) -> tuple[bytes, Usage | None]:
     """Google's reply as OpenAI's, under the name that the client asked for; tokens are estimated, it counts none."""
     try:
         vectors = [vector.values for vector in _reply.decode(body).embeddings]
@@ -52,9 +52,9 @@ def decode(body: bytes, name: str, request: EmbeddingsRequest) -> bytes:
         {"object": "embedding", "index": k, "embedding": pack(vector) if packed else vector}
         for k, vector in enumerate(vectors)
     ]
-    tokens = estimate(sum(map(len, texts)))
+    tokens = request.tokens
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return msgspec.json.encode({"object": "list", "data": data, "model": name, "usage": usage})
+    return msgspec.json.encode({"object": "list", "data": data, "model": name, "usage": usage}), None
 
 
 def _texts(request: EmbeddingsRequest) -> list[str]:

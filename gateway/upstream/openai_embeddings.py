@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from gateway.core.embeddings import EmbeddingsRequest
 from gateway.core.errors import UpstreamBroken
+from gateway.core.events import Usage, decode_usage
 from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIWire
 
@@ -20,7 +21,7 @@ def encode(provider: Provider, model: str, request: EmbeddingsRequest) -> Outbou
     return Outbound(url, OpenAIWire.headers(provider), _encode({**request.fields, "model": model}))
 
 
-def decode(body: bytes, name: str, _: EmbeddingsRequest) -> bytes:
+def decode(body: bytes, name: str, _: EmbeddingsRequest) -> tuple[bytes, Usage | None]:
     """The provider's own reply, vectors untouched (float or base64), under the name that the client asked for."""
     try:
         reply = _object.decode(body)
@@ -28,4 +29,5 @@ def decode(body: bytes, name: str, _: EmbeddingsRequest) -> bytes:
         raise UpstreamBroken("The provider's reply cannot be read.") from None
     if "data" not in reply:
         raise UpstreamBroken("The provider's reply has no embeddings.")
-    return _encode({**reply, "model": name})
+    usage = decode_usage(reply["usage"]) if "usage" in reply else None
+    return _encode({**reply, "model": name}), usage

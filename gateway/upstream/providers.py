@@ -13,7 +13,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamCredential
 from gateway.core.secret import Secret
-from gateway.upstream.answer import Opened, Remote
+from gateway.upstream.answer import Opened, Remote, Sent
 from gateway.upstream.dialect import Dialect, Provider
 from gateway.upstream.egress import split
 from gateway.upstream.openai_wire import Manners, OpenAIWire
@@ -189,7 +189,12 @@ class Upstream:
         self._simulated = Simulated()
 
     async def ask(
-        self, candidate: Candidate, credentials: Mapping[str, Credential], request: ChatRequest, deadline: Deadline
+        self,
+        candidate: Candidate,
+        credentials: Mapping[str, Credential],
+        request: ChatRequest,
+        deadline: Deadline,
+        sent: Sent,
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close."""
         if candidate.provider == SIMULATED:
@@ -199,7 +204,7 @@ class Upstream:
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is
             # loaded before anybody comes.
             await asyncio.to_thread(load)
-        return await self._remote.ask(provider, candidate.model, request, deadline)
+        return await self._remote.ask(provider, candidate.model, request, deadline, sent)
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
 from gateway.core.ids import uuid7
+from gateway.upstream.count import Counted
 
 _ANSWER = (
     "Hello, this is Syntra. No provider key is set, so this answer is simulated: your client, your key and the stream "
@@ -29,13 +30,18 @@ _DIMENSIONS = 256
 class SimulatedAnswer:
     """An answer in small pieces, as a provider would send them."""
 
-    def __init__(self, chunks: list[Chunk]) -> None:
-        self._chunks = iter(chunks)
+    def __init__(self, chunks: list[Chunk], usage: Usage) -> None:
+        self._chunks = iter([*chunks, Chunk(usage=encode_usage(usage))])
+        self._usage = usage
 
     async def next(self) -> Sequence[Chunk]:
         """One chunk at a time, the usage last."""
         chunk = next(self._chunks, None)
         return (chunk,) if chunk is not None else ()
+
+    def counted(self) -> Counted:
+        """The tokens of the whole: it costs nothing."""
+        return Counted(self._usage, estimated=False)
 
 
 class Simulated:
@@ -56,7 +62,7 @@ class Simulated:
             chunks.append(Chunk(choices=[Choice(index, finish_reason="tool_calls" if name else "stop")]))
         prompt = sum(len(message) for message in request.messages) // 4
         usage = Usage(prompt, len(chunks), prompt + len(chunks))
-        return SimulatedAnswer([*chunks, Chunk(usage=encode_usage(usage))])
+        return SimulatedAnswer(chunks, usage)
 
 
 def embed(text: str) -> list[float]:

@@ -11,6 +11,7 @@ from gateway.core.caller import Credential
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest, UpstreamBusy, UpstreamCredential, UpstreamRejected
 from gateway.core.secret import Secret
+from gateway.upstream.answer import Sent
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import Candidate, Upstream
 
@@ -37,7 +38,7 @@ class Verify:
         request = chat.parse(msgspec.json.encode({"model": candidate.model, **_ASKED}))
         try:
             opened = await self._upstream.ask(
-                candidate, {provider: Credential("verified", secret)}, request, Deadline(_SECONDS)
+                candidate, {provider: Credential("verified", secret)}, request, Deadline(_SECONDS), Sent()
             )
         except UpstreamCredential:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -67,21 +67,37 @@ class Wire:
         self._tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
         self._tls.set_alpn_protocols(["http/1.1"])
 
-    async def post(self, url: str, headers: bytes, body: bytes, deadline: Deadline, *, first_event: float) -> Exchange:
+    async def post(
+        self,
+        url: str,
+        headers: bytes,
+        body: bytes,
+        deadline: Deadline,
+        *,
+        first_event: float,
+        sent: Callable[[], None] | None = None,
+    ) -> Exchange:
         """POST `body` and wait, at most `first_event` seconds, for the reply's head; the caller closes the exchange.
 
-        `headers` are whole lines, each with its CRLF. Redirects are not followed and bodies not decompressed: both
-        are for the caller to refuse.
+        `headers` are whole lines, each with its CRLF. `sent` is called as soon as the request is out. Redirects are
+        not followed and bodies not decompressed: both are for the caller to refuse.
         """
         length = b"content-length: %d\r\n" % len(body)
-        return await self._ask(b"POST", url, length + headers, body, deadline, first_event)
+        return await self._ask(b"POST", url, length + headers, body, deadline, first_event, sent)
 
     async def get(self, url: str, deadline: Deadline, *, first_event: float) -> Exchange:
         """GET, under the same rules as `post`."""
         return await self._ask(b"GET", url, b"", b"", deadline, first_event)
 
     async def _ask(
-        self, method: bytes, url: str, headers: bytes, body: bytes, deadline: Deadline, first_event: float
+        self,
+        method: bytes,
+        url: str,
+        headers: bytes,
+        body: bytes,
+        deadline: Deadline,
+        first_event: float,
+        sent: Callable[[], None] | None = None,
     ) -> Exchange:
         if not deadline.left(first_event):
             raise UpstreamSilent("No time was left to ask the provider.")
@@ -93,16 +109,19 @@ class Wire:
             headers,
             body,
         )
-        connection = await self._exchange(origin, request, deadline, first_event)
+        connection = await self._exchange(origin, request, deadline, first_event, sent or _nothing)
         return Exchange(connection, deadline, partial(self._take_back, origin, connection))
 
-    async def _exchange(self, origin: Origin, request: bytes, deadline: Deadline, seconds: float) -> Connection:
+    async def _exchange(
+        self, origin: Origin, request: bytes, deadline: Deadline, seconds: float, sent: Callable[[], None]
+    ) -> Connection:
         """Send on a kept connection or a new one, and wait for the head of the reply."""
         loop = asyncio.get_running_loop()
         kept = self._take(origin, loop.time())
         connection = kept or await self._dial(origin, deadline)
         try:
             connection.send(request, deadline.left(seconds))
+            sent()
             try:
                 await connection.head()
             except UpstreamBroken:
@@ -200,6 +219,10 @@ class Wire:
                 connection.abort()
         self._lingering.clear()
         self._idle.clear()
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _refused() -> UpstreamUnreachable:

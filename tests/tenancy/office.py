@@ -63,7 +63,7 @@ class Office:
         self._listening = asyncio.create_task(self.postgres.listen(self.keys.heard, self.keys.deaf))
         parts = Parts(self.postgres, PEPPER, self.vault, verify, PROVIDERS)
         lounge = Lounge(1.0)
-        door = Door(self.keys.identify, lounge, lambda surface, status: self.statuses.append(status))
+        door = Door(self.keys.identify, lounge, lambda surface, visit: self.statuses.append(visit.status))
         self.administration = Administration(parts)
         serve = door.route(None, "admin", "viewer", self.administration.serve)
         app = Litestar(

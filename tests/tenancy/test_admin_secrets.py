@@ -122,6 +122,17 @@ async def seq(office: Office) -> int:
     return int(row["seq"])
 
 
+def test_a_key_whose_master_is_gone_is_told_so_and_can_be_sent_anew(office: Office, database: str) -> None:
+    admin = office.key("lost", "admin")
+    made = office.ok("POST", "/lost/provider-keys", admin, json={"provider": "openai", "api_key": GOOD})
+    path = f"/lost/provider-keys/{made['id']}?verify=true"
+    with psycopg.connect(database) as connection:
+        connection.execute("update syntra.provider_key set master = 'gone' where id = %s", (made["id"],))
+    assert office.refused(409, "GET", path, admin)["code"] == "provider_key_sealed"
+    office.ok("PUT", path, admin, json={"api_key": GOOD})
+    office.ok("GET", path, admin)
+
+
 @settings(max_examples=40)
 @given(
     api_key=st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=24, max_size=60),

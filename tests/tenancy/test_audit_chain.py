@@ -23,7 +23,7 @@ from gateway.stores.postgres_place import PostgresPlace
 from tests.fakes.tenants import set_up
 
 T = TypeVar("T")
-SECRET_KEY = "a secret key of the tests"  # that of tests.fakes.tenants
+SECRET_KEY = "a secret key of the tests, of 32 characters"  # that of tests.fakes.tenants
 ACTS = 6
 
 

@@ -20,7 +20,7 @@ from gateway.stores import keyfile, postgres_place
 from tests.fakes.engines import PostgresEngine
 from tests.fakes.tenants import PEPPER, tenants
 
-SECRET_KEY = "a secret key of the tests"  # that of tests.fakes.tenants
+SECRET_KEY = "a secret key of the tests, of 32 characters"  # that of tests.fakes.tenants
 KEY = re.compile(r"sk-syn-[0-9a-f]{12}-[0-9a-f]{48}\n")
 
 
@@ -155,6 +155,10 @@ def test_migrate_says_what_it_applied_and_check_what_it_would(database: str, tmp
 
 def test_another_secret_key_is_refused(database: str, tmp_path: Path) -> None:
     syntra(database, tmp_path, "migrate")
-    env = {"DATABASE_URL": database, "SECRET_KEY": "another secret key than the one", "SYNTRA_DATA_DIR": str(tmp_path)}
+    env = {
+        "DATABASE_URL": database,
+        "SECRET_KEY": "another secret key than the one of the tests",
+        "SYNTRA_DATA_DIR": str(tmp_path),
+    }
     result = CliRunner().invoke(main, ["key", "create", "--org", "acme", "--name", "x"], env=env)
     assert (result.exit_code, "SECRET_KEY" in result.stderr, result.stdout) == (1, True, "")

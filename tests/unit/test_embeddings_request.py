@@ -63,3 +63,11 @@ def test_what_is_wrong_is_refused_and_told_where(bad: Bad) -> None:
     with pytest.raises(BadRequest) as caught:
         parse(bad.raw)
     assert (caught.value.status, caught.value.param, caught.value.code) == (400, bad.param, bad.code)
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [("x" * 40, 10), (["x" * 40, "y" * 20], 15), ([1, 2, 3], 3), ([[1, 2], [3]], 3), (["xxxx", [1]], 2)],
+)
+def test_tokens_are_counted_where_they_are_made_and_else_estimated(given: Any, tokens: int) -> None:
+    assert parse(json.dumps({"model": "m", "input": given}).encode()).tokens == tokens

@@ -23,11 +23,15 @@ FLOORS = {
     "gateway.stages": 2,
     "gateway.records": 2,
     "gateway.pipeline": 3,
+    "gateway.expectation": 3,  # what the pipeline thinks a request will take
     "gateway.reply": 3,  # what the pipeline gives back
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
     "gateway.http": 4,
     "gateway.settings": 5,
     "gateway.prepare": 6,
+    "gateway.outside": 6,
+    "gateway.people": 6,
+    "gateway.books": 6,
     "gateway.backing": 6,
     "gateway.engines": 6,
     "gateway.app": 7,
@@ -51,8 +55,17 @@ MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base", "tools"}
 NEVER = {"subprocess", "jinja2", "pickle", "marshal", "shelve", "runpy", "code", "pty", "ctypes"}
 SETTINGS_READERS = {
-    *("gateway.app", "gateway.backing", "gateway.engines", "gateway.prepare", "gateway.__main__", "gateway.banner"),
-    *("gateway.commands.offline", "gateway.commands.policy", "gateway.commands.rotate"),
+    *(
+        "gateway.app",
+        "gateway.backing",
+        "gateway.outside",
+        "gateway.people",
+        "gateway.engines",
+        "gateway.prepare",
+        "gateway.__main__",
+        "gateway.banner",
+    ),
+    *("gateway.commands.offline", "gateway.commands.policy"),
     "gateway.commands.database",
 }
 LITELLM = "gateway.upstream.translate"
@@ -239,6 +252,7 @@ def test_nothing_is_imported_inside_a_function_but_litellm_and_commands() -> Non
     # A command is loaded when it is called: the server's parent only waits, and need not hold what commands use.
     # Qdrant's client is loaded where QDRANT_URL is set: it is 43 MB of a worker.
     lazy = {(LITELLM, "load"), ("gateway.commands", "get_command"), ("gateway.stores.vectors", "chosen")}
+    lazy |= {("gateway.people", "get")}  # jwt and cryptography, where somebody has a session
     assert told([found for found in imports() if found.inside and (found.by, found.inside) not in lazy]) == []
 
 
@@ -256,11 +270,22 @@ def test_only_the_http_floor_and_the_composition_root_know_litestar() -> None:
 
 def test_what_only_administrators_use_is_imported_by_their_api_alone() -> None:
     # 30 MB that a gateway which only serves can do without.
-    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts"}
+    light = {"gateway.http.admin", "gateway.http.admin.door", "gateway.http.admin.parts", "gateway.http.admin.sessions"}
     api = {module.name for module in modules() if module.name.startswith("gateway.http.admin.")} - light
     heavy = [one for one in imports() if one.of.split(".")[0] in ("pydantic", "sqlalchemy", "sqlmodel")]
     assert {one.by for one in heavy} - api == {"gateway.stores.rows"}
     assert {one.by for one in own() if one.of in api | {"gateway.stores.rows"}} <= api
+
+
+def test_tokens_are_read_in_one_place_which_the_first_person_loads() -> None:
+    people = "gateway.stages.people"
+    found = [one for one in imports() if one.of.split(".")[0] in ("jwt", "cryptography")]
+    assert found
+    assert told([one for one in found if not one.by.startswith(people)]) == []
+    assert (
+        told([one for one in own() if one.of.startswith(people) and not one.by.startswith(people) and not one.typing])
+        == []
+    )
 
 
 def test_only_the_command_line_knows_granian() -> None:
@@ -281,7 +306,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "rotate", "database")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "database")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )

@@ -34,10 +34,10 @@ def test_each_text_becomes_a_request():
 
 
 def test_vectors_come_back_in_order_as_floats_or_packed():
-    plain = json.loads(gemini_embeddings.decode(TWO, "asked", a_request()))
+    plain = json.loads(gemini_embeddings.decode(TWO, "asked", a_request())[0])
     assert [item["embedding"] for item in plain["data"]] == [[0.5, -1.0], [0.25, 2.0]]
     assert plain["model"] == "asked"
-    packed = json.loads(gemini_embeddings.decode(TWO, "asked", a_request(encoding_format="base64")))
+    packed = json.loads(gemini_embeddings.decode(TWO, "asked", a_request(encoding_format="base64"))[0])
     assert struct.unpack("<2f", base64.b64decode(packed["data"][1]["embedding"])) == (0.25, 2.0)
 
 

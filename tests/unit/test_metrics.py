@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +19,29 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from gateway.core.caller import Caller
-from gateway.core.errors import BadKey, UpstreamError
+from gateway.core.errors import BadKey, SyntraError, UpstreamError
 from gateway.core.health import REASONS
 from gateway.core.ids import uuid7
+from gateway.core.money import Picodollars
 from gateway.http.door import Door
 from gateway.http.lounge import Lounge
 from gateway.http.metrics import Exposition
 from gateway.records import metrics as file
 from gateway.records.decision import ANSWERED, CUT, LEFT, Attempt, Decision, Outcome
-from gateway.records.metrics import OTHER, OUTCOMES, Metrics
+from gateway.records.metrics import ERRORS, HEALTH, OUTCOMES, SURFACES, TOKENS, Metrics, Watched
+from gateway.records.series import OTHER
 from policies.engine import Plan
 from policies.facts import Facts
 from tests.fakes.gateway import ROOT
 from tests.unit.wire_rig import Run
 
 KEY = "sk-syn-0123456789ab-00112233445566778899aabbccddeeff00112233"
-KNOWN = {"providers": ("openai", "google"), "policies": ("balanced",), "intents": ("coding_help",)}
+KNOWN = {
+    "providers": ("openai", "google"),
+    "models": ("openai/gpt-4o-mini",),
+    "policies": ("balanced",),
+    "intents": ("coding_help",),
+}
 ROW = re.compile(r"^\| (syntra_\w+) \| (\w+) \| ([\w, ]*?) ?\|", re.MULTILINE)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -47,18 +57,30 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((name, frozenset(labels.items())), 0.0)
 
 
+# What only we can say, so that it is never `other`.
+INNER = {("kind", kind) for kind in TOKENS} | {("outcome", outcome) for outcome in ("taken", "refused")}
+
+
 def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     def said(name: str) -> str:
         return name if known else f"{name}{uuid7()}"
 
     metrics.request(said("chat"), 200 if known else 299)
+    metrics.error(said("chat"), said("draining"))
+    metrics.overhead(0.002)
+    metrics.used(f"{said('openai')}/gpt-4o-mini", (1000, 600, 50, 20), Picodollars(250_000_000))
+    metrics.cached(said("miss"))
+    metrics.limited(said("limited"), said("valkey"))
+    metrics._lag.add(0.004)
+    metrics._degraded.add(said("keys"))
+    metrics.watch(Watched(lambda: 3, lambda: {"postgres": "ok", "valkey": "slow", "vectors": "away"}, lambda: 7))
     metrics.ttft(said("openai"), 0.3)
     metrics.duration(said("openai"), 2.0)
     metrics.attempt(said("openai"), said("answered"))
     metrics.routed(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
     metrics.reloaded(taken=False)
-    metrics.decisions_dropped(3)
+    metrics.records_refused(3)
     metrics.flush()
 
 
@@ -88,7 +110,20 @@ def test_what_is_counted_can_be_read() -> None:
     assert value(samples, "syntra_ttft_seconds_bucket", provider="openai", le="0.2") == 0
     assert value(samples, "syntra_ttft_seconds_bucket", provider="openai", le="0.3") == 2
     assert value(samples, "syntra_duration_seconds_sum", provider="openai") == 4.0
-    assert value(samples, "syntra_decisions_dropped_total") == 6
+    assert value(samples, "syntra_records_refused_total") == 6
+    assert value(samples, "syntra_errors_total", surface="chat", kind="draining") == 2
+    assert value(samples, "syntra_overhead_seconds_bucket", le="0.002") == 2
+    openai = {"provider": "openai", "model": "openai/gpt-4o-mini"}
+    tokens = {kind: value(samples, "syntra_tokens_total", kind=kind, **openai) for kind in TOKENS}
+    assert tokens == {"input": 2000, "cached": 1200, "output": 100, "reasoning": 40}
+    assert value(samples, "syntra_cost_usd_total", **openai) == pytest.approx(0.0005)
+    assert value(samples, "syntra_cache_total", outcome="miss") == 2
+    assert value(samples, "syntra_limits_total", outcome="limited", by="valkey") == 2
+    assert value(samples, "syntra_degraded_total", what="keys") == 2
+    assert value(samples, "syntra_in_flight_requests") == 3
+    assert value(samples, "syntra_ledger_waiting") == 7
+    health = {store: value(samples, "syntra_store_health", store=store) for store in ("postgres", "valkey", "vectors")}
+    assert health == {"postgres": 1, "valkey": 0.5, "vectors": 0}
 
 
 def test_documents_are_stale_until_an_edit_is_taken() -> None:
@@ -108,8 +143,8 @@ def test_no_client_makes_a_series_or_costs_memory() -> None:
     for _ in range(50):
         count_everything(metrics, known=False)
     samples = counted(metrics)
-    labels = [value for name, pairs in samples for label, value in pairs if label not in ("le", "outcome")]
-    assert set(labels) == {OTHER}
+    labels = {(label, value) for _, pairs in samples for label, value in pairs if label not in ("le", "store")}
+    assert {value for label, value in labels if (label, value) not in INNER} == {OTHER}
     assert value(samples, "syntra_upstream_attempts_total", provider=OTHER, outcome=OTHER) == 50
     assert metrics._attempts._series._known == {}
 
@@ -168,6 +203,64 @@ def test_the_outcomes_are_the_kinds_of_the_errors() -> None:
     assert {kind for kind in kinds if kind} <= set(OUTCOMES)
 
 
+def test_every_error_that_we_tell_has_its_own_series() -> None:
+    kinds = {str(kind("…").kind) for kind in _tree(SyntraError) if _takes_a_message(kind)}
+    for path in (ROOT / "gateway").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                kinds.add(str(node.value.value))
+    assert kinds - {"None"} - set(ERRORS) == set()
+
+
+def _takes_a_message(kind: type[SyntraError]) -> bool:
+    return kind.__init__ in (SyntraError.__init__, UpstreamError.__init__)
+
+
+def test_every_door_has_its_own_series() -> None:
+    told = {
+        node.args[1].value
+        for path in (ROOT / "gateway").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "route"
+        if len(node.args) == 4 and isinstance(node.args[1], ast.Constant)
+    }
+    assert {"chat", "embeddings"} <= told <= set(SURFACES)
+
+
+def test_a_loop_that_is_late_is_seen() -> None:
+    metrics = Metrics(None, **KNOWN)
+
+    async def run() -> None:
+        following = asyncio.create_task(metrics.follow())
+        await asyncio.sleep(0.1)
+        time.sleep(0.3)  # noqa: ASYNC251  # that is what it shall see
+        await asyncio.sleep(0.1)
+        following.cancel()
+
+    asyncio.run(run())
+    samples = counted(metrics)
+    late = value(samples, "syntra_loop_lag_seconds_count") - value(samples, "syntra_loop_lag_seconds_bucket", le="0.1")
+    assert late >= 1
+
+
+def test_what_is_counted_costs_a_request_a_few_microseconds() -> None:
+    metrics = Metrics(None, **KNOWN)
+    best = 1.0
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(500):
+            metrics.overhead(0.002)
+            metrics.used("openai/gpt-4o-mini", (1000, 600, 50, 20), Picodollars(250_000_000))
+            metrics.cached("miss")
+            metrics.limited("admitted", "valkey")
+        best = min(best, (time.perf_counter() - began) / 500)
+    assert best < 20e-6  # 3 µs on an idle core
+
+
+def test_how_a_store_is_has_a_number() -> None:
+    assert set(HEALTH) == {"ok", "slow", "away"}
+
+
 def _tree(kind: type) -> list[type]:
     return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
 
@@ -221,6 +314,9 @@ def test_any_worker_tells_of_all_and_forgets_no_dead_ones_counts(tmp_path: Path)
     for worker in workers:
         worker.do("metrics.attempt('openai', 'answered'); metrics.ttft('openai', 0.3)")
     workers[2].do("metrics.reloaded(taken=False)")
+    for number, state in enumerate(("ok", "away", "slow")):
+        watch = f"metrics.watch(Watched(lambda: {number + 1}, lambda: {{'postgres': {state!r}}}, lambda: {number}))"
+        workers[number].do(f"from gateway.records.metrics import Watched; {watch}")
     (folder / "counter_999999999.db").write_bytes(b"")  # of one that died while it made it
 
     def told(by: Worker) -> tuple[float, ...]:
@@ -229,15 +325,18 @@ def test_any_worker_tells_of_all_and_forgets_no_dead_ones_counts(tmp_path: Path)
             value(samples, "syntra_upstream_attempts_total", provider="openai", outcome="answered"),
             value(samples, "syntra_ttft_seconds_bucket", provider="openai", le="0.3"),
             value(samples, "syntra_policy_stale"),
+            value(samples, "syntra_in_flight_requests"),
+            value(samples, "syntra_ledger_waiting"),
+            value(samples, "syntra_store_health", store="postgres"),
         )
 
-    assert told(workers[0]) == told(workers[1]) == (3, 3, 1)
+    assert told(workers[0]) == told(workers[1]) == (3, 3, 1, 6, 3, 0)
     workers[2].end()
-    assert told(workers[0]) == told(workers[0]) == (3, 3, 0)
+    assert told(workers[0]) == told(workers[0]) == (3, 3, 0, 3, 1, 0)
     workers[1].end()
     workers[1] = Worker(folder)
     workers[1].do("metrics.attempt('openai', 'answered')")
-    assert told(workers[1]) == told(workers[0]) == (4, 3, 0)
+    assert told(workers[1]) == told(workers[0]) == (4, 3, 0, 1, 0, 1)
     processes = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
     assert processes == {"gone", str(workers[0].process.pid), str(workers[1].process.pid)}
     for worker in workers[:2]:
@@ -265,7 +364,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(identify, Lounge(1.0), lambda surface, status: None)
+        door = Door(identify, Lounge(1.0), lambda surface, visit: None)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 
@@ -306,3 +405,9 @@ def test_the_page_needs_a_key_and_is_only_read(run: Run[Any]) -> None:
     head, text = asked_for(run, Metrics(None))
     assert (head["status"], json.loads(text)["error"]["code"]) == (401, "invalid_api_key")
     assert asked_for(run, Metrics(None), BEARER, method="POST")[0]["status"] == 405
+
+
+def test_the_page_for_people_says_the_same() -> None:
+    written = [line for line in (file.__doc__ or "").splitlines() if line.startswith("| ")]
+    told = [line for line in (ROOT / "docs" / "metrics.md").read_text().splitlines() if line.startswith("| ")]
+    assert set(written) <= set(told)

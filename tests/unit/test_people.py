@@ -313,7 +313,7 @@ async def post(people: People, body: bytes, method: str = "POST", counted: Any =
     async def load() -> People:
         return people
 
-    sign_in = SignIn(load, Lounge(1.0), counted or (lambda surface, status: None), body_seconds=1.0)
+    sign_in = SignIn(load, Lounge(1.0), counted or (lambda surface, visit: None), body_seconds=1.0)
     scope: Any = {"type": "http", "method": method, "path": "/api/sessions", "headers": []}
     await sign_in.application(scope, receive, send)
     return sent[0]["status"], json.loads(b"".join(message["body"] for message in sent[1:]))
@@ -324,7 +324,9 @@ def test_a_token_goes_in_and_a_session_comes_out(place: PostgresPlace, fake: Fak
         org, member = await here.member("routed", "routed@example.com", "viewer")
         counted: list[tuple[str, int]] = []
         body = json.dumps({"token": fake.token(email="routed@example.com"), "organisation": "routed"}).encode()
-        status, told = await post(here.people, body, counted=lambda *what: counted.append(what))
+        status, told = await post(
+            here.people, body, counted=lambda surface, visit: counted.append((surface, visit.status))
+        )
         assert status == 200
         token, ends = told.pop("token"), datetime.fromisoformat(told.pop("expires_at"))
         assert told == {"object": "session", "organisation": "routed", "organisation_id": org, "role": "viewer"}

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.commands.rotate import rotate
+from gateway.core.apikey import Pepper
 from gateway.core.ids import uuid7
 from gateway.core.secret import Secret
 from gateway.stores import keyfile, postgres_place, schema
@@ -19,12 +20,13 @@ from gateway.stores.postgres import Postgres
 from gateway.stores.vault import Vault
 from tests.fakes.engines import PostgresEngine
 
+SECRET = "a secret key of the tests, of 32 characters"
 OLD, NEW = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
 
 
 async def fill(conninfo: str, vault: Vault) -> None:
     place = postgres_place.place(conninfo)
-    schema.migrate(place, b"check")
+    schema.migrate(place, Pepper(Secret(SECRET)).check)
     async with Postgres(place) as postgres:
         organisation = await create_organisation(postgres, "acme", "test")
         assert organisation is not None
@@ -39,7 +41,7 @@ async def fill(conninfo: str, vault: Vault) -> None:
 
 
 def run(folder: Path, **env: str) -> Result:
-    whole = {"DATABASE_URL": "", "ENCRYPTION_KEY": "", "SYNTRA_DATA_DIR": str(folder), **env}
+    whole = {"DATABASE_URL": "", "ENCRYPTION_KEY": "", "SECRET_KEY": SECRET, "SYNTRA_DATA_DIR": str(folder), **env}
     return CliRunner().invoke(rotate, [], env=whole)
 
 
@@ -70,8 +72,8 @@ def test_the_file_stands_in_for_the_setting(postgres_engine: PostgresEngine, tmp
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"ENCRYPTION_KEY": "too-short-4711"}, "Key 1 of ENCRYPTION_KEY is not one of 32 bytes"),
-        ({"DATABASE_URL": "postgresql://me:hush-4711@127.0.0.1:1/x"}, "PostgreSQL is away"),
+        ({"ENCRYPTION_KEY": "too-short-4711"}, "ENCRYPTION_KEY does not hold master keys"),
+        ({"DATABASE_URL": "postgresql://me:hush-4711@127.0.0.1:1/x"}, "does not answer"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback_or_a_secret(tmp_path: Path, env: dict[str, str], said: str) -> None:

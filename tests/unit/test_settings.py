@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Given:
     value: str
     field: str
     becomes: Any
+    beside: Mapping[str, str] = field(default_factory=dict)  # what it makes no sense without
 
     def __str__(self) -> str:
         return f"{self.variable}={self.value}"
@@ -47,12 +49,23 @@ GIVEN = (
     Given("SYNTRA_CA_BUNDLE", "/x.pem", "ca_bundle", "/x.pem"),
     Given("SYNTRA_OUTBOUND_PROXY", "http://u:p@proxy:3128", "outbound_proxy", "http://u:p@proxy:3128"),
     Given("DATABASE_URL", "postgresql://u:p@h/d", "database_url", Secret("postgresql://u:p@h/d")),
+    Given("DEFAULT_REQUESTS_PER_DAY", "1000", "requests_per_day", 1000),
+    Given("DEFAULT_TOKENS_PER_DAY", "100000", "tokens_per_day", 100000),
     Given("SECRET_KEY", " s ", "secret_key", Secret("s")),
     Given("ENCRYPTION_KEY", "a,b", "encryption_key", Secret("a,b")),
+    Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
+    Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
+    Given("OIDC_ISSUER", "https://a.example", "oidc_issuer", "https://a.example", {"OIDC_AUDIENCE": "b"}),
+    Given("OIDC_AUDIENCE", "b", "oidc_audience", "b", {"OIDC_ISSUER": "https://a.example/"}),
+    Given("OIDC_JWKS_URL", "https://a.example/keys", "oidc_jwks_url", "https://a.example/keys"),
+    Given("SYNTRA_LOG", "text", "log", "text"),
+    Given("SYNTRA_LOG_LEVEL", "warning", "log_level", "warning"),
     Given("VALKEY_URL", "redis://h/1", "valkey_url", "redis://h/1"),
     Given("REDIS_URL", "redis://h", "redis_url", "redis://h"),
     Given("UPSTASH_REDIS_URL", "rediss://h", "upstash_url", "rediss://h"),
     Given("UPSTASH_REDIS_TOKEN", "t", "upstash_token", "t"),
+    Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
+    Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
     Given("SYNTRA_PERSONA", "no", "persona", False),
     Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),
@@ -70,9 +83,11 @@ def plain(value: object) -> object:
 
 @pytest.mark.parametrize("given", GIVEN, ids=str)
 def test_a_variable_becomes_its_setting_and_no_other(given: Given) -> None:
-    settings = read({given.variable: given.value, "UNRELATED": "x"})
+    settings = read({given.variable: given.value, "UNRELATED": "x", **given.beside})
     assert plain(getattr(settings, given.field)) == plain(given.becomes)
-    assert msgspec.structs.replace(settings, **{given.field: getattr(Settings(), given.field)}) == Settings()
+    names = dict(zip(Settings.__struct_encode_fields__, Settings.__struct_fields__, strict=True))
+    touched = {given.field, *(names[variable] for variable in given.beside)}
+    assert msgspec.structs.replace(settings, **{name: getattr(Settings(), name) for name in touched}) == Settings()
 
 
 def test_every_setting_has_a_case_here() -> None:
@@ -118,6 +133,12 @@ class Wrong:
         Wrong("SYNTRA_IDLE_SECONDS", "inf"),
         Wrong("SYNTRA_TOTAL_SECONDS", "forever"),
         Wrong("SYNTRA_DRAIN_SECONDS", "1e999"),
+        Wrong("SYNTRA_LOG", "xml"),
+        Wrong("SYNTRA_LOG_LEVEL", "loud"),
+        Wrong("OIDC_JWKS_URL", "file:///etc/passwd"),
+        Wrong("OIDC_JWKS_URL", "https://me@a.example/keys"),
+        Wrong("OIDC_JWKS_URL", "a.example/keys"),
+        Wrong("OIDC_JWKS_URL", "http://a.example/keys"),
     ],
     ids=str,
 )
@@ -126,6 +147,12 @@ def test_a_value_that_cannot_be_used_is_told_with_its_name(wrong: Wrong) -> None
         read({wrong.variable: wrong.value})
     assert str(caught.value).startswith(f"{wrong.variable}={wrong.value!r}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("alone", [{"OIDC_ISSUER": "https://a.example"}, {"OIDC_AUDIENCE": "b"}])
+def test_an_issuer_without_an_audience_is_refused_for_it_would_take_tokens_for_anybody(alone: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="belong together"):
+        read(alone)
 
 
 def test_the_waits_of_a_call_are_the_settings() -> None:

@@ -58,6 +58,7 @@ class Answer:
         self._error: dict[str, str] | None = None
         self._ended: dict[str, int] = {}
         self._echo = _echo(asked)
+        self._about: dict[str, Raw] = {}  # what the gateway tells of the answer, where that was asked for
         self._shows_sealed = asked.body.includes(ENCRYPTED)
         self._made: Composer | Forwarder = Composer(
             self._writer,
@@ -78,6 +79,7 @@ class Answer:
         """The events that come of these chunks."""
         for chunk in batch:
             if chunk.usage is not UNSET:
+                self._about = {} if chunk.extra is UNSET else chunk.extra
                 self._usage = _usage(decode_usage(chunk.usage) or Usage())
             if not chunk.choices:
                 continue
@@ -132,6 +134,7 @@ class Answer:
             **echo,
             "store": self.stored,
             "usage": self._usage,
+            **self._about,
         }
 
     def _finish(self, reason: str) -> None:

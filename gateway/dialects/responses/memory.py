@@ -27,6 +27,18 @@ class Seal(Protocol):
         """The bytes again, None where they were not sealed here."""
 
 
+class Unsealed:
+    """Where no client can keep anything: nothing is sealed, and nothing opens."""
+
+    def seal(self, plain: bytes) -> str:
+        """Nothing."""
+        return ""
+
+    def open(self, sealed: str) -> bytes | None:
+        """Nothing."""
+        return None
+
+
 class Memory(Struct, omit_defaults=True):
     """What one provider wants to see again of one answer."""
 

@@ -80,6 +80,18 @@ def understand(
     return Asked(request, body, received.fields, calling, [_with_id(item) for item in items])
 
 
+def as_chat(raw: bytes) -> ChatRequest | None:
+    """A Responses body that came as a chat completion, as Cursor sends it: to be answered as one. None for no such."""
+    fields = chat.decode(_object, raw)
+    if "input" not in fields or "messages" in fields:
+        return None
+    received = bodies.parse(raw)
+    if received.body.previous_response_id is not None:
+        message = "'previous_response_id' is for /v1/responses; send the whole conversation in 'input'."
+        raise BadRequest(message, param="previous_response_id", code="unsupported_parameter")
+    return structs.replace(understand(received, memory.Unsealed()).request, native=None)
+
+
 def _resolved(items: Sequence[Raw], kept: Mapping[str, Raw]) -> list[Raw]:
     """The items, with what a reference refers to in its place."""
     found: list[Raw] = []

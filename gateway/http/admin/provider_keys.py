@@ -23,6 +23,7 @@ from gateway.http.admin.desk import Desk, cursor, id_of, missing
 from gateway.http.admin.guard import may
 from gateway.http.admin.paging import After, Deleted, Limit, Page, page
 from gateway.stores.rows import ProviderKeyRow, Rows
+from gateway.stores.vault import Unsealable
 from gateway.upstream.providers import ALIASES
 
 _SHORTEST: Final = 8  # with fewer, the last four would be half of it
@@ -183,7 +184,11 @@ def _sealed(desk: Desk, key_id: UUID, provider: str, secret: Secret) -> dict[str
 
 
 def _opened(desk: Desk, row: ProviderKeyRow) -> Secret:
-    return desk.parts.vault.open(desk.organisation, str(row.id), row.provider, row.sealed, row.master)
+    try:
+        return desk.parts.vault.open(desk.organisation, str(row.id), row.provider, row.sealed, row.master)
+    except Unsealable:
+        told = "This key cannot be opened with the master keys that the gateway has; send `api_key` anew."
+        raise Conflict(told, param="api_key", code="provider_key_sealed") from None
 
 
 async def _verified(desk: Desk, provider: str, secret: Secret) -> datetime:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gateway.core.chat import check_text, decode
 from gateway.core.errors import BadKey, WrongMethod
+from gateway.core.telling import as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import JSON, Visit
@@ -40,20 +41,21 @@ class SignIn:
         self,
         people: Callable[[], Awaitable[People]],
         lounge: Lounge,
-        counted: Callable[[str, int], None],
+        ended: Callable[[str, Visit], None],
         *,
         body_seconds: float,
     ) -> None:
         self._people = people
         self._lounge = lounge
-        self._counted = counted
+        self._ended = ended
         self._body_seconds = body_seconds
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The route."""
-        visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge)
+        visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, as_chat)
+        visit.about.surface = SURFACE
         await visit.run(self._serve)
-        self._counted(SURFACE, visit.status)
+        self._ended(SURFACE, visit)
 
     async def _serve(self, visit: Visit, head: Head) -> None:
         if visit.method != "POST":

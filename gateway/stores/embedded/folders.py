@@ -23,11 +23,11 @@ def private(folder: Path) -> Path:
 
 
 def short(folder: Path) -> Path:
-    """A name of the folder that is short enough for a socket in it: its own, or a link in the temporary directory.
+    """A name of the folder that does for a socket in it: its own, or a link in the temporary directory.
 
-    Whoever asks makes the link for itself, so nobody depends on one that a cleaner of /tmp has swept away.
+    Whoever asks makes the link, or makes it look new, so that what cleans /tmp of old things leaves it alone.
     """
-    if len(os.fsencode(folder)) <= _LONGEST:
+    if len(os.fsencode(folder)) <= _LONGEST and "," not in str(folder):  # libpq would read several hosts
         return folder
     home = Path(tempfile.gettempdir()) / f"syntra-{os.geteuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
@@ -39,4 +39,5 @@ def short(folder: Path) -> Path:
         draft = link.with_suffix(f".{os.getpid()}")
         draft.symlink_to(folder)
         draft.replace(link)
+    os.utime(link, follow_symlinks=False)
     return link

@@ -36,6 +36,7 @@ from gateway.stores.embedded.words import SOCKET, Cannot, Doing, Failed, Places,
 _ENGINES: Final[dict[str, Callable[[Path], Engine]]] = {"postgres": Postgres, "valkey": Valkey, "vectors": Edge}
 _UNUSED: Final = 5.0  # s in which whoever has started us should have come
 _LOCK_SECONDS: Final = 30.0  # an earlier keeper is stopping its engines
+_REFRESH: Final = 3600.0  # s
 _LOG_BYTES: Final = 1_000_000
 
 
@@ -43,6 +44,7 @@ class Keeper:
     """The engines of one data directory and those who hold them."""
 
     def __init__(self, data: Path, log: logging.Logger) -> None:
+        self._data = data
         self._log = log
         self._children = Children(log.info)
         self._lives = {name: Life(make(data), self._children, self._warn) for name, make in _ENGINES.items()}
@@ -52,25 +54,35 @@ class Keeper:
     async def keep(self, listener: socket.socket) -> None:
         """Take holders until the last has left, then stop what runs."""
         server = await asyncio.start_unix_server(self._hold, sock=listener)
+        refreshing = asyncio.create_task(self._refresh())
         asyncio.get_running_loop().call_later(_UNUSED, self._look)
         await self._left.wait()
         _close(listener.getsockname())  # who comes now starts a keeper that waits for our lock
         server.close()
+        refreshing.cancel()
         await asyncio.gather(*(life.end() for life in self._lives.values()))
+
+    async def _refresh(self) -> None:
+        """Keep what a long path is reached by from being swept away as old."""
+        while True:
+            await asyncio.sleep(_REFRESH)
+            for folder in (self._data / "run", self._data / "postgres" / "run"):
+                folders.short(folder)
 
     async def _hold(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One holder, from coming to leaving. The last one's connection ends with us: then its engines have stopped."""
-        if self._left.is_set():
+        try:
+            want = msgspec.json.decode(await reader.readline(), type=Want)
+        except (msgspec.MsgspecError, OSError):  # somebody who only looked whether we are here
+            want = None
+        if want is None or self._left.is_set():
             writer.close()
             return
         self._holders.add(writer)
-        try:
-            want = msgspec.json.decode(await reader.readline(), type=Want)
-            serving = asyncio.ensure_future(self._serve(want, writer))
+        serving = asyncio.ensure_future(self._serve(want, writer))
+        with contextlib.suppress(OSError):
             await reader.read()
-            serving.cancel()
-        except (msgspec.MsgspecError, OSError) as error:
-            self._log.warning("a holder was not understood: %s", error)
+        serving.cancel()
         self._holders.discard(writer)
         if self._holders:
             writer.close()

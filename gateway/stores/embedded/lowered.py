@@ -128,7 +128,9 @@ def _copied(installed: Path, copy: Path) -> Path:
         if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022:
             return copy
         raise FileExistsError(copy)  # somebody else's: nothing in it is run
-    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not copy.parent.exists():
+        copy.parent.mkdir(parents=True)
+        copy.parent.chmod(0o755)  # whatever our umask
     draft = Path(tempfile.mkdtemp(dir=copy.parent))
     try:
         for source, name in _sources(installed):

@@ -1,0 +1,61 @@
+"""The words of a text as numbered buckets: each word, its stem, each pair of neighbours, the way the text begins."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BUCKETS: Final = 1 << 18
+STEM: Final = 5  # characters; what is longer is also known by its beginning, so that inflected forms meet
+LONGEST: Final = 100  # characters of a word that is remembered
+REMEMBERED: Final = 20_000  # words whose hashes are kept, some 200 bytes each; then they are learned anew
+
+_SHIFT: Final = 32 - 18
+_PAIR: Final = np.uint32(0x9E3779B1)  # odd and arbitrary: a * _PAIR + b is the hash of "a b"
+_BEGIN: Final = np.uint32(0x85EBCA6B)  # and this is what sets apart how a text begins
+_PART: Final = re.compile(r"[぀-ヿ一-鿿가-힣]|[^\W\d_぀-ヿ一-鿿가-힣]+|\d+|[^\w\s]|_")
+_WIDE: Final = re.compile(r"[぀-ヿ一-鿿]")
+
+
+class _Hashes(dict[str, bytes]):
+    """For every word the hashes of its parts and of their stems: "abc12" has two parts, "abc" and a number."""
+
+    def __missing__(self, word: str) -> bytes:
+        parts = ["0" if part[0].isdigit() else part for part in _PART.findall(word)]
+        stems = [part if len(part) <= STEM else f"{part[:STEM]}-" for part in parts]
+        hashes = [_crc(one) for both in zip(parts, stems, strict=True) for one in both]
+        found = struct.pack(f"={len(hashes)}I", *hashes)
+        if len(self) >= REMEMBERED:
+            self.clear()
+        if len(word) <= LONGEST:
+            self[word] = found
+        return found
+
+
+def _crc(part: str) -> int:
+    return zlib.crc32(part.encode("utf-8", "surrogatepass"))
+
+
+_HASHES: Final = _Hashes()
+
+
+def buckets(text: str, words: Sequence[str]) -> NDArray[np.uint32]:
+    """The distinct buckets of a text and its words, in order."""
+    known = np.frombuffer(b"".join(map(_HASHES.__getitem__, words)), np.uint32)
+    parts, stems = known[::2], known[1::2]
+    pairs = parts[:-1] * _PAIR + parts[1:]
+    threes = pairs[:-1] * _PAIR + parts[2:]
+    begins = np.concatenate((parts[:4], pairs[:1], threes[:1])) * _BEGIN
+    wide = not text.isascii() and _WIDE.search(text)
+    found = np.concatenate((parts, stems, pairs, begins, threes) if wide else (parts, stems, pairs, begins))
+    found >>= _SHIFT
+    found.sort()
+    distinct = np.ones(len(found), np.bool_)
+    np.not_equal(found[1:], found[:-1], out=distinct[1:])
+    return found[distinct]

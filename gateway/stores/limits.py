@@ -1,0 +1,96 @@
+"""What organisations and keys use of their limits, counted in Valkey by one script (counters.lua and limits.lua).
+
+`admit` asks in one round trip and takes all that a request needs, or nothing. Tokens, money and the place among those
+that run are leased, until the request has told what it came to (stores/leases.py).
+
+A minute is any sixty seconds, counted by the second. A bucket that fills up again would give shorter waits, but would
+let nearly twice the limit through in the first minute; who sets a limit of 60 should never count 61.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.core.limits import Limits, Verdict, counted
+from gateway.stores.accounts import Account, opened
+from gateway.stores.breaker import Unavailable
+from gateway.stores.leases import Lease, Leases
+from gateway.stores.script import Script
+from gateway.stores.valkey import BACKGROUND_DEADLINE, Refused, Valkey
+
+LEASE_SECONDS: Final = 60.0
+KNOWN, STALE, NOBODY_SAYS, NOT_ASKED = range(4)  # how well it is known what has been spent; as in limits.lua
+
+Spent = tuple[int | str, int | str]  # nanodollars of the day and of the month
+ASK: Final[Spent] = ("?", "?")  # say UNKNOWN where Valkey does not know
+NOBODY: Final[Spent] = ("-", "-")  # nobody can say: count from nothing
+
+
+class SharedLimits:
+    """The limits as all workers share them; without a Valkey it is always unavailable."""
+
+    def __init__(self, valkey: Valkey | None, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._valkey = valkey
+        self._script = Script("counters.lua", "limits.lua")
+        self._ttl = round(lease_seconds * 1000)
+        self.leases = Leases(valkey, self._script, lease_seconds)
+
+    def account(self, organisation: str, key: str, limits: Limits, key_limits: Limits) -> Account:
+        """The account of a key: made once, for many requests."""
+        most = (*counted(limits), *counted(key_limits))
+        return opened(organisation, key, most, self._script, self._ttl)
+
+    async def admit(
+        self, account: Account, request_id: str, tokens: int, cost: int, spent: tuple[Spent, Spent] = (ASK, ASK)
+    ) -> Verdict:
+        """What the limits say to a request for so many tokens and nanodollars; raises Unavailable, within 50 ms.
+
+        Where that is `Unheard`, or the caller is cancelled, the request may have been let in all the same.
+        """
+        valkey = self._valkey
+        if valkey is None:
+            raise Unavailable("there is no Valkey")
+        command = (*account.head, request_id, tokens, cost, *account.tail, *spent[0], *spent[1])
+        ended = self.leases.take(account)  # what has just ended makes room, so it is told first
+        try:
+            if ended:
+                told, reply = await self._script.pipeline(valkey, [self.leases.telling(account, ended), command])
+                if isinstance(told, Refused):
+                    self.leases.put_back(account, ended)
+            else:
+                (reply,) = await self._script.pipeline(valkey, [command])
+        except BaseException as error:
+            self.leases.put_back(account, ended)
+            if isinstance(error, asyncio.CancelledError):
+                self.leases.release(account, request_id)
+            raise
+        if isinstance(reply, Refused):
+            raise reply
+        verdict = Verdict(
+            reply[0],
+            reply[1] - 1,
+            reply[2] / 1e3,
+            reply[3] / 1e3,
+            reply[7:21],
+            [milliseconds / 1e3 for milliseconds in reply[21:25]],
+            reply[25:27],
+            reply[5:7],
+            reply[4],
+        )
+        if account.leasing:
+            self.leases.hear(account.organisation, verdict.epoch)
+        return verdict
+
+    def lease(self, account: Account, request_id: str, tokens: int, cost: int, verdict: Verdict) -> Lease:
+        """What a request that was let in holds; renewed as long as somebody has this."""
+        lease = Lease(account, request_id, tokens, cost, verdict.epoch, int(verdict.now))
+        if account.leasing:
+            self.leases.hold(lease)
+        return lease
+
+    async def seed(self, account: Account, organisation: Spent, key: Spent) -> None:
+        """Tell what the ledger says has been spent; raises Unavailable."""
+        if self._valkey is not None:
+            command = self._script.call(account.keys, "seed", *organisation, *key)
+            await self._script.pipeline(self._valkey, [command], BACKGROUND_DEADLINE)

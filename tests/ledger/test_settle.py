@@ -1,0 +1,135 @@
+"""How a request ends: what its end is called, which rows it has, and what is told to who holds something back for it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.chat import parse
+from gateway.core.errors import StoreAway, UnknownModel, UpstreamBroken
+from gateway.core.events import CompletionDetails, PromptDetails, Usage
+from gateway.core.ids import uuid7
+from gateway.core.money import Picodollars
+from gateway.core.pace import Lengths, Pace
+from gateway.records import billing
+from gateway.records.billing import Settled
+from gateway.records.decision import ANSWERED, CUT, LEFT, NO_PLAN, RESTING, Attempt, Decision
+from gateway.records.journal import Journal
+from gateway.records.ledger import Ledger
+from gateway.records.metrics import Metrics
+from gateway.records.settle import Settle
+from gateway.reply import Reply
+from gateway.stages.clean import Clean
+from gateway.stages.fallback import Begun
+from gateway.stages.policy import Route
+from gateway.upstream.answer import Opened
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import SIMULATED, Candidate
+from gateway.upstream.simulate import Simulated
+from tests.unit.wire_rig import Run
+
+PRICES = Prices({})
+REQUEST = parse(b'{"model":"syntra","messages":[{"role":"user","content":"x"}],"stream":true}')
+LATER: Any = None  # a PostgreSQL that nobody writes to
+
+
+def settle_at(folder: Path) -> tuple[Settle, Journal]:
+    journal = Journal(folder)
+    ledger = Ledger(journal, LATER, refused=lambda _: None)
+    return Settle(Pace(), Lengths(), ledger, Metrics(None)), journal
+
+
+def decision(*attempts: Attempt, **values: Any) -> Decision:
+    return Decision(uuid7(), uuid7(), "laptop", "syntra", attempts=list(attempts), **values)
+
+
+def attempt(outcome: str, cost: int | None, *, tokens: int = 10, estimated: bool = False) -> Attempt:
+    usage = Usage(tokens, tokens, 2 * tokens) if tokens else None
+    return Attempt("openai/m", outcome, 1.0, 2.0, usage, None if cost is None else Picodollars(cost), estimated)
+
+
+async def reply_heard(chunks: int) -> tuple[Reply, Decision]:
+    """A reply of which a client has heard so many chunks; 0 are all."""
+    made = decision()
+    candidate, answer = Candidate(SIMULATED, "syntra"), Simulated().ask(REQUEST)
+    begun = Begun(candidate, Opened(answer, lambda: None), await answer.next(), 0.01, lambda _: None)
+    clean = Clean("Syntra", REQUEST, voice=False)
+    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, clean, made, PRICES, debug=True)
+    heard = 0
+    while made.outcome.usage is None if not chunks else heard < chunks:
+        heard += len(await reply.next())
+    reply.close()
+    return reply, made
+
+
+@pytest.mark.parametrize(("chunks", "ended"), [(0, ANSWERED), (3, LEFT)], ids=["after the end", "before it"])
+def test_who_leaves_after_the_end_has_not_left(chunks: int, ended: str, run: Run[Any], tmp_path: Path) -> None:
+    settle, journal = settle_at(tmp_path)
+    _, made = run(reply_heard(chunks))
+    settle.settle(made, asyncio.CancelledError(), 1.0)
+    assert made.outcome.ended == ended
+    assert journal.waiting
+
+
+@pytest.mark.parametrize(
+    ("attempts", "total"),
+    [
+        ((), 0),
+        ((attempt("upstream_error", None, tokens=0),), 0),
+        ((attempt(ANSWERED, 700),), 700),
+        ((attempt(ANSWERED, None),), None),
+        ((attempt("upstream_broken", 300), attempt(ANSWERED, 700)), 1000),
+        ((attempt("upstream_broken", 300), attempt(ANSWERED, None)), 300),
+        ((attempt("upstream_error", None, tokens=0), attempt(ANSWERED, None)), None),
+    ],
+)
+def test_a_request_costs_what_is_known_of_its_attempts(attempts: tuple[Attempt, ...], total: int | None) -> None:
+    assert billing.total(attempts) == total
+
+
+def test_the_final_row_is_the_sum_and_a_rest_is_no_attempt(tmp_path: Path) -> None:
+    settle, _ = settle_at(tmp_path)
+    made = decision(
+        Attempt("kimi/k", RESTING),
+        attempt("upstream_broken", 300, tokens=7, estimated=True),
+        Attempt("google/g", "upstream_error"),
+        attempt(ANSWERED, 700, tokens=10),
+        person="ada",
+        surface="chat",
+    )
+    made.outcome.ended, made.outcome.model = CUT, "openai/m"
+    assert settle.settle(made, UpstreamBroken("x"), 0.5) == Settled(34, Picodollars(1000))
+    first, second, third, final = billing.rows(made)
+    assert [row.attempt for row in (first, second, third, final)] == [1, 2, 3, 0]
+    assert [row.status for row in (first, second, third, final)] == ["upstream_broken", "upstream_error", CUT, CUT]
+    assert [row.cost for row in (first, second, third, final)] == [300, 0, 700, 1000]
+    assert (final.input_tokens, final.output_tokens, final.estimated) == (17, 17, True)
+    assert (final.person, final.duration_ms, final.model) == ("ada", 500.0, "openai/m")
+    assert first.at == final.at
+
+
+def test_parts_are_never_more_than_their_whole() -> None:
+    usage = Usage(10, 5, 15, PromptDetails(cached_tokens=11), CompletionDetails(reasoning_tokens=-3))
+    made = decision(Attempt("openai/m", usage=usage))
+    final = billing.rows(made)[-1]
+    assert (final.input_tokens, final.cached_tokens, final.output_tokens, final.reasoning_tokens) == (10, 10, 5, 0)
+
+
+def test_a_refusal_that_cost_nothing_is_not_recorded_where_it_says_so(tmp_path: Path) -> None:
+    settle, journal = settle_at(tmp_path)
+    settle.settle(decision(), StoreAway("x"), 0.1)
+    assert not journal.waiting
+    settle.settle(decision(), UnknownModel("x", []), 0.1)
+    before = journal.waiting
+    assert before
+    settle.settle(decision(attempt("upstream_broken", 1)), StoreAway("x"), 0.1)
+    assert journal.waiting > before
+
+
+def test_a_name_without_end_is_cut_in_rows() -> None:
+    made = decision(Attempt("openai/" + "x" * 9999))
+    made.asked = "y" * 9999
+    assert [(len(row.asked), len(row.model)) for row in billing.rows(made)] == [(200, 200), (200, 0)]
