@@ -59,7 +59,6 @@ from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.upstream import providers
-from gateway.upstream.counter import Counter
 from gateway.upstream.verify import Verify
 
 _SWITCH = (
@@ -118,7 +117,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
-    messages = Messages(services, Counter(outside.wire, outside.places), **waits)
+    messages = Messages(services, outside.counter, **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),

@@ -47,6 +47,7 @@ class Messages:
         wishes = _wishes(asked, head, visit)
         async with AsyncExitStack() as stack:
             reply = await self._answer(caller, asked, wishes, stack)
+            visit.answered(reply.decision.outcome.model, reply.decision.id)
             events = Events(asked, reply.id, head.request_id, len(raw))
             if asked.stream:
                 await _stream(visit, reply, events)
@@ -117,7 +118,7 @@ def _words(visit: Visit) -> Words:
 
 
 def _wishes(asked: Asked, head: Head, visit: Visit) -> Wishes:
-    return structs.replace(wishes_of(head, visit), conversation=conversation_name(asked, head.conversation))
+    return structs.replace(wishes_of(head, visit, "messages"), conversation=conversation_name(asked, head.conversation))
 
 
 def _named(visit: Visit) -> Headers:

@@ -16,6 +16,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken
 from gateway.core.events import Choice, Chunk, CompletionDetails, Delta, PromptDetails, Usage, encode_usage
 from gateway.core.native import Native
+from gateway.core.tokens import estimate
 from gateway.upstream import faults
 from gateway.upstream.anthropic_fit import fit
 from gateway.upstream.dialect import Outbound, Provider
@@ -89,6 +90,7 @@ class MessagesDecoder:
         self.ended = False
         self._start: Chunk | None = None  # held until there is more: a failure right after it can still be mended
         self._counted: dict[str, Any] = {}
+        self._aside = 0  # characters of thoughts and calls, which nobody else here sees
 
     def frame(self, data: bytes) -> Sequence[Chunk]:
         """One event's chunks."""
@@ -113,8 +115,12 @@ class MessagesDecoder:
             raise UpstreamBroken("The provider's reply cannot be read.") from None
 
     def finish(self) -> Sequence[Chunk]:
-        """The usage, if the provider told it."""
-        usage = _usage(self._counted)
+        """The usage, if the provider told it; of an answer that is cut, what can be told by now."""
+        if not self.ended and isinstance(self._counted.get("output_tokens"), int):
+            said = self._counted["output_tokens"] + estimate(self._aside)
+            usage = _usage({**self._counted, "output_tokens": said})
+        else:
+            usage = _usage(self._counted)
         return (Chunk(usage=encode_usage(usage)),) if usage is not None else ()
 
     def _frame(self, data: bytes) -> Sequence[Chunk]:
@@ -128,6 +134,8 @@ class MessagesDecoder:
             self._count(event.message.get("usage"))
             self._start = _opening(raw, event.message)
             return ()
+        if event.type == "content_block_delta":
+            self._aside += len(event.delta.get("thinking") or event.delta.get("partial_json") or "")
         if event.type == "message_stop":
             self.ended = True
             return self._after_start()
