@@ -145,6 +145,8 @@ def describe(document: OpenAPI) -> None:
     paths["/v1/messages/count_tokens"] = PathItem(
         post=_operation("Count a message's tokens", "messages", says='`{"input_tokens": …}`')
     )
+    paths["/v1/responses"] = PathItem(post=_operation("Create a response", "responses"))
+    paths["/v1/completions"] = PathItem(post=_operation("Create a text completion", "completions"))
     paths["/v1/models"] = PathItem(get=_operation("List the models", "models"))
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))

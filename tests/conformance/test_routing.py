@@ -117,11 +117,11 @@ def test_what_is_needed_is_heeded(gateway: Gateway, providers: Fakes) -> None:
 
 def test_what_nobody_can_serve_is_a_400_with_each_models_reason(gateway: Gateway, providers: Fakes) -> None:
     told = ask(gateway, "syntra", web_search_options={}, tools=[TOOL], headers=DEBUG)
-    assert (told.status, told.json["error"]["code"]) == (400, "no_candidate")
+    assert (told.status, told.json["error"]["code"]) == (400, "context_length_exceeded")
     for said in ("perplexity/sonar: cannot do: tools", "google/gemini-2.5-flash-lite: cannot do: search"):
         assert said in told.json["error"]["message"]
     assert told.headers["x-syntra-intent"]
-    assert decided(gateway, told)["outcome"]["ended"] == "no_candidate"
+    assert decided(gateway, told)["outcome"]["ended"] == "context_length_exceeded"
     assert asked(providers) == []
 
 
