@@ -117,17 +117,17 @@ def test_what_is_needed_is_heeded(gateway: Gateway, providers: Fakes) -> None:
 
 def test_what_nobody_can_serve_is_a_400_with_each_models_reason(gateway: Gateway, providers: Fakes) -> None:
     told = ask(gateway, "syntra", web_search_options={}, tools=[TOOL], headers=DEBUG)
-    assert (told.status, told.json["error"]["code"]) == (400, "context_length_exceeded")
+    assert (told.status, told.json["error"]["code"]) == (400, "no_candidate")
     for said in ("perplexity/sonar: cannot do: tools", "google/gemini-2.5-flash-lite: cannot do: search"):
         assert said in told.json["error"]["message"]
     assert told.headers["x-syntra-intent"]
-    assert decided(gateway, told)["outcome"]["ended"] == "context_length_exceeded"
+    assert decided(gateway, told)["outcome"]["ended"] == "no_candidate"
     assert asked(providers) == []
 
 
 def test_a_prompt_that_fits_no_window_is_refused_without_a_call(gateway: Gateway, providers: Fakes) -> None:
     told = ask(gateway, "syntra", messages=user("seven harbour masters " * 340_000))
-    assert (told.status, told.json["error"]["code"]) == (400, "no_candidate")
+    assert (told.status, told.json["error"]["code"]) == (400, "context_length_exceeded")
     assert "its window holds" in told.json["error"]["message"]
     assert asked(providers) == []
 
