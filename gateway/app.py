@@ -225,4 +225,5 @@ def _cors(frontend_url: str) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["x-request-id", "x-syntra-decision", "x-syntra-simulated", "x-syntra-warning", "retry-after"]
+    exposed.append("x-syntra-cache")
     return CORSConfig(allow_origins=origins, expose_headers=exposed, max_age=600)

@@ -17,6 +17,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
+from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.expectation import expected
 from gateway.records import billing
@@ -25,6 +26,7 @@ from gateway.records.settle import Settle
 from gateway.reply import Reply, told
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
+from gateway.stages.company import circle
 from gateway.stages.fallback import Fallback, Tried
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
@@ -58,6 +60,7 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    freshness: Freshness = ANY
 
 
 class Course(Struct):
@@ -96,8 +99,9 @@ async def answer(
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
+    company = circle(caller, spoken, wishes.freshness, policy.names.organisation(caller.name).sharing)
     begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
+        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, circle=company
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)

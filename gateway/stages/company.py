@@ -1,0 +1,65 @@
+"""Whose answer a request may have besides its own: what its key, its words and the documents allow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from gateway.core.caller import Caller
+from gateway.core.chat import ChatRequest
+from gateway.core.freshness import Freshness
+from gateway.upstream.share import Circle
+from policies.documents import Sharing
+
+# Tools of these types are run by the client, if by anybody; of every other it may be the provider who acts.
+_CALLED: Final = frozenset({None, "function", "custom", "namespace"})
+_ACTING: Final = frozenset({"mcp_servers", "container", "background", "conversation"})  # fields, of any dialect
+
+
+class _Tool(Struct):
+    type: str | None = None
+
+
+_tools = msgspec.json.Decoder(list[_Tool] | None)
+
+
+def circle(caller: Caller, request: ChatRequest, freshness: Freshness, sharing: Sharing) -> Circle | None:
+    """Those with whom this request may share an answer; None where it is to have its own.
+
+    Who says how old an answer may be has asked for no chance of another.
+    """
+    if freshness.max_age == 0 or not sharing.joins_s:
+        return None
+    chance = freshness.max_age is None and not sharing.random and is_random(request)
+    if chance or (not sharing.acting and _acts(request)):
+        return None
+    return Circle(caller.organisation, caller.user or f"key {caller.key_id}", sharing.joins_s)
+
+
+def is_random(request: ChatRequest) -> bool:
+    """Whether the request asks for chance, so that another answer to the same words is what it wants."""
+    body = request.body
+    return (body.n or 1) > 1 or (bool(body.temperature) and body.seed is None)
+
+
+def _acts(request: ChatRequest) -> bool:
+    """Whether its provider may do more than answer."""
+    body = request.body
+    if body.store or any(tool.type not in _CALLED for tool in body.tools or ()):
+        return True
+    fields = request.fields if request.native is None else request.native.fields
+    if not _ACTING.isdisjoint(fields):
+        return True
+    return request.native is not None and _names_others(request.native.fields.get("tools"))
+
+
+def _names_others(raw: Raw | None) -> bool:
+    """Whether a dialect's own list of tools has one that the client does not run; what cannot be read may."""
+    if raw is None:
+        return False
+    try:
+        return any(tool.type not in _CALLED for tool in _tools.decode(raw) or ())
+    except msgspec.ValidationError:
+        return True
