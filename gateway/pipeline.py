@@ -35,6 +35,7 @@ from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from policies.facts import Facts
 
+CACHE = "cache"  # skipped, because its store did not answer
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -99,7 +100,8 @@ async def answer(
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
-    company = circle(caller, spoken, wishes.freshness, policy.names.organisation(caller.name).sharing)
+    sharing = policy.names.organisation(caller.name).sharing
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
     begun = await services.fallback.begin(
         route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, circle=company
     )  # 4xx, 429, 5xx
@@ -157,6 +159,11 @@ def _note(decision: Decision, route: Route) -> None:
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
+
+
+def _without_cache(decision: Decision) -> None:
+    if CACHE not in decision.degraded:
+        decision.degraded.append(CACHE)
 
 
 def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:

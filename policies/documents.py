@@ -130,6 +130,8 @@ class Sharing(Struct, frozen=True, forbid_unknown_fields=True):
     """Which requests of one person, or of one key that is nobody's, may have the same answer."""
 
     joins_s: Annotated[float, Meta(ge=0, le=60)] = 5.0  # how long after its start others may join a call; 0: never
+    kept_s: Annotated[float, Meta(ge=0, le=30 * 86_400)] = 300.0  # how long answers without chance are kept; 0: not
+    most_kept: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024)] = 1024 * 1024  # bytes of one, as its provider sent it
     random: bool = False  # also those that ask for chance: a temperature above 0 without a seed, several choices
     acting: bool = False  # also those whose provider does more than answer: it runs tools, or stores
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from gateway.core.caller import Caller
-from gateway.core.chat import ChatRequest
+from gateway.core.chat import ChatBody, ChatRequest
 from gateway.core.freshness import Freshness
 from gateway.upstream.share import Circle
 from policies.documents import Sharing
@@ -25,23 +26,37 @@ class _Tool(Struct):
 _tools = msgspec.json.Decoder(list[_Tool] | None)
 
 
-def circle(caller: Caller, request: ChatRequest, freshness: Freshness, sharing: Sharing) -> Circle | None:
+def circle(
+    caller: Caller, request: ChatRequest, freshness: Freshness, sharing: Sharing, away: Callable[[], None]
+) -> Circle | None:
     """Those with whom this request may share an answer; None where it is to have its own.
 
-    Who says how old an answer may be has asked for no chance of another.
+    Who says how old an answer may be has asked for no chance of another. `away` is told where kept answers cannot be
+    looked for.
     """
-    if freshness.max_age == 0 or not sharing.joins_s:
+    if not sharing.acting and _acts(request):
         return None
-    chance = freshness.max_age is None and not sharing.random and is_random(request)
-    if chance or (not sharing.acting and _acts(request)):
+    asked, body = freshness.max_age, request.body
+    if not asked and not sharing.random and _is_random(body):
         return None
-    return Circle(caller.organisation, caller.user or f"key {caller.key_id}", sharing.joins_s)
+    lasting = bool(asked) or (_is_certain(body) and body.web_search_options is None)
+    kept = sharing.kept_s if lasting and freshness.keeps else 0.0
+    oldest = kept if asked is None else min(kept, asked)
+    joins = sharing.joins_s if asked != 0 else 0.0
+    if not joins and not kept:
+        return None
+    scope = caller.user or f"key {caller.key_id}"
+    return Circle(caller.organisation, scope, joins, oldest, kept, sharing.most_kept, away)
 
 
-def is_random(request: ChatRequest) -> bool:
-    """Whether the request asks for chance, so that another answer to the same words is what it wants."""
-    body = request.body
+def _is_random(body: ChatBody) -> bool:
+    """Whether a request asks for chance, so that another answer to the same words is what it wants."""
     return (body.n or 1) > 1 or (bool(body.temperature) and body.seed is None)
+
+
+def _is_certain(body: ChatBody) -> bool:
+    """Whether it asks for none, so that the same answer is what it wants."""
+    return (body.temperature == 0 or body.seed is not None) and not _is_random(body)
 
 
 def _acts(request: ChatRequest) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
@@ -23,6 +24,7 @@ from gateway.upstream.wire import Exchange, Wire
 
 log = logging.getLogger("syntra")
 
+_STREAMS = frozenset({"stream", "stream_options"})
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
 
 
@@ -208,8 +210,9 @@ class Remote:
         if circle is None:
             exchange = await post(self._wire, outbound, deadline, first, sent)
         else:
+            plain = partial(_plain, provider, model, request)
             dial = partial(post, self._wire, outbound, deadline, first)
-            exchange = share = await self._sharing.board(circle, outbound, dial, sent)
+            exchange = share = await self._sharing.board(circle, outbound, plain, dial, sent)
         try:
             answer = await self._open(exchange, share, provider, model, request)
         except BaseException:
@@ -236,6 +239,14 @@ class Remote:
         last = count.close()
         share.whole(count.counted(), well=shape.well)
         return WholeAnswer([*chunks, last], count)
+
+
+def _plain(provider: Provider, model: str, request: ChatRequest) -> Outbound:
+    """The same request, not streamed."""
+    whole, _ = request.without(_STREAMS)
+    if whole.native is not None:
+        whole = msgspec.structs.replace(whole, native=whole.native.without(_STREAMS))
+    return provider.dialect.encode(provider, model, whole)
 
 
 async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight) -> Exchange:

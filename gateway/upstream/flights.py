@@ -166,7 +166,7 @@ class Flight:
             self._wake()
             return
         self._gone(self)
-        self.payer = self.failure = None  # no circles
+        self.payer = self.failure = self.keep = None  # no circles
         if self.incoming is not None:
             self._give_back()
         elif self._task is not None:

@@ -14,7 +14,7 @@ class Listener:
 
     def __init__(self, port: int, key: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         self._port = port
-        self._said = json.dumps(body).encode()
+        self._said = json.dumps(body, separators=(",", ":")).encode()
         self._path = "/v1/chat/completions"
         self._headers = {"authorization": f"Bearer {key}", **(headers or {})}
         self.headers: dict[str, str] = {}
