@@ -94,7 +94,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         intents=list(rules.library.intents.intent),
     )
     backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
-    outside.sharing.keep_in(backing.answers)
+    outside.sharing.through(backing.answers, backing.elsewhere)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(

@@ -1,4 +1,4 @@
-"""A provider's whole answer, as it is kept for those who ask the same again."""
+"""What workers have in common: answers that are kept, calls that are made, and the words about them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,26 @@ class Kept(Struct, frozen=True):
     body: bytes
 
 
-class Found(NamedTuple):
-    """What a store has; `asked` is false where it did not answer."""
+class Call(Struct, frozen=True):
+    """A call that somebody makes."""
 
-    kept: Kept | None
+    worker: str
+    id: str  # the answer's
+    created: int
+
+
+class Found(NamedTuple):
+    """What a store knows of an answer; `asked` is false where it did not answer."""
+
+    kept: Kept | None = None
+    call: Call | None = None  # another worker's, which is under way
     asked: bool = True
+
+
+class Word(Struct, frozen=True):
+    """What one worker says to another about a call."""
+
+    by: str
+    call: str
+    kind: str
+    data: bytes = b""

@@ -1,6 +1,7 @@
-"""Whole answers, kept in Valkey for a while.
+"""Whole answers, kept in Valkey for a while, and who is making a call, told to all workers.
 
     syntra:answer:<organisation>:<digest>    one answer, sealed for its organisation and its key
+    syntra:call:<organisation>:<digest>      the worker that makes a call, for as long as others may join it
 
 What cannot be asked has nothing: an answer that is not found is only asked for again.
 """
@@ -15,15 +16,16 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.secret import Aead
 
-from gateway.core.kept import Found, Kept
+from gateway.core.kept import Call, Found, Kept
 from gateway.stores.breaker import Unavailable
-from gateway.stores.valkey import BACKGROUND_DEADLINE, Valkey
+from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 
 log = logging.getLogger("syntra")
 
-_MOST_UNDER_WAY: Final = 200  # answers that are on their way to Valkey; while it is slow, more are not kept
+_MOST_UNDER_WAY: Final = 200  # commands that nobody waits for; while Valkey is slow, more are not sent
 _SHORTEST: Final = Aead.NONCE_SIZE + Aead.MACBYTES
 _encode = msgspec.msgpack.Encoder().encode
+_decode_call = msgspec.msgpack.Decoder(Call).decode
 _decode = msgspec.msgpack.Decoder(Kept).decode
 
 
@@ -35,31 +37,54 @@ class Answers:
         self._box = Aead(secret)
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def find(self, organisation: str, key: bytes) -> Found:
-        """What is kept under a key; takes at most 50 ms."""
+    async def find(
+        self, organisation: str, key: bytes | None, call: bytes | None = None, mine: Call | None = None, ms: int = 0
+    ) -> Found:
+        """What is kept under `key`, and who makes `call`: from now on, for so long, `mine`, if nobody does.
+
+        One round trip, of 50 ms at most.
+        """
         if self._valkey is None:
-            return Found(None)
-        name = _name(organisation, key)
+            return Found()
+        asked: list[Command] = []
+        name = claim = ""
+        if key is not None:
+            name = _name("answer", organisation, key)
+            asked.append(("GET", name))
+        if call is not None and mine is not None:
+            claim = _name("call", organisation, call)
+            asked += [("SET", claim, _encode(mine), "NX", "PX", ms), ("GET", claim)]
         try:
-            sealed = await self._valkey.run("GET", name)
+            replies = await self._valkey.pipeline(asked)
         except Unavailable:
-            return Found(None, asked=False)
-        return Found(None if sealed is None else self._opened(name, sealed))
+            return Found(asked=False)
+        if any(isinstance(reply, Refused) for reply in replies):
+            return Found(asked=False)
+        kept = self._opened(name, replies[0]) if name and replies[0] is not None else None
+        theirs = _call(replies[-1]) if claim and replies[-2] is None else None
+        return Found(kept, theirs)
+
+    def over(self, organisation: str, call: bytes) -> None:
+        """A call of ours is over; soon nobody is sent to it any more."""
+        self._soon("DEL", _name("call", organisation, call))
 
     def keep(self, organisation: str, key: bytes, kept: Kept, seconds: float) -> None:
         """Keep an answer for so long; soon, and nobody waits for it."""
+        name = _name("answer", organisation, key)
+        sealed = bytes(self._box.encrypt(_encode(kept), name.encode()))
+        self._soon("SET", name, sealed, "PX", max(1, round(seconds * 1e3)))
+
+    def _soon(self, *command: str | bytes | int) -> None:
         if self._valkey is not None and len(self._under_way) < _MOST_UNDER_WAY:
-            name = _name(organisation, key)
-            sealed = bytes(self._box.encrypt(_encode(kept), name.encode()))
-            task = asyncio.get_running_loop().create_task(self._set(self._valkey, name, sealed, round(seconds * 1e3)))
+            task = asyncio.get_running_loop().create_task(self._tell(self._valkey, command))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _set(self, valkey: Valkey, name: str, sealed: bytes, milliseconds: int) -> None:
+    async def _tell(self, valkey: Valkey, command: Command) -> None:
         try:
-            await valkey.run("SET", name, sealed, "PX", max(1, milliseconds), within=BACKGROUND_DEADLINE)
+            await valkey.run(*command, within=BACKGROUND_DEADLINE)
         except Unavailable as error:
-            log.debug("an answer was not kept: %s", error)
+            log.debug("Valkey was not told of an answer: %s", error)
 
     def _opened(self, name: str, sealed: bytes) -> Kept | None:
         """What was sealed under this name; what was not is nothing."""
@@ -74,5 +99,12 @@ class Answers:
             await asyncio.wait(self._under_way, timeout=1.0)
 
 
-def _name(organisation: str, key: bytes) -> str:
-    return f"syntra:answer:{organisation}:{key.hex()}"
+def _name(kind: str, organisation: str, key: bytes) -> str:
+    return f"syntra:{kind}:{organisation}:{key.hex()}"
+
+
+def _call(told: bytes | None) -> Call | None:
+    try:
+        return None if told is None else _decode_call(told)
+    except msgspec.MsgspecError:
+        return None

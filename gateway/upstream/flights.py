@@ -98,8 +98,10 @@ class Flight:
         self.id = f"chatcmpl-{uuid7()}"
         self.created = int(time.time())
         self.cache: Cache = MISS
+        self.billed = True  # to this worker's passengers
         self.out = False  # as an attempt's, of the call
         self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
+        self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
         self.most_kept = 0  # bytes of an answer that is worth keeping
         self.payer: Passenger | None = None
         self.final: Counted | None = None
@@ -107,7 +109,7 @@ class Flight:
         self.failure: Exception | None = None
         self.over = False
         self.end = 0  # blocks that have come
-        self._until = until
+        self.until = until
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._passengers: list[Passenger] = []
@@ -137,11 +139,11 @@ class Flight:
         """Whether somebody who comes now hears the whole answer."""
         if self.failure is not None or self._dropped or self.final is not None:
             return False
-        return self._loop.time() < self._until and (self.incoming is None or self.incoming.status == 200)
+        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status == 200)
 
-    def board(self, sent: Progress) -> Passenger:
-        """A new passenger; the first pays."""
-        passenger = Passenger(self, sent, MISS if self.payer is None else JOINED)
+    def board(self, sent: Progress, inherits: Callable[[], None] | None = None) -> Passenger:
+        """A new passenger; the first pays. One that stands for others is told when it is to pay: it `inherits`."""
+        passenger = Passenger(self, sent, MISS if self.payer is None else JOINED, inherits)
         if self.payer is None:
             self.payer = passenger
         self._passengers.append(passenger)
@@ -154,9 +156,15 @@ class Flight:
             await self._news()
         return self.incoming
 
-    def heir(self, leaving: Passenger) -> Passenger | None:
-        """Who pays in place of one that leaves before the end."""
-        return next((other for other in self._passengers if other is not leaving), None)
+    def pass_on(self, leaving: Passenger) -> bool:
+        """Let another pay in place of one that leaves before the end, if there is one."""
+        others = [other for other in self._passengers if other is not leaving]
+        if not others:
+            return False
+        self.payer = next((other for other in others if other.inherits is None), others[0])
+        if self.payer.inherits is not None:
+            self.payer.inherits()
+        return True
 
     def leave(self, passenger: Passenger) -> None:
         """One passenger less; the last one ends the call."""
@@ -166,7 +174,9 @@ class Flight:
             self._wake()
             return
         self._gone(self)
-        self.payer = self.failure = self.keep = None  # no circles
+        if self.led is not None:
+            self.led(self)
+        self.payer = self.failure = self.keep = self.led = None  # no circles
         if self.incoming is not None:
             self._give_back()
         elif self._task is not None:
@@ -238,7 +248,7 @@ class Flight:
         """Whether blocks that everybody has heard are needed still: by who comes late, or to be kept."""
         if self._size > _MOST_HELD:
             return False
-        return self._size <= self.most_kept or self._loop.time() < self._until
+        return self._size <= self.most_kept or self._loop.time() < self.until
 
     def _is_held(self) -> bool:
         """Whether there is too much that only the slowest has not heard."""
@@ -272,7 +282,10 @@ class Flight:
 class Passenger:
     """One request's reading of a call; an `Incoming` and its `Share`."""
 
-    def __init__(self, flight: Flight, sent: Progress, cache: Cache) -> None:
+    def __init__(
+        self, flight: Flight, sent: Progress, cache: Cache, inherits: Callable[[], None] | None = None
+    ) -> None:
+        self.inherits = inherits
         self.at = 0  # blocks heard
         self.status = 0
         self.headers: Mapping[str, str] = {}
@@ -286,12 +299,14 @@ class Passenger:
 
     async def opened(self) -> None:
         """Wait for the reply's head."""
-        incoming = await self._flight.opened()
+        try:
+            incoming = await self._flight.opened()
+        finally:
+            if self._flight.cache != MISS:
+                self.cache = self._flight.cache
+            self._sent.cache = self.cache
         self.status, self.headers = incoming.status, incoming.headers
         self.id, self.created = self._flight.id, self._flight.created
-        if self._flight.cache != MISS:
-            self.cache = self._flight.cache
-        self._sent.cache = self.cache
 
     async def read(self) -> bytes:
         """All that has come and was not heard yet; empty at the end."""
@@ -342,11 +357,9 @@ class Passenger:
         """Whether the call is billed to this one: to the first that stays, and to one alone."""
         if self._pays is None:
             flight = self._flight
-            self._pays = flight.payer is self and flight.cache == MISS
-            if self._pays and flight.final is None and flight.failure is None:
-                heir = flight.heir(self)
-                if heir is not None:
-                    flight.payer, self._pays = heir, False
+            mine = flight.payer is self
+            early = flight.final is None and flight.failure is None
+            self._pays = mine and not (early and flight.pass_on(self)) and flight.billed
         return self._pays
 
     def close(self) -> None:

@@ -15,9 +15,10 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from gateway.core.kept import Found, Kept
+from gateway.core.kept import Call, Found, Kept
 from gateway.upstream.dialect import Outbound
-from gateway.upstream.flights import HIT, Dial, Flight, Incoming, Passenger, Progress
+from gateway.upstream.elsewhere import Elsewhere
+from gateway.upstream.flights import HIT, JOINED, MISS, Dial, Flight, Incoming, Passenger, Progress
 
 _DIGEST: Final = 20  # bytes of a key
 _FORM: Final = "1"  # of what is kept; another one is not found
@@ -38,8 +39,13 @@ class Circle(Struct, frozen=True):
 class Answers(Protocol):
     """Where answers are kept."""
 
-    async def find(self, organisation: str, key: bytes) -> Found:
-        """What is kept under a key."""
+    async def find(
+        self, organisation: str, key: bytes | None, call: bytes | None = None, mine: Call | None = None, ms: int = 0
+    ) -> Found:
+        """What is kept under `key`, and who makes `call`: from now on, for so long, `mine`, if nobody does."""
+
+    def over(self, organisation: str, call: bytes) -> None:
+        """A call of ours is over."""
 
     def keep(self, organisation: str, key: bytes, kept: Kept, seconds: float) -> None:
         """Keep an answer."""
@@ -76,11 +82,12 @@ class Sharing:
 
     def __init__(self) -> None:
         self._answers: Answers | None = None
+        self._elsewhere: Elsewhere | None = None
         self._flying: dict[bytes, Flight] = {}
 
-    def keep_in(self, answers: Answers) -> None:
-        """Where answers are kept from now on."""
-        self._answers = answers
+    def through(self, answers: Answers, elsewhere: Elsewhere | None) -> None:
+        """Where answers are kept from now on, and how other workers are met, if there can be any."""
+        self._answers, self._elsewhere = answers, elsewhere
 
     async def board(
         self, circle: Circle, outbound: Outbound, plain: Callable[[], Outbound], dial: Dial, sent: Progress
@@ -95,7 +102,8 @@ class Sharing:
             until = asyncio.get_running_loop().time() + circle.joins_s
             flight = self._flying[key] = Flight(until, partial(self._gone, key))
             passenger = flight.board(sent)
-            flight.start(dial if not circle.kept_s else partial(self._begin, circle, digest(circle, plain()), dial))
+            kept = digest(circle, plain()) if circle.kept_s else None
+            flight.start(partial(self._begin, circle, key, kept, dial))
         else:
             passenger = flight.board(sent)
         try:
@@ -105,20 +113,49 @@ class Sharing:
             raise
         return passenger
 
-    async def _begin(self, circle: Circle, key: bytes, dial: Dial, flight: Flight) -> Incoming:
-        """The answer that is kept, where there is one that is new enough; else a call."""
+    async def _begin(self, circle: Circle, key: bytes, kept: bytes | None, dial: Dial, flight: Flight) -> Incoming:
+        """The answer that is kept, where there is one that is new enough; or another worker's call; else a call."""
         if self._answers is None:
             return await dial(flight)
-        if circle.oldest_s:
-            found = await self._answers.find(circle.organisation, key)
-            if found.kept is not None and time.time() - found.kept.created <= circle.oldest_s:
-                flight.cache, flight.id, flight.created = HIT, found.kept.id, found.kept.created
-                return Replay(found.kept)
-            if not found.asked and circle.away is not None:
+        look = kept if circle.oldest_s else None
+        me = self._elsewhere.me if self._elsewhere is not None and circle.joins_s else ""
+        if look is not None or me:
+            claim = (key, Call(me, flight.id, flight.created), round(circle.joins_s * 1e3)) if me else ()
+            found = await self._answers.find(circle.organisation, look, *claim)
+            if not found.asked and look is not None and circle.away is not None:
                 circle.away()
-        flight.most_kept = circle.most_kept
-        flight.keep = partial(self._keep, self._answers, circle, key, flight)
+            theirs = await self._theirs(circle, found, key, flight)
+            if theirs is not None:
+                return theirs
+            if self._elsewhere is not None and me and found.asked and found.call is None:
+                self._elsewhere.lead(key, flight)
+                flight.led = partial(self._landed, self._elsewhere, self._answers, circle.organisation, key)
+        if kept is not None:
+            flight.most_kept = circle.most_kept
+            flight.keep = partial(self._keep, self._answers, circle, kept, flight)
         return await dial(flight)
+
+    async def _theirs(self, circle: Circle, found: Found, key: bytes, flight: Flight) -> Incoming | None:
+        """An answer that is there, or on its way to another worker."""
+        if found.kept is not None and time.time() - found.kept.created <= circle.oldest_s:
+            flight.cache, flight.billed = HIT, False
+            flight.id, flight.created = found.kept.id, found.kept.created
+            return Replay(found.kept)
+        if found.call is None or self._elsewhere is None:
+            return None
+        flight.cache, flight.billed = JOINED, False
+        theirs = await self._elsewhere.hear(found.call, key, partial(setattr, flight, "billed", True))
+        if theirs is None:
+            flight.cache, flight.billed = MISS, True
+        else:
+            flight.id, flight.created = found.call.id, found.call.created
+        return theirs
+
+    @staticmethod
+    def _landed(elsewhere: Elsewhere, answers: Answers, organisation: str, key: bytes, flight: Flight) -> None:
+        elsewhere.over(flight)
+        if asyncio.get_running_loop().time() < flight.until:
+            answers.over(organisation, key)
 
     @staticmethod
     def _keep(answers: Answers, circle: Circle, key: bytes, flight: Flight, body: bytes) -> None:
