@@ -13,7 +13,7 @@ from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
-from gateway.stores.answers import Answers
+from gateway.stores.answers import MOST_BYTES, Answers
 from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
@@ -38,7 +38,7 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
-        self.answers = Answers(self.valkey, self.pepper.answers)
+        self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
         self.bus = Bus(self.valkey, self.pepper.answers)
         self.elsewhere = Elsewhere(self.bus)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)

@@ -9,7 +9,9 @@ What cannot be asked has nothing: an answer that is not found is only asked for 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
+import time
 from typing import Final
 
 import msgspec
@@ -22,6 +24,8 @@ from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 
 log = logging.getLogger("syntra")
 
+MOST_BYTES: Final = 128 * 1024 * 1024  # of all that one worker keeps
+MOST_BYTES: Final = 128 * 1024 * 1024  # of all that one machine keeps at a time
 _MOST_UNDER_WAY: Final = 200  # commands that nobody waits for; while Valkey is slow, more are not sent
 _SHORTEST: Final = Aead.NONCE_SIZE + Aead.MACBYTES
 _encode = msgspec.msgpack.Encoder().encode
@@ -32,7 +36,10 @@ _decode = msgspec.msgpack.Decoder(Kept).decode
 class Answers:
     """Keeps answers and finds them; without a Valkey it keeps none."""
 
-    def __init__(self, valkey: Valkey | None, secret: bytes) -> None:
+    def __init__(self, valkey: Valkey | None, secret: bytes, most: int = MOST_BYTES) -> None:
+        self._most = most
+        self._kept: list[tuple[float, int]] = []  # a heap: until when, and how many bytes
+        self._size = 0
         self._valkey = valkey
         self._box = Aead(secret)
         self._under_way: set[asyncio.Task[None]] = set()
@@ -72,7 +79,20 @@ class Answers:
         """Keep an answer for so long; soon, and nobody waits for it."""
         name = _name("answer", organisation, key)
         sealed = bytes(self._box.encrypt(_encode(kept), name.encode()))
+        if not self._has_room(len(sealed), seconds):
+            return
         self._soon("SET", name, sealed, "PX", max(1, round(seconds * 1e3)))
+
+    def _has_room(self, size: int, seconds: float) -> bool:
+        """Whether so much more may be kept for so long: limits and leases live in the same memory."""
+        now = time.monotonic()
+        while self._kept and self._kept[0][0] < now:
+            self._size -= heapq.heappop(self._kept)[1]
+        if self._size + size > self._most:
+            return False
+        heapq.heappush(self._kept, (now + seconds, size))
+        self._size += size
+        return True
 
     def _soon(self, *command: str | bytes | int) -> None:
         if self._valkey is not None and len(self._under_way) < _MOST_UNDER_WAY:

@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Final, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from gateway.core.kept import Call, Found, Kept
@@ -21,6 +22,7 @@ from gateway.upstream.elsewhere import Elsewhere
 from gateway.upstream.flights import HIT, JOINED, MISS, Dial, Flight, Incoming, Passenger, Progress
 
 _DIGEST: Final = 20  # bytes of a key
+_encode = msgspec.json.Encoder().encode
 _FORM: Final = "1"  # of what is kept; another one is not found
 
 
@@ -170,11 +172,8 @@ class Sharing:
 
 
 def digest(circle: Circle, outbound: Outbound, more: str = "") -> bytes:
-    """The key: no two requests that differ have the same, since each part is told with its length."""
-    whole = blake2b(digest_size=_DIGEST)
-    headers = [part for header in outbound.headers for part in header]
-    for part in (_FORM, circle.organisation, circle.scope, more, outbound.url, *headers):
-        encoded = part.encode()
-        whole.update(b"%d " % len(encoded) + encoded)
+    """The key: no two requests that differ have the same, since every part is told from the next."""
+    head = _encode((_FORM, circle.organisation, circle.scope, more, outbound.url, outbound.headers))
+    whole = blake2b(head, digest_size=_DIGEST)
     whole.update(outbound.body)
     return whole.digest()

@@ -15,6 +15,10 @@ import pytest
 import valkey
 from psycopg.rows import dict_row
 
+from gateway.core.kept import Kept
+from gateway.stores.answers import Answers
+from gateway.stores.valkey import Valkey
+from gateway.stores.valkey_place import place
 from tests.conftest import StartGateway
 from tests.fakes.caller import HELLO, Told, ask
 from tests.fakes.gateway import ANTHROPIC, GOOGLE, OPENAI, PLAIN, Gateway, Pin
@@ -306,3 +310,20 @@ def test_a_question_that_differs_in_a_word_is_another_question(gateway: Gateway,
     for more in ({"max_tokens": 9}, {"messages": [{"role": "user", "content": "Say hello!"}]}, {"user": "x"}):
         assert cached(certain(gateway, **more)) == "miss"
     assert json.loads(providers["openai"].last.body)["user"] == "x"
+
+
+def test_no_more_is_kept_than_there_is_room_for(gateway: Gateway) -> None:
+    async def story() -> tuple[bool, bool, bool]:
+        async with Valkey(place(gateway.stores["VALKEY_URL"])) as client:
+            answers = Answers(client, b"x" * 32, most=3000)
+            for key, seconds in ((b"1", 60.0), (b"2", 0.3), (b"3", 60.0)):
+                answers.keep("org", key, Kept("id", 1, "text/plain", b"y" * 1200), seconds)
+            await answers.close()
+            third = (await answers.find("org", b"3")).kept
+            await asyncio.sleep(0.4)
+            answers.keep("org", b"4", Kept("id", 1, "text/plain", b"y" * 1200), 60)
+            await answers.close()
+            first, fourth = (await answers.find("org", b"1")).kept, (await answers.find("org", b"4")).kept
+            return first is not None, third is not None, fourth is not None
+
+    assert asyncio.run(story()) == (True, False, True)
