@@ -24,7 +24,6 @@ from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 
 log = logging.getLogger("syntra")
 
-MOST_BYTES: Final = 128 * 1024 * 1024  # of all that one worker keeps
 MOST_BYTES: Final = 128 * 1024 * 1024  # of all that one machine keeps at a time
 _MOST_UNDER_WAY: Final = 200  # commands that nobody waits for; while Valkey is slow, more are not sent
 _SHORTEST: Final = Aead.NONCE_SIZE + Aead.MACBYTES
