@@ -132,6 +132,7 @@ class Sharing(Struct, frozen=True, forbid_unknown_fields=True):
     joins_s: Annotated[float, Meta(ge=0, le=60)] = 5.0  # how long after its start others may join a call; 0: never
     kept_s: Annotated[float, Meta(ge=0, le=30 * 86_400)] = 300.0  # how long answers without chance are kept; 0: not
     most_kept: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024)] = 1024 * 1024  # bytes of one, as its provider sent it
+    near: Annotated[float, Meta(ge=0.9, le=1)] | None = None  # the least likeness of a question that asks the same
     random: bool = False  # also those that ask for chance: a temperature above 0 without a seed, several choices
     acting: bool = False  # also those whose provider does more than answer: it runs tools, or stores
 

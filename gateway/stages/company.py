@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -11,6 +12,8 @@ from msgspec import Raw, Struct
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatBody, ChatRequest
 from gateway.core.freshness import Freshness
+from gateway.core.likeness import LONGEST, Near
+from gateway.stores.embedding import Encoder
 from gateway.upstream.share import Circle
 from policies.documents import Sharing
 
@@ -46,7 +49,25 @@ def circle(
     if not joins and not kept:
         return None
     scope = caller.user or f"key {caller.key_id}"
-    return Circle(caller.organisation, scope, joins, oldest, kept, sharing.most_kept, away)
+    near = _near(request, sharing.near) if sharing.near is not None and kept and oldest else None
+    return Circle(caller.organisation, scope, joins, oldest, kept, sharing.most_kept, near, away)
+
+
+def _near(request: ChatRequest, floor: float) -> Near | None:
+    """The question, where the request ends in a plain one, in the words that its provider gets."""
+    last = request.body.messages[-1]
+    if request.native is not None or last.role != "user" or not isinstance(last.content, str):
+        return None
+    words = last.content
+    if not 0 < len(words) <= LONGEST:
+        return None
+    return Near(words, _encoder().encode(words).tobytes(), floor)
+
+
+@cache
+def _encoder() -> Encoder:
+    """Loaded by the first request of an organisation that wants it."""
+    return Encoder.load()
 
 
 def _is_random(body: ChatBody) -> bool:

@@ -210,9 +210,9 @@ class Remote:
         if circle is None:
             exchange = await post(self._wire, outbound, deadline, first, sent)
         else:
-            plain = partial(_plain, provider, model, request)
+            forms = _Forms(provider, model, request)
             dial = partial(post, self._wire, outbound, deadline, first)
-            exchange = share = await self._sharing.board(circle, outbound, plain, dial, sent)
+            exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
             answer = await self._open(exchange, share, provider, model, request)
         except BaseException:
@@ -241,12 +241,29 @@ class Remote:
         return WholeAnswer([*chunks, last], count)
 
 
-def _plain(provider: Provider, model: str, request: ChatRequest) -> Outbound:
-    """The same request, not streamed."""
-    whole, _ = request.without(_STREAMS)
-    if whole.native is not None:
-        whole = msgspec.structs.replace(whole, native=whole.native.without(_STREAMS))
-    return provider.dialect.encode(provider, model, whole)
+class _Forms:
+    """A request in other forms."""
+
+    def __init__(self, provider: Provider, model: str, request: ChatRequest) -> None:
+        self._provider, self._model = provider, model
+        self._request = request
+
+    def whole(self) -> Outbound:
+        """Not streamed."""
+        return self._said(self._whole())
+
+    def beginning(self) -> Outbound:
+        """Not streamed, and its last message silent."""
+        return self._said(self._whole().with_last(""))
+
+    def _whole(self) -> ChatRequest:
+        whole, _ = self._request.without(_STREAMS)
+        if whole.native is not None:
+            whole = msgspec.structs.replace(whole, native=whole.native.without(_STREAMS))
+        return whole
+
+    def _said(self, request: ChatRequest) -> Outbound:
+        return self._provider.dialect.encode(self._provider, self._model, request)
 
 
 async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight) -> Exchange:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core.kept import Call, Found, Kept
+from gateway.core.likeness import Near
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.elsewhere import Elsewhere
 from gateway.upstream.flights import HIT, JOINED, MISS, Dial, Flight, Incoming, Passenger, Progress
@@ -35,6 +36,7 @@ class Circle(Struct, frozen=True):
     oldest_s: float = 0.0  # seconds that a kept answer may be old; 0: none is looked for
     kept_s: float = 0.0  # seconds that the answer is kept; 0: it is not
     most_kept: int = 0  # bytes of it
+    near: Near | None = None  # its last words, where an answer to others that ask the same will do
     away: Callable[[], None] | None = None  # told where answers cannot be looked for now
 
 
@@ -51,6 +53,29 @@ class Answers(Protocol):
 
     def keep(self, organisation: str, key: bytes, kept: Kept, seconds: float) -> None:
         """Keep an answer."""
+
+    async def near(self, organisation: str, group: bytes, near: Near) -> bytes | None:
+        """The key of the answer to a question that asks the same, among those that differ in their last words alone."""
+
+    def keep_near(self, organisation: str, group: bytes, near: Near, key: bytes, seconds: float) -> None:
+        """Let a question be found by those that ask the same."""
+
+
+class Forms(Protocol):
+    """A request in other forms, as it would go out."""
+
+    def whole(self) -> Outbound:
+        """Without a stream: what an answer is kept for."""
+
+    def beginning(self) -> Outbound:
+        """The same without its last words: what must be the same where those only mean the same."""
+
+
+class _Kept(Struct, frozen=True):
+    """Under what an answer is kept."""
+
+    key: bytes
+    group: bytes | None
 
 
 class Replay:
@@ -91,20 +116,18 @@ class Sharing:
         """Where answers are kept from now on, and how other workers are met, if there can be any."""
         self._answers, self._elsewhere = answers, elsewhere
 
-    async def board(
-        self, circle: Circle, outbound: Outbound, plain: Callable[[], Outbound], dial: Dial, sent: Progress
-    ) -> Passenger:
-        """The call of this request: one that is under way, or a new one that `dial` makes. Raises as `dial` does.
-
-        `plain` is the same request without a stream, which is what an answer is kept for.
-        """
+    async def board(self, circle: Circle, outbound: Outbound, forms: Forms, dial: Dial, sent: Progress) -> Passenger:
+        """The call of this request: one that is under way, or a new one that `dial` makes. Raises as `dial` does."""
         key = digest(circle, outbound, str(circle.oldest_s))
         flight = self._flying.get(key)
         if flight is None or not flight.joinable:
             until = asyncio.get_running_loop().time() + circle.joins_s
             flight = self._flying[key] = Flight(until, partial(self._gone, key))
             passenger = flight.board(sent)
-            kept = digest(circle, plain()) if circle.kept_s else None
+            kept = None
+            if circle.kept_s:
+                group = digest(circle, forms.beginning(), "near") if circle.near is not None else None
+                kept = _Kept(digest(circle, forms.whole()), group)
             flight.start(partial(self._begin, circle, key, kept, dial))
         else:
             passenger = flight.board(sent)
@@ -115,26 +138,31 @@ class Sharing:
             raise
         return passenger
 
-    async def _begin(self, circle: Circle, key: bytes, kept: bytes | None, dial: Dial, flight: Flight) -> Incoming:
+    async def _begin(self, circle: Circle, key: bytes, kept: _Kept | None, dial: Dial, flight: Flight) -> Incoming:
         """The answer that is kept, where there is one that is new enough; or another worker's call; else a call."""
         if self._answers is None:
             return await dial(flight)
         look = kept if circle.oldest_s else None
+        answers = self._answers
         me = self._elsewhere.me if self._elsewhere is not None and circle.joins_s else ""
         if look is not None or me:
             claim = (key, Call(me, flight.id, flight.created), round(circle.joins_s * 1e3)) if me else ()
-            found = await self._answers.find(circle.organisation, look, *claim)
+            found = await answers.find(circle.organisation, None if look is None else look.key, *claim)
             if not found.asked and look is not None and circle.away is not None:
                 circle.away()
+            if found.kept is None and found.asked and look is not None and look.group and circle.near is not None:
+                near = await answers.near(circle.organisation, look.group, circle.near)
+                if near is not None:
+                    found = found._replace(kept=(await answers.find(circle.organisation, near)).kept)
             theirs = await self._theirs(circle, found, key, flight)
             if theirs is not None:
                 return theirs
             if self._elsewhere is not None and me and found.asked and found.call is None:
                 self._elsewhere.lead(key, flight)
-                flight.led = partial(self._landed, self._elsewhere, self._answers, circle.organisation, key)
+                flight.led = partial(self._landed, self._elsewhere, answers, circle.organisation, key)
         if kept is not None:
             flight.most_kept = circle.most_kept
-            flight.keep = partial(self._keep, self._answers, circle, kept, flight)
+            flight.keep = partial(self._keep, answers, circle, kept, flight)
         return await dial(flight)
 
     async def _theirs(self, circle: Circle, found: Found, key: bytes, flight: Flight) -> Incoming | None:
@@ -160,11 +188,13 @@ class Sharing:
             answers.over(organisation, key)
 
     @staticmethod
-    def _keep(answers: Answers, circle: Circle, key: bytes, flight: Flight, body: bytes) -> None:
+    def _keep(answers: Answers, circle: Circle, kept: _Kept, flight: Flight, body: bytes) -> None:
         if flight.incoming is not None:
             media_type = flight.incoming.headers.get("content-type", "")
-            kept = Kept(flight.id, flight.created, media_type, body)
-            answers.keep(circle.organisation, key, kept, circle.kept_s)
+            answer = Kept(flight.id, flight.created, media_type, body)
+            answers.keep(circle.organisation, kept.key, answer, circle.kept_s)
+            if kept.group is not None and circle.near is not None:
+                answers.keep_near(circle.organisation, kept.group, circle.near, kept.key, circle.kept_s)
 
     def _gone(self, key: bytes, flight: Flight) -> None:
         if self._flying.get(key) is flight:

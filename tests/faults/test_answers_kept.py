@@ -327,3 +327,55 @@ def test_no_more_is_kept_than_there_is_room_for(gateway: Gateway) -> None:
             return first is not None, third is not None, fourth is not None
 
     assert asyncio.run(story()) == (True, False, True)
+
+
+@pytest.fixture(scope="module")
+def lenient(start_gateway: StartGateway) -> Gateway:
+    """A gateway whose documents let an answer do for a question that asks the same."""
+    gateway = start_gateway("openai")
+    policies = gateway.data / "policies"
+    policies.mkdir(exist_ok=True)
+    (policies / "organisations.toml").write_text(
+        'kind = "organisations"\nversion = 1\n[organisation.default.sharing]\nnear = 0.9\n'
+    )
+    wait_for(lambda: "is in force" in gateway.log.read_text())
+    return gateway
+
+
+CAPITAL = "What is the capital of France?"
+
+
+def asks(gateway: Gateway, words: str, *before: dict[str, str], **body: Any) -> str:
+    return cached(certain(gateway, messages=[*before, {"role": "user", "content": words}], **body))
+
+
+def test_a_question_that_asks_the_same_is_answered_where_the_documents_say_so(
+    lenient: Gateway, gateway: Gateway, providers: Fakes
+) -> None:
+    assert asks(lenient, CAPITAL) == "miss"
+    wait_for(lambda: asks(lenient, "what's the capital of france") == "hit")
+    assert asks(lenient, "what's the capital of france", stream=True) == "hit"
+    assert asks(lenient, "What is the capital of Germany?") == "miss"
+    assert asks(gateway, CAPITAL) == "miss"
+    wait_for(lambda: asks(gateway, CAPITAL) == "hit")
+    assert asks(gateway, "what's the capital of france") == "miss"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"before": ({"role": "system", "content": "Answer in French."},)},
+        {"before": ({"role": "user", "content": "Of old?"}, {"role": "assistant", "content": "Yes."})},
+        {"tools": TOOLS},
+        {"max_tokens": 5},
+        {"seed": 3},
+    ],
+    ids=["system prompt", "turns before", "tools", "limit", "seed"],
+)
+def test_it_is_not_where_anything_but_the_question_differs(
+    lenient: Gateway, providers: Fakes, other: dict[str, Any]
+) -> None:
+    asks(lenient, CAPITAL)
+    wait_for(lambda: asks(lenient, "what's the capital of france") == "hit")
+    more = dict(other)
+    assert asks(lenient, "what is the capital of France", *more.pop("before", ()), **more) == "miss"
