@@ -38,7 +38,7 @@ REQUESTS_PER_MINUTE, REQUESTS_PER_DAY, TOKENS_PER_MINUTE, TOKENS_PER_DAY, CONCUR
 )
 COUNT: Final = 7
 
-# Why a request may not pass; where several limits refuse, the gravest is told. The numbers are those of limits.lua.
+# Why a request may not pass; where several limits refuse, the gravest is told. The numbers are those of admit.lua.
 ADMITTED: Final = 0
 WAIT: Final = 1  # a retry helps, after `wait`
 NEVER: Final = 2  # it asks for more than the limit ever gives
