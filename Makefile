@@ -18,13 +18,13 @@ run: .venv/run.stamp
 	@exec $(BIN)/python -m gateway serve
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

@@ -16,7 +16,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner, engines
+from gateway import __version__, banner, engines, prepared
 from gateway.commands import Commands
 from gateway.engines import Stores
 from gateway.records import log
@@ -71,7 +71,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
     try:
         with _stores(settings, environ) as stores:
             environ |= stores.environ
-            _prepare(environ)
+            _prepare(settings, environ)
             banner.show(console, settings, key, list(live), stores.told)
             _run(settings, environ)
     except (Cannot, SettingsError) as error:
@@ -88,8 +88,11 @@ def _stores(settings: Settings, environ: Mapping[str, str]) -> Iterator[Stores]:
         yield stores
 
 
-def _prepare(environ: Mapping[str, str]) -> None:
+def _prepare(settings: Settings, environ: Mapping[str, str]) -> None:
     """Set the database up in a process of its own, whose memory is given back; what can never work is refused now."""
+    embedded, given = not settings.database_url, settings.secret_key.reveal()
+    if embedded and prepared.is_known(settings.data_path, given):
+        return
     done = subprocess.run(
         [sys.executable, "-m", "gateway.prepare"], env=dict(environ), capture_output=True, text=True, check=False
     )
@@ -98,6 +101,8 @@ def _prepare(environ: Mapping[str, str]) -> None:
         console.print(f"{said}: starting all the same, and ready as soon as it does.", style="yellow", markup=False)
     elif done.returncode:
         raise click.ClickException(said or "the database could not be set up")
+    elif embedded:
+        prepared.know(settings.data_path, given)
 
 
 def _require_free(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -92,7 +91,7 @@ def start_gateway(
             folder: Path = tmp_path_factory.mktemp("gateway")
             stores = new_stores()
             started = stack.enter_context(serving(folder, {**provider_env(chosen), **stores, **env}, *arguments))
-            (started.data / "stores.json").write_text(json.dumps(stores))
+            started.stores = stores
             return started
 
         yield start

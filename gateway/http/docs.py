@@ -74,7 +74,17 @@ _DECISION = {
     "model": "syntra",
     "pinned": False,
     **_EXPLAINED,
-    "attempts": [{"model": _CANDIDATE["model"], "ttft_ms": 288.4}],
+    "attempts": [
+        {
+            "model": _CANDIDATE["model"],
+            "outcome": "answered",
+            "ttft_ms": 288.4,
+            "duration_ms": 401.2,
+            "usage": {"prompt_tokens": 21, "completion_tokens": 9, "total_tokens": 30},
+            "estimated": False,
+            "cost_usd": "0.000011",
+        }
+    ],
     "outcome": {"ended": "answered", "model": _CANDIDATE["model"], "cost_usd": "0.000011", "duration_ms": 402.7},
 }
 _SESSION = {

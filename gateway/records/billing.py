@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Final, NamedTuple
+
+from msgspec import structs
 
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars
@@ -44,9 +45,13 @@ def in_vain(tried: Tried, prices: Prices) -> Attempt:
 
 def total(attempts: Sequence[Attempt]) -> Picodollars | None:
     """The sum of what is known; None where nothing is known of attempts that have used something."""
-    costs = [attempt.cost for attempt in attempts if attempt.usage is not None]
-    known = [cost for cost in costs if cost is not None]
-    return Picodollars(sum(known)) if known or not costs else None
+    known, unknown = -1, False
+    for attempt in attempts:
+        if attempt.cost is not None:
+            known = max(known, 0) + attempt.cost
+        elif attempt.usage is not None:
+            unknown = True
+    return None if unknown and known < 0 else Picodollars(max(known, 0))
 
 
 def rows(decision: Decision) -> list[Row]:
@@ -56,7 +61,7 @@ def rows(decision: Decision) -> list[Row]:
     for attempt in decision.attempts:
         if attempt.outcome == RESTING:
             continue
-        row = _row(decision, attempt, copy(final), len(made) + 1)
+        row = _row(decision, attempt, structs.replace(final), len(made) + 1)
         made.append(row)
         final.model = decision.outcome.model[:MOST_NAME] or (row.model if attempt.usage is not None else final.model)
     for row in made:

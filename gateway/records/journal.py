@@ -25,7 +25,7 @@ from gateway.core.ids import uuid7
 
 MOST_BYTES: Final = 1024 * 1024 * 1024  # that may wait; above, no new work is taken
 _SEGMENT_BYTES: Final = 8 * 1024 * 1024  # after which the next one begins
-_BLOCK_BYTES: Final = 512 * 1024  # read at once: half a millisecond of the loop
+_BLOCK_BYTES: Final = 1024 * 1024  # read at once: half a millisecond of the loop
 _WRITE_BYTES: Final = 1024 * 1024  # written at once
 _MOST_HELD: Final = 64 * 1024 * 1024  # bytes in memory while the disk takes none
 _PROBE: Final = b"\n" * 65_536  # empty lines, which mean nothing
@@ -77,8 +77,9 @@ class Journal:
         self._own: deque[Segment] = deque()
         self._left: deque[Segment] = deque()
         self._lines: list[bytes] = []  # not on disk yet
+        self._held = 0  # their bytes
         self._out: list[bytes] = []  # not on disk either, and just being read
-        self._held = 0  # bytes of both
+        self._out_held = 0
         self._soon = False
         self._loop: AbstractEventLoop | None = None
 
@@ -91,7 +92,8 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Bytes that are not done."""
-        return self._held + sum([segment.waiting for segment in self._own]) + sum([one.waiting for one in self._left])
+        in_files = sum([segment.waiting for segment in self._own]) + sum([segment.waiting for segment in self._left])
+        return in_files + self._held + self._out_held
 
     @property
     def full(self) -> bool:
@@ -147,11 +149,14 @@ class Journal:
             self.trouble = None
         return True
 
-    def _cut(self, segment: Segment) -> None:
+    @staticmethod
+    def _cut(segment: Segment) -> None:
         """Take back what stands behind its lines; where that fails nothing more is written to it."""
-        segment.torn = True
-        os.ftruncate(segment.descriptor, segment.size)
-        segment.torn = False
+        try:
+            os.ftruncate(segment.descriptor, segment.size)
+        except OSError as error:
+            log.warning("%s cannot be cut: %s", segment.path.name, error)
+            segment.torn = True
 
     def _current(self) -> Segment:
         """The segment to write to."""
@@ -178,14 +183,21 @@ class Journal:
 
     def read(self) -> Block | None:
         """The next lines of this process; whatever was read before and is not done comes again."""
-        self._lines[:0], self._out = self._out, []
+        self._take_back()
         if self.trouble is None:
             self.flush()
         block = _next(self._own)
         if block is None and self._lines:  # the disk is in trouble, the reader need not be
-            self._lines, self._out = [], self._lines
+            self._out, self._out_held = self._lines, self._held
+            self._lines, self._held = [], 0
             return Block(self._out)
         return block
+
+    def _take_back(self) -> None:
+        """What was read from memory and is not done waits again, before everything that came later."""
+        self._lines[:0] = self._out
+        self._held += self._out_held
+        self._out, self._out_held = [], 0
 
     def read_left(self) -> Block | None:
         """The next lines of the dead."""
@@ -195,8 +207,7 @@ class Journal:
         """These lines need not be kept any longer."""
         segment = block.segment
         if segment is None:
-            self._out = []
-            self._held -= sum(map(len, block.lines))
+            self._out, self._out_held = [], 0
             return
         segment.done = block.end
         if segment.waiting:
@@ -234,7 +245,7 @@ class Journal:
 
     def close(self) -> None:
         """Leave what is not done for the next who starts."""
-        self._lines[:0], self._out = self._out, []
+        self._take_back()
         self.flush()
         self.lost += len(self._lines)
         for segment in (*self._own, *self._left):

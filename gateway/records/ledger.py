@@ -27,7 +27,10 @@ from gateway.stores.postgres import Postgres
 
 REFUSED: Final = "refused.jsonl"  # what PostgreSQL will never take, for people to look at
 
-_TICK: Final = 0.25  # s between two batches
+_TICK: Final = 0.25  # s between two batches, ...
+_MOST_TICK: Final = 0.8  # ... and at most, where they take long: many organisations are many transactions
+_SLICE: Final = 128  # lines that are taken apart before others get the loop
+_SHARE: Final = 20  # of the time of a batch that is waited until the next
 _BEHIND: Final = 1.0  # s; what has waited for so long is made sure of
 _ADOPT: Final = 60.0  # s between two looks for journals of the dead
 _CLOSE: Final = 3.0  # s that a stop waits for the last batch
@@ -164,22 +167,26 @@ class Ledger:
     # Into PostgreSQL.
 
     async def _work(self) -> None:
-        closing = False
+        closing, took = False, 0.0
         while not closing:  # once more after the call to close
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
+                async with asyncio.timeout(min(max(_TICK, _SHARE * took), _MOST_TICK)):
                     await self._closing.wait()
             closing = self._closing.is_set()
+            began = time.monotonic()
             try:
                 await self._turn()
             except Unavailable:
                 self._say("PostgreSQL does not answer")
             except Error as error:
                 self._say(f"PostgreSQL: {_words(error)}")
+            except OSError as error:
+                self._say(f"the disk: {error}")
             except Exception:  # whatever it is, the next ones shall be recorded
                 log.exception("a defect while requests were recorded")
             else:
                 self._say("")
+            took = time.monotonic() - began
 
     async def _turn(self) -> None:
         """Write all there is: this process's own first, and what others have left in between."""
@@ -199,12 +206,14 @@ class Ledger:
         """Write a block's lines, each organisation's in a transaction of its own."""
         groups: dict[bytes, list[_Entry]] = {}
         broken = []
-        for line in block.lines:
+        for number, line in enumerate(block.lines, start=1):
             entry = _entry(line)
             if entry is None:
                 broken.append(line)
             else:
                 groups.setdefault(_organisation(entry), []).append(entry)
+            if not number % _SLICE:
+                await asyncio.sleep(0)  # streams go on meanwhile
         self._put_aside(broken, "not a line of the ledger")
         for organisation, entries in groups.items():
             await self._insert(organisation.decode("utf-8", "replace"), entries)
@@ -251,24 +260,17 @@ class Ledger:
         next_look = time.monotonic() + _ADOPT
         while True:
             await asyncio.sleep(_BEHIND)
-            if self._journal.trouble is not None:
-                self._journal.retry()
-            if self._behind:
-                await self._sync()
-            if time.monotonic() > next_look:
-                next_look = time.monotonic() + _ADOPT
-                self._journal.adopt()
-
-    async def _sync(self) -> None:
-        unsynced = self._journal.unsynced()
-        if not unsynced:
-            return
-        try:
-            await asyncio.to_thread(sync, self._journal.folder, [copy for _, _, copy in unsynced])
-        except OSError as error:
-            log.error("the ledger's journal may not survive a power cut: %s", error)  # noqa: TRY400
-            return
-        self._journal.synced(unsynced)
+            try:
+                if self._journal.trouble is not None:
+                    self._journal.retry()
+                if self._behind and (unsynced := self._journal.unsynced()):
+                    await asyncio.to_thread(sync, self._journal.folder, [copy for _, _, copy in unsynced])
+                    self._journal.synced(unsynced)
+                if time.monotonic() > next_look:
+                    next_look = time.monotonic() + _ADOPT
+                    self._journal.adopt()
+            except OSError as error:
+                log.error("the ledger's journal may not survive a power cut: %s", error)  # noqa: TRY400
 
 
 def folder(data: Path) -> Path:

@@ -1,16 +1,17 @@
-"""The log: one line for each thing that was noticed and for each request, as JSON or as text, on stderr.
+"""The log: a line for each thing that was noticed and each request that did not go well, as JSON or text, on stderr.
 
 | field | |
 | --- | --- |
 | time, level, logger, message | of every line; time as RFC 3339 in UTC |
 | request_id, organisation, surface | where a request was being served |
-| status, duration_ms, provider, model, decision | of a request's own line, logger `syntra.requests`, level `info` |
+| status, duration_ms, provider, model, decision | of a request's own line, logger `syntra.requests` |
 | exception | type, place and frames; its words only where they cannot hold what somebody sent |
 
 No prompt, no answer, no header and no secret is ever given to it; what looks like a credential is blotted out all the
 same, since exceptions of others have words of their own. No character of a line can begin another.
 
-A request's line costs a request half a microsecond: it is kept as a tuple, and written with others four times a second
+At the level `info` a request that was refused, failed or left has a line, at `debug` every request: under full load a
+line for each took a tenth of a core and more. It is kept as a tuple, and written with others four times a second
 from a thread, so a slow reader of stderr slows nobody; when it does not read at all, lines are counted instead of kept.
 """
 
@@ -176,13 +177,14 @@ _encode = msgspec.json.Encoder().encode
 class Requests:
     """The lines of requests, kept for a moment and written together; `follow` must run for them to be written."""
 
-    def __init__(self, kind: Kind, descriptor: int | None = None) -> None:
+    def __init__(self, kind: Kind, descriptor: int | None = None, *, every: bool | None = None) -> None:
         self._line = _json if kind == "json" else _text
         self._descriptor = sys.stderr.fileno() if descriptor is None else descriptor
         self._waiting: list[_Waiting] = []
         self._lost = 0  # lines that were not kept
         self._unsaid = 0  # lines that were lost, of which the log does not know yet
         self.on = log.isEnabledFor(logging.INFO)
+        self._every = log.isEnabledFor(logging.DEBUG) if every is None else every  # else those that went wrong
 
     def add(
         self,
@@ -195,7 +197,7 @@ class Requests:
         decision: str = "",
     ) -> None:
         """A request was answered, or its client left; `model` is provider/model of who answered."""
-        if not self.on:
+        if not self.on or (status < 400 and not self._every):
             return
         if len(self._waiting) >= _MOST_WAITING:
             self._lost += 1

@@ -114,7 +114,7 @@ class DecisionRow(SQLModel, table=True):
     org_id: UUID = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
     at: datetime
-    record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    record: str  # JSON
 
 
 class LedgerRow(SQLModel, table=True):

@@ -14,39 +14,41 @@ from tests.fakes.gateway import OPENAI, PINS, Gateway, Pin
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
 from tests.fakes.server import Request, wait_for
+from tests.laps import laps
 
 Fakes = Mapping[str, Provider]
 every_provider = pytest.mark.parametrize("pin", PINS, ids=str)
-PROMPT_MS = 100
+PROMPT = 0.1  # seconds; a busy machine may need a second lap
 
 
 def left(request: Request, at: float) -> float:
-    """Milliseconds from leaving until the provider saw the connection close."""
+    """Seconds from leaving until the provider saw the connection close."""
     closed = wait_for(lambda: request.closed_early)
     assert closed is not None
-    return (closed - at) * 1000
+    return closed - at
 
 
 @every_provider
 def test_closing_a_stream_closes_the_provider_at_once(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
     fake = providers[pin.provider]
-    fake.script(fault=Fault.HANG_MID)
-    with gateway.client() as client:
-        stream = client.chat.completions.create(model=pin.model, messages=HELLO, stream=True)
-        for chunk in stream:
-            if chunk.choices[0].delta.content:
-                break
-        at = time.monotonic()
-        stream.close()
-        assert left(fake.last, at) < PROMPT_MS
+    for lap in laps(PROMPT, time.monotonic):
+        fake.script(fault=Fault.HANG_MID)
+        with gateway.client() as client:
+            stream = client.chat.completions.create(model=pin.model, messages=HELLO, stream=True)
+            for chunk in stream:
+                if chunk.choices[0].delta.content:
+                    break
+            at = time.monotonic()
+            stream.close()
+            lap.took = left(fake.last, at)
 
 
 @every_provider
 def test_cancelling_an_async_stream_closes_the_provider_at_once(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
     fake = providers[pin.provider]
-    fake.script(fault=Fault.HANG_MID)
 
     async def cancel() -> float:
+        fake.script(fault=Fault.HANG_MID)
         async with gateway.async_client() as client:
             heard = asyncio.Event()
 
@@ -63,32 +65,36 @@ def test_cancelling_an_async_stream_closes_the_provider_at_once(pin: Pin, gatewa
             await asyncio.wait([listening])
             return await asyncio.to_thread(left, fake.last, at)
 
-    assert asyncio.run(cancel()) < PROMPT_MS
+    for lap in laps(PROMPT, time.monotonic):
+        lap.took = asyncio.run(cancel())
 
 
 @every_provider
 def test_cancelling_a_plain_call_closes_the_provider_at_once(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
     fake = providers[pin.provider]
-    fake.script(fault=Fault.HANG_BEFORE)
 
     async def cancel() -> float:
+        fake.script(fault=Fault.HANG_BEFORE)
         async with gateway.async_client() as client:
+            before = len(fake.requests)
             asking = asyncio.ensure_future(client.chat.completions.create(model=pin.model, messages=HELLO))
-            await asyncio.to_thread(wait_for, lambda: fake.requests)
+            await asyncio.to_thread(wait_for, lambda: len(fake.requests) > before)
             at = time.monotonic()
             asking.cancel()
             await asyncio.wait([asking])
             return await asyncio.to_thread(left, fake.last, at)
 
-    assert asyncio.run(cancel()) < PROMPT_MS
+    for lap in laps(PROMPT, time.monotonic):
+        lap.took = asyncio.run(cancel())
 
 
 def test_a_client_that_times_out_closes_the_provider_too(gateway: Gateway, providers: Fakes) -> None:
     fake = providers[OPENAI.provider]
-    fake.script(fault=Fault.HANG_HEAD)
-    with gateway.client(timeout=0.5) as client, pytest.raises(openai.APITimeoutError):
-        client.chat.completions.create(model=OPENAI.model, messages=HELLO, stream=True)
-    assert left(fake.last, time.monotonic()) < PROMPT_MS
+    for lap in laps(PROMPT, time.monotonic):
+        fake.script(fault=Fault.HANG_HEAD)
+        with gateway.client(timeout=0.5) as client, pytest.raises(openai.APITimeoutError):
+            client.chat.completions.create(model=OPENAI.model, messages=HELLO, stream=True)
+        lap.took = left(fake.last, time.monotonic())
 
 
 def test_reading_a_stream_to_its_end_is_not_leaving(gateway: Gateway, providers: Fakes) -> None:

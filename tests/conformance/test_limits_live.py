@@ -114,9 +114,11 @@ def test_usage_tells_what_was_used_to_the_token(gateway: Gateway, new_key: NewKe
 
 def test_the_command_line_makes_a_key_that_works_at_once(gateway: Gateway) -> None:
     command = [sys.executable, "-m", "gateway", "key", "create", "--org", "acme", "--name", "laptop"]
-    environ = json.loads((gateway.data / "stores.json").read_text())
     made = subprocess.run(  # noqa: PLW1510
-        [*command, "--data-dir", str(gateway.data)], cwd=ROOT, env={"PATH": "/usr/bin", **environ}, capture_output=True
+        [*command, "--data-dir", str(gateway.data)],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin", **gateway.stores},
+        capture_output=True,
     )
     key = made.stdout.decode().strip()
     assert made.stdout.decode() == f"{key}\n", made.stderr

@@ -31,7 +31,7 @@ def fake() -> Iterator[FakeIssuer]:
 @pytest.fixture(scope="module")
 def gateway(fake: FakeIssuer, start_gateway: StartGateway) -> Gateway:
     issuer = {"OIDC_ISSUER": fake.url, "OIDC_AUDIENCE": AUDIENCE}
-    return start_gateway("openai", "--workers", "2", SYNTRA_LOG="json", **issuer)
+    return start_gateway("openai", "--workers", "2", SYNTRA_LOG="json", SYNTRA_LOG_LEVEL="debug", **issuer)
 
 
 @pytest.fixture(autouse=True)

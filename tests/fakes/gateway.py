@@ -62,6 +62,7 @@ class Gateway:
     data: Path
     process: subprocess.Popen[bytes]
     log: Path
+    stores: Mapping[str, str] = field(default_factory=dict)  # the variables that name them
     seen: int = field(default=0)  # how much of the log earlier tests have already caused
 
     @property

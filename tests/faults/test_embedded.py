@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import site
 import socket
 import stat
 import subprocess
@@ -33,6 +34,7 @@ from gateway.stores.embedded.words import Cannot, Places
 from gateway.stores.vectors import chosen, vector
 from gateway.stores.vectors_talk import Point
 from tests.fakes.embedded import ALL, gone, holder, interpreter, is_busy, kill_all, pid, running
+from tests.fakes.gateway import ROOT
 from tests.fakes.server import wait_for
 
 AS_ROOT = os.geteuid() == 0
@@ -413,8 +415,18 @@ def test_a_directory_that_cannot_be_written_is_said(public: Path) -> None:
 
 def python_of(uid: int) -> str:
     found = interpreter(uid)
-    if not found:
-        pytest.skip("no Python here that another user can run")
+    look = [
+        found,
+        "-c",
+        "import os, sys; [os.listdir(path) for path in sys.argv[1:]]",
+        str(ROOT),
+        *site.getsitepackages(),
+    ]
+    if (
+        not found
+        or subprocess.run(look, user=uid, group=uid, extra_groups=(), capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no Python and no copy of Syntra here that another user can read")
     return found
 
 

@@ -110,7 +110,7 @@ def test_a_server_that_is_killed_leaves_nothing_behind(folder: Path) -> None:
         with serving(folder, {}) as again:  # at once, on the same directory
             wait_for(lambda: is_ready(again), 20)
             assert ask(again, "syntra").status == 200
-        wait_for(lambda: not any(Path(f"/proc/{worker}/fd").exists() for worker in workers), 10)
+        wait_for(lambda: not any(Path(f"/proc/{worker}/fd").exists() for worker in workers), 30)
 
 
 def test_an_interrupt_from_the_terminal_lets_streams_finish_on_living_stores(folder: Path, providers: Fakes) -> None:

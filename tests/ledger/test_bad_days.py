@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,14 @@ from tests.fakes.gateway import ROOT
 from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.tenants import set_up
 from tests.ledger.rig import Words, journals, keep, ledger_at, level, recorded
-from tests.unit.wire_rig import Run, settle
+from tests.unit import wire_rig
+from tests.unit.wire_rig import Run
 
 ROOM = 40_000  # bytes; not a whole number of lines
 NOBODY = 65534
+
+
+settle = partial(wire_rig.settle, seconds=20.0)  # PostgreSQL is killed and started; machines are busy
 
 
 @pytest.fixture(scope="module")
@@ -405,7 +410,7 @@ def fill(url: str, folder: Path, organisation: str, *, well: bool) -> None:
                 await asyncio.sleep(1.2)
                 ids.append(keep(ledger, organisation))
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-            await settle(lambda: not ledger.full, 5)
+            await settle(lambda: not ledger.full)
             assert "the ledger's journal is written again" in words.said
             ids += [keep(ledger, organisation) for _ in range(10)]
             if well:
@@ -450,7 +455,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_healed_by_itself(
             kept = [keep(ledger, mine)]
             await level(ledger)  # from memory
             (tmp_path / "ledger").unlink()
-            await settle(lambda: not ledger.full, 5)
+            await settle(lambda: not ledger.full)
             kept.append(keep(ledger, mine))
             await level(ledger)
             return kept
@@ -458,6 +463,31 @@ def test_a_folder_that_cannot_be_made_is_said_and_healed_by_itself(
     kept = run(work())
     assert recorded(url, mine) == once(kept)
     assert [one.levelno for one in caplog.records if "journal" in one.message] == [logging.ERROR, logging.WARNING]
+
+
+def test_trouble_with_both_at_once_loses_nothing(
+    engine: Postgres, there: PostgresPlace, url: str, mine: str, run: Run[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "ledger").write_text("in the way")
+
+    async def work() -> list[str]:
+        async with ledger_at(there, tmp_path / "ledger") as ledger:
+            await asyncio.to_thread(engine.pause)
+            kept = [keep(ledger, mine) for _ in range(10)]
+            await settle(lambda: ledger._journal._out)  # PostgreSQL has them, and says nothing
+            kept += [keep(ledger, mine) for _ in range(10)]
+            (tmp_path / "ledger").unlink()
+            await settle(lambda: not ledger.full)
+            kept += [keep(ledger, mine) for _ in range(10)]
+            await asyncio.to_thread(engine.kill)
+            await settle(lambda: not ledger._journal._out)
+            await asyncio.to_thread(engine.start)
+            await level(ledger)
+            assert ledger.waiting == 0
+            return kept
+
+    kept = run(work())
+    assert recorded(url, mine) == once(kept)
 
 
 def test_a_journal_over_its_limit_takes_no_new_work_until_it_is_drained(
@@ -474,7 +504,7 @@ def test_a_journal_over_its_limit_takes_no_new_work_until_it_is_drained(
                 kept += [keep(ledger, mine) for _ in range(100)]  # what was under way is recorded all the same
             finally:
                 await asyncio.to_thread(engine.start)
-            await settle(lambda: not ledger.full, 20)
+            await settle(lambda: not ledger.full)
             await level(ledger)
             return kept
 

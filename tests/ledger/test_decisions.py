@@ -104,7 +104,7 @@ def test_it_is_found_before_it_is_written_and_after_and_by_any_worker(
         id_at(now() + DAY),
         "f" * 12 + uuid7()[12:],
     ],
-    ids=repr,
+    ids="nothing word path zeros accents upper short long newline version old future last".split(),
 )
 def test_an_id_that_cannot_be_kept_costs_no_look_anywhere(decision_id: str, run: Run[Any]) -> None:
     nowhere: Any = None
@@ -247,7 +247,7 @@ def test_the_route_shows_what_another_version_wrote(
     run(work())
 
 
-@pytest.mark.parametrize("path", ["", "/", "/x", f"/{uuid7()}", "/a/b"])
+@pytest.mark.parametrize("path", ["", "/", "/x", f"/{uuid7()}", "/a/b"], ids="nothing root word id path".split())
 def test_the_route_knows_no_other(
     path: str, place: PostgresPlace, organise: Organise, run: Run[Any], tmp_path: Path
 ) -> None:

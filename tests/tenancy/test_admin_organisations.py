@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from gateway.core.ids import uuid7
 from tests.tenancy.office import Office
 
 
@@ -32,7 +31,17 @@ def test_the_operator_makes_one_and_its_first_owner_goes_on(office: Office) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Acme", "a b", "-a", "a" * 64, "ä", uuid7(), f"{uuid7()[:8]}-0000-7000-8000-{'0' * 12}"]
+    "name",
+    [
+        "",
+        "Acme",
+        "a b",
+        "-a",
+        "a" * 64,
+        "ä",
+        "0199f0c1b2a47d3e8f60718293a4b5c6",
+        "0199f0c1-0000-7000-8000-000000000000",
+    ],
 )
 def test_a_name_is_one_that_a_path_can_hold_and_no_id(name: str, office: Office) -> None:
     error = office.refused(400, "POST", "", office.key("local"), json={"name": name})

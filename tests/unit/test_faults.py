@@ -213,7 +213,9 @@ WAITS = (
 )
 
 
-@pytest.mark.parametrize("wait", WAITS, ids=str)
+@pytest.mark.parametrize(
+    "wait", WAITS, ids=[f"{place} {next(iter(wait.headers), 'none')}" for place, wait in enumerate(WAITS)]
+)
 def test_a_wait_is_at_least_a_second_and_at_most_a_minute(wait: Wait) -> None:
     assert retry_after(wait.headers) == wait.seconds
     error = fault("acme", 429, wait.headers, b"")

@@ -29,6 +29,7 @@ FLOORS = {
     "gateway.http": 4,
     "gateway.settings": 5,
     "gateway.prepare": 6,
+    "gateway.prepared": 6,
     "gateway.outside": 6,
     "gateway.people": 6,
     "gateway.books": 6,

@@ -11,6 +11,13 @@ import pytest
 
 from gateway.stores import counting, tokenizer
 from gateway.stores.tokenizer import PER_MESSAGE, Tokenizer
+from tests.laps import laps
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take long to start the child; what is given up is a test of its own."""
+    monkeypatch.setattr(tokenizer, "PATIENCE", 60.0)
 
 
 async def counted(*texts: bytes) -> list[int | None]:
@@ -35,21 +42,25 @@ def test_what_looks_like_a_special_token_is_text() -> None:
 
 
 def test_a_megabyte_of_one_letter_is_counted_and_the_loop_goes_on() -> None:
-    async def run() -> tuple[int | None, float]:
-        made, worst = Tokenizer(), 0.0
-        await made.count([b"warm"])
-        work = asyncio.create_task(made.count([b"a" * 1_000_000]))
+    async def longest_wait(made: Tokenizer) -> float:
+        work, worst = asyncio.create_task(made.count([b"a" * 1_000_000])), 0.0
         while not work.done():
-            begun = time.perf_counter()
+            begun = time.monotonic()
             await asyncio.sleep(0)
-            worst = max(worst, time.perf_counter() - begun)
-        await made.close()
-        return await work, worst
+            worst = max(worst, time.monotonic() - begun)
+        count = await work
+        assert count is not None
+        assert count > 10_000
+        return worst
 
-    count, worst = asyncio.run(run())
-    assert count is not None
-    assert count > 10_000
-    assert worst < 0.1  # 5 ms on a quiet machine; the loop is this process's alone
+    async def run() -> None:
+        made = Tokenizer()
+        await made.count([b"warm"])
+        for lap in laps(within=0.02, clock=time.monotonic):
+            lap.took = await longest_wait(made)
+        await made.close()
+
+    asyncio.run(run())
 
 
 def test_a_child_that_dies_is_replaced_and_its_question_is_left_to_the_estimate() -> None:

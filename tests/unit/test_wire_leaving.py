@@ -12,6 +12,7 @@ import pytest
 from gateway.core.errors import UpstreamBroken
 from gateway.upstream.wire import Wire
 from tests.fakes.server import Reply, Request, Server, wait_for
+from tests.laps import laps
 from tests.unit.wire_rig import Run, peer, post, settle, wire_to
 
 # leaving, and holding back
@@ -32,11 +33,12 @@ def test_closing_in_the_midst_of_a_reply_closes_the_connection_at_once(run: Run[
         await settle(lambda: server.requests[0].closed_early)
         return left
 
-    with Server(serve) as server:
-        left = run(scene(server))
-        closed = server.requests[0].closed_early
+    for lap in laps(0.1, time.monotonic):
+        with Server(serve) as server:
+            left = run(scene(server))
+            closed = server.requests[0].closed_early
         assert closed is not None
-        assert closed - left < 0.1
+        lap.took = closed - left
 
 
 def test_a_cancelled_wait_for_the_head_closes_the_connection_at_once(run: Run[Any]) -> None:
@@ -54,11 +56,12 @@ def test_a_cancelled_wait_for_the_head_closes_the_connection_at_once(run: Run[An
         await settle(lambda: server.requests[0].closed_early)
         return left
 
-    with Server(serve) as server:
-        left = run(scene(server))
-        closed = server.requests[0].closed_early
+    for lap in laps(0.1, time.monotonic):
+        with Server(serve) as server:
+            left = run(scene(server))
+            closed = server.requests[0].closed_early
         assert closed is not None
-        assert closed - left < 0.1
+        lap.took = closed - left
 
 
 def test_a_reader_that_does_not_read_holds_the_provider_back(run: Run[Any]) -> None:

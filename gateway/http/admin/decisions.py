@@ -31,6 +31,6 @@ async def listed(desk: NamedDependency[Desk], limit: Limit = 100, after: After =
 def _shown(row: DecisionRow) -> Mapping[str, Any]:
     """The decision as people read it; one that another version of Syntra has written, as it was written."""
     try:
-        return {**view(msgspec.convert(row.record, Decision)), "at": row.at}
+        return {**view(msgspec.json.decode(row.record, type=Decision)), "at": row.at}
     except msgspec.ValidationError:
-        return {**row.record, "id": row.id.hex, "at": row.at}
+        return {**msgspec.json.decode(row.record), "id": row.id.hex, "at": row.at}
