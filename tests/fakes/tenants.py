@@ -15,6 +15,7 @@ from gateway.stores.identities import Identities
 from gateway.stores.organisations import NewKey, Organisation
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
+from gateway.stores.vault import Unsealable
 
 PEPPER = Pepper(Secret("a secret key of the tests, of 32 characters"))
 
@@ -27,7 +28,7 @@ class Plain:
 
     def open(self, organisation: str, credential_id: str, provider: str, sealed: bytes, master: str) -> Secret:
         if master != "plain":
-            raise ValueError("sealed by somebody else")
+            raise Unsealable("sealed by somebody else")
         return Secret(sealed.decode())
 
 
