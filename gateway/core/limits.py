@@ -81,6 +81,12 @@ def completed(limits: Limits, defaults: Limits) -> Limits:
     return Limits(**{name: getattr(defaults, name) if own is None else own for name, own in pairs})
 
 
+def above(limits: Limits, ceiling: Limits) -> list[str]:
+    """The names of those limits that are higher than their ceiling."""
+    pairs = ((name, getattr(limits, name), getattr(ceiling, name)) for name in Limits.__struct_fields__)
+    return [name for name, own, most in pairs if own is not None and most is not None and own > most]
+
+
 def nanodollars(usd: float) -> int:
     """A budget as it is counted."""
     return round(usd * PICO / NANO)

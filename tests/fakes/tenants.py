@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import LiteralString
 
 from gateway.core.apikey import Pepper
 from gateway.core.secret import Secret
@@ -18,6 +19,17 @@ from gateway.stores.postgres_place import PostgresPlace
 from gateway.stores.vault import Unsealable
 
 PEPPER = Pepper(Secret("a secret key of the tests, of 32 characters"))
+
+# A row in every table that an organisation has, beside those that are written when it and its key are made.
+FILL: LiteralString = """
+    with one as (select %(org)s::uuid as org, %(id)s::uuid as id),
+    a as (insert into member (org_id, id, email, role) select org, id, 'ada@example.com', 'owner' from one),
+    b as (insert into provider_key (org_id, id, provider, sealed, master, last4)
+          select org, id, 'openai', 'x', 'm', 'abcd' from one),
+    c as (insert into ledger (org_id, request_id, attempt, at, key_id, surface, asked, status)
+          select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one)
+    insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
+"""
 
 
 class Plain:
