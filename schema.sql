@@ -137,6 +137,27 @@ create table if not exists decision ( -- why a request went where it went; no wo
 alter table decision alter column record set storage external;
 create index if not exists decision_at on decision (at);
 
+create table if not exists response ( -- an answer of /v1/responses that its client may go on from, for 30 days
+    org_id uuid not null,
+    id text not null,
+    previous text, -- the response that it goes on from
+    at timestamptz not null default now(),
+    input json not null, -- the items of its own turn
+    output json not null, -- items, with what only a later turn needs
+    reply json not null, -- the rest of the response as it was told
+    primary key (org_id, id)
+);
+create index if not exists response_at on response (at);
+
+create table if not exists response_item ( -- which response an item of an output is in: clients name items by id alone
+    org_id uuid not null,
+    id text not null,
+    response_id text not null,
+    primary key (org_id, id),
+    foreign key (org_id, response_id) references response (org_id, id) on delete cascade
+);
+create index if not exists response_item_of on response_item (org_id, response_id); -- for the cascade
+
 create table if not exists audit ( -- what was done to keys, people, limits and policies; nobody can change a row
     org_id uuid not null,
     seq bigint not null,
@@ -254,10 +275,12 @@ begin
 end
 $$;
 
--- Decisions are kept for a week.
+-- Decisions are kept for a week, responses for 30 days.
 create or replace function sweep() returns bigint
 language sql security definer set search_path = syntra, pg_temp as $$
-    with gone as (delete from decision where at < now() - interval '7 days' returning 1) select count(*) from gone
+    with decisions as (delete from decision where at < now() - interval '7 days' returning 1),
+    responses as (delete from response where at < now() - interval '30 days' returning 1)
+    select (select count(*) from decisions) + (select count(*) from responses)
 $$;
 
 do $$
@@ -278,7 +301,7 @@ set role syntra_owner;
 
 grant select on organisation, member, provider_key to syntra_door;
 grant select on api_key to syntra_door;
-grant select, delete on decision to syntra_door;
+grant select, delete on decision, response to syntra_door;
 grant select, insert on audit to syntra_door;
 grant select, insert, update on audit_head to syntra_door;
 
@@ -287,6 +310,8 @@ grant select on change to syntra_app;
 grant select, insert, update on organisation to syntra_app;
 grant select, insert, update, delete on member, api_key, provider_key to syntra_app;
 grant select, insert on ledger, decision to syntra_app;
+grant select, insert, delete on response to syntra_app;
+grant select, insert on response_item to syntra_app;
 grant select on audit, audit_head to syntra_app;
 
 -- Every tenant's table has one policy for who serves, and one for the door where a function of its own looks in.
@@ -319,5 +344,7 @@ end
 $$;
 drop policy if exists sweep on decision;
 create policy sweep on decision for delete to syntra_door using (at < now() - interval '7 days');
+drop policy if exists sweep on response;
+create policy sweep on response for delete to syntra_door using (at < now() - interval '30 days');
 
 reset role;

@@ -23,6 +23,8 @@ from gateway.backing import Backing
 from gateway.books import Books
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.dialects.messages import errors as messages_errors
+from gateway.dialects.responses import failures as responses_failures
 from gateway.http import docs
 from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
@@ -30,17 +32,22 @@ from gateway.http.admin.parts import Parts
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import SignIn
 from gateway.http.chat import ChatCompletions
+from gateway.http.completions import Completions
 from gateway.http.decisions import PATH as DECISIONS
 from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
 from gateway.http.lounge import Lounge
+from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
+from gateway.http.messages import PATH as MESSAGES
 from gateway.http.metrics import Exposition
 from gateway.http.models import Models
 from gateway.http.public import failed, ready
 from gateway.http.public import health as told_health
 from gateway.http.public import live as told_live
+from gateway.http.responses import PATH as RESPONSES
+from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
 from gateway.http.visit import Visit
 from gateway.outside import Outside
@@ -50,6 +57,7 @@ from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.responses import Responses
 from gateway.upstream import providers
 from gateway.upstream.verify import Verify
 
@@ -108,8 +116,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
+    responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
+    messages = Messages(services, outside.counter, **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
+        RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
+        MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
+        COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
     }
 
@@ -144,9 +158,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
-                door.route("GET", "models", "viewer", Models(rules.policies).serve)
+                by_version(
+                    door.route(
+                        "GET", "models", "viewer", AnthropicModels(rules.policies).serve, messages_errors.telling
+                    ),
+                    door.route("GET", "models", "viewer", Models(rules.policies).serve),
+                )
             ),
             asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(

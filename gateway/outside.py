@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gateway.settings import Settings
 from gateway.upstream import prices, providers
 from gateway.upstream.answer import Remote
+from gateway.upstream.counter import Counter
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
 from gateway.upstream.wire import Wire
@@ -24,6 +25,7 @@ class Outside:
         self.wire = Wire(egress, chosen.patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
         self.upstream = providers.Upstream(self.places, Remote(self.wire, chosen.patience))
         self.embedder = Embedder(self.wire, chosen.patience, self.places)
+        self.counter = Counter(self.wire, self.places)
 
     def close(self) -> None:
         """Cut every connection."""

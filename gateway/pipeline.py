@@ -16,7 +16,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
-from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
+from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
 from gateway.expectation import expected
 from gateway.records import billing
@@ -56,6 +56,8 @@ class Wishes(Struct, frozen=True):
     policy: str | None = None
     limits: Limits = Limits()
     began: float = 0.0  # time.perf_counter() when the request came in
+    conversation: str = ""  # the client's own name for it
+    surface: str = "chat"  # where it came in
 
 
 class Course(Struct):
@@ -79,7 +81,7 @@ async def answer(
 
     Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
     """
-    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, person=caller.user)
+    decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
     decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
     stack.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
@@ -111,13 +113,12 @@ async def plan(
 ) -> tuple[Facts, Route | SyntraError]:
     """What `answer` would decide, without calling anyone; an error where nobody could serve it."""
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)
-    asked = Asked(
-        conversation(caller.organisation, caller.key_id, request), meaning.policy, policy.windows, wishes.limits
-    )
+    key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
+    asked = Asked(key, meaning.policy, policy.windows, wishes.limits)
     facts = await reader.facts(request, asked, time.monotonic())
     try:
         return facts, policy.route(caller, meaning, facts, time.monotonic())
-    except (NothingFits, NotAllowed, AllCooling) as error:
+    except (NothingFits, NotAllowed, AllCooling, ContextTooLong) as error:
         return facts, error
 
 
@@ -128,7 +129,7 @@ async def _facts(
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
-    key = conversation(caller.organisation, caller.key_id, request)
+    key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
     asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
 
@@ -171,7 +172,7 @@ def _settle(
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
-        key = conversation(decision.organisation, decision.key_id, course.request)
+        key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))
     if isinstance(error, SyntraError):
         error.told = (*told(decision, debug=wishes.debug), *course.admitted.headers)

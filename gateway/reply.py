@@ -62,6 +62,11 @@ class Reply:
         decision.attempts.append(self._attempt)
         decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
 
+    @property
+    def provider(self) -> str:
+        """Who answers."""
+        return self._begun.candidate.provider
+
     async def next(self) -> Sequence[Chunk]:
         """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""
         while True:

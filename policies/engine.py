@@ -148,7 +148,7 @@ def limit(offer: Offer, facts: Facts, live: Live) -> tuple[str, str]:
         return UNABLE, ", ".join(lacking)
     if offer.window and facts.tokens + facts.output_tokens > offer.window:
         return TOO_LONG, str(offer.window)
-    if offer.most_output and facts.most_output > offer.most_output:
+    if offer.most_output and facts.most_output > offer.most_output and not facts.ceiling:
         return TOO_SHORT, str(offer.most_output)
     if facts.max_cost is not None:
         if offer.price is None:

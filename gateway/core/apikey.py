@@ -46,6 +46,7 @@ class Pepper:
         self._pepper = _derived(secret_key, b"syntra-keys")
         self._check = _derived(secret_key, b"syntra-check")
         self._sessions = _derived(secret_key, b"syntra-session")
+        self._thoughts = _derived(secret_key, b"syntra-thoughts")
 
     def digest(self, key: ApiKey) -> bytes:
         """What is stored of a key's secret, and compared."""
@@ -64,6 +65,11 @@ class Pepper:
     def sessions(self) -> bytes:
         """What sessions are signed with."""
         return self._sessions
+
+    @property
+    def thoughts(self) -> bytes:
+        """What is sealed with that clients keep for a provider."""
+        return self._thoughts
 
 
 def _derived(secret_key: Secret, purpose: bytes) -> bytes:

@@ -8,13 +8,15 @@ Source of the fields: OpenAI's API reference, `POST /v1/chat/completions`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from gateway.core import privacy
 from gateway.core.errors import BadRequest
+from gateway.core.native import Aside, Native
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -202,6 +204,10 @@ class ChatRequest(Struct, frozen=True):
     body: ChatBody
     fields: dict[str, Raw]
     messages: tuple[bytes | Raw, ...]
+    native: Native | None = None  # the client's own words, where it speaks another dialect
+    asides: Mapping[str, Aside] = {}  # by provider
+    lost: tuple[str, ...] = ()  # what of the client's words this form cannot say
+    lenient: bool = False  # what a provider has not is left out with a warning, never refused
 
     def unknown_fields(self) -> list[str]:
         """Names of the fields that Syntra carries without reading."""
@@ -218,14 +224,36 @@ class ChatRequest(Struct, frozen=True):
             return self, had
         known = {name: None for name in had if name in ChatBody.__struct_fields__}
         fields = {name: raw for name, raw in self.fields.items() if name not in had}
-        return ChatRequest(msgspec.structs.replace(self.body, **known), fields, self.messages), had
+        native = self.native and self.native.without(frozenset(had))
+        body = msgspec.structs.replace(self.body, **known)
+        return msgspec.structs.replace(self, body=body, fields=fields, native=native), had
+
+    def plain(self, provider: str) -> ChatRequest:
+        """The request as chat completions alone can say it to this provider."""
+        aside = self.asides.get(provider)
+        if aside is None:
+            return msgspec.structs.replace(self, native=None) if self.native is not None else self
+        messages = list(self.messages)
+        for place, message in aside.messages.items():
+            messages[place] = message
+        lost = tuple(name for name in self.lost if name not in aside.found)
+        fields = {**self.fields, **aside.fields}
+        return msgspec.structs.replace(self, fields=fields, messages=tuple(messages), native=None, asides={}, lost=lost)
+
+    def at_most(self, tokens: int) -> ChatRequest:
+        """The same request with its limit lowered to what a model can say, where it does not insist on its own."""
+        asked = self.body.max_tokens
+        if not self.lenient or not asked or not 0 < tokens < asked:
+            return self
+        fields = {**self.fields, "max_tokens": Raw(_encode(tokens))}
+        return msgspec.structs.replace(self, body=msgspec.structs.replace(self.body, max_tokens=tokens), fields=fields)
 
     def with_system(self, text: str) -> ChatRequest:
         """The same request with `text` before everything else in its system prompt; the client's own bytes stay."""
         first = self.body.messages[0]
         if first.role not in SYSTEM_ROLES:
             head = _encode({"role": "system", "content": text})
-            return self._with_head(Message(role="system", content=text), head, replaced=0)
+            return self._with_head(text, Message(role="system", content=text), head, replaced=0)
         raw = _fields.decode(self.messages[0])
         if isinstance(first.content, list):
             parts = [Raw(_encode({"type": "text", "text": text})), *_list.decode(raw["content"])]
@@ -234,22 +262,29 @@ class ChatRequest(Struct, frozen=True):
         else:
             content = f"{text}\n\n{first.content or ''}"
             raw["content"] = Raw(_encode(content))
-        return self._with_head(msgspec.structs.replace(first, content=content), _encode(raw), replaced=1)
+        return self._with_head(text, msgspec.structs.replace(first, content=content), _encode(raw), replaced=1)
 
-    def _with_head(self, message: Message, raw: bytes, *, replaced: int) -> ChatRequest:
-        """The request with another first message, in place of the first `replaced` ones."""
+    def _with_head(self, text: str, message: Message, raw: bytes, *, replaced: int) -> ChatRequest:
+        """The request with `text` in another first message, in place of the first `replaced` ones."""
+        native = self.native and self.native.with_system(text)
         body = msgspec.structs.replace(self.body, messages=[message, *self.body.messages[replaced:]])
-        return ChatRequest(body, self.fields, (raw, *self.messages[replaced:]))
+        return msgspec.structs.replace(self, body=body, messages=(raw, *self.messages[replaced:]), native=native)
 
 
 def parse(raw: bytes) -> ChatRequest:
     """Bytes to a request; raises BadRequest with `param` set to the path of what is wrong."""
     check_text(raw)
+    return read(raw)
+
+
+def read(raw: bytes) -> ChatRequest:
+    """The same for bytes whose text has been checked."""
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
     body = decode(_body, raw)
     _check_messages(body.messages)
     _check_format(body)
+    _keep_private(body, fields)
     return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])))
 
 
@@ -264,22 +299,22 @@ def check_text(raw: bytes) -> None:
         raise BadRequest("The body contains a NUL character (\\u0000).")
 
 
-def decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    """Decode JSON, telling what is wrong in OpenAI's terms."""
+def decode(decoder: msgspec.json.Decoder[T], raw: bytes, at: str = "") -> T:
+    """Decode JSON, telling what is wrong in OpenAI's terms; `at` is the path of what is decoded."""
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise _wrong_type(str(error)) from None
+        raise _wrong_type(str(error), at) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"We could not parse the JSON body of your request: {error}") from None
     except RecursionError:
         raise BadRequest("The JSON body is nested too deeply.") from None
 
 
-def _wrong_type(message: str) -> BadRequest:
+def _wrong_type(message: str, at: str) -> BadRequest:
     """Msgspec says "Expected `str`, got `int` - at `$.messages[0].content`"; the path becomes `param`."""
     reason, _, path = message.partition(" - at `$")
-    param = path.rstrip("`").lstrip(".") or None
+    param = f"{at}{path.rstrip('`')}".lstrip(".") or None
     if missing := _MISSING.fullmatch(reason):
         param = f"{param}.{missing[1]}" if param else missing[1]
         return BadRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
@@ -308,29 +343,38 @@ def _check_messages(messages: list[Message]) -> None:
         raise BadRequest("'messages' must not be empty.", param="messages", code="invalid_value")
     for k, message in enumerate(messages):
         if message.role == "tool" and message.tool_call_id is None:
-            raise _missing(f"messages[{k}].tool_call_id")
+            raise missing(f"messages[{k}].tool_call_id")
         if message.content is None and message.role in _NEED_CONTENT:
-            raise _missing(f"messages[{k}].content")
+            raise missing(f"messages[{k}].content")
         if isinstance(message.content, list):
             for j, part in enumerate(message.content):
                 field = _PART_FIELDS.get(part.type)
                 if field is not None and getattr(part, field) is None:
-                    raise _missing(f"messages[{k}].content[{j}].{field}")
+                    raise missing(f"messages[{k}].content[{j}].{field}")
 
 
 def _check_format(body: ChatBody) -> None:
     """What types alone do not say about tools and the format of the reply."""
     for k, tool in enumerate(body.tools or ()):
         if tool.type == "function" and tool.function is None:
-            raise _missing(f"tools[{k}].function")
+            raise missing(f"tools[{k}].function")
     wanted = body.response_format
     if wanted is not None and wanted.type == "json_schema" and wanted.json_schema is None:
-        raise _missing("response_format.json_schema")
+        raise missing("response_format.json_schema")
     if body.stream_options is not None and not body.stream:
         raise BadRequest(
             "'stream_options' is only allowed with 'stream'.", param="stream_options", code="invalid_value"
         )
 
 
-def _missing(param: str) -> BadRequest:
+def _keep_private(body: ChatBody, fields: dict[str, Raw]) -> None:
+    """Take out what no provider needs to know of the user's machine."""
+    for name in privacy.DROPPED & fields.keys():
+        del fields[name]
+    if body.metadata and (labels := privacy.labels(body.metadata)) != body.metadata:
+        body.metadata, fields["metadata"] = labels, Raw(_encode(labels))
+
+
+def missing(param: str) -> BadRequest:
+    """A parameter that is not there."""
     return BadRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")

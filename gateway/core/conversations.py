@@ -41,11 +41,14 @@ class Conversations:
         return self._turns.get(key)
 
 
-def conversation(organisation: str, key_id: str, request: ChatRequest) -> bytes:
-    """What tells one conversation from another: the client's own cache key, or else how the conversation began."""
+def conversation(organisation: str, key_id: str, request: ChatRequest, named: str = "") -> bytes:
+    """What tells one conversation from another: its client's own name for it, or else how it began.
+
+    `named` is what a header says; some clients have a key for the provider's cache in the body instead.
+    """
     digest = blake2b(f"{organisation}\0{key_id}\0{request.body.user or ''}\0".encode(), digest_size=16)
-    if request.body.prompt_cache_key:
-        digest.update(request.body.prompt_cache_key.encode("utf-8", "surrogatepass"))
+    if name := named or request.body.prompt_cache_key:
+        digest.update(name.encode("utf-8", "surrogatepass"))
         return digest.digest()
     for message, raw in zip(request.body.messages, request.messages, strict=True):
         digest.update(bytes(raw)[:_SEEN])

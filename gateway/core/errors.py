@@ -29,6 +29,7 @@ SyntraError
     ├── UpstreamBusy               429  with the provider's Retry-After
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
+    │   └── UpstreamOverloaded     502  it has more to do than it can
     ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
     ├── UpstreamSilent             504  a deadline passed
     └── UpstreamBroken             502  cut, half a frame, not what was promised
@@ -85,10 +86,16 @@ class BadRequest(SyntraError):
 
 
 class ContextTooLong(BadRequest):
-    """The prompt does not fit the model's window."""
+    """The prompt does not fit the model's window; the counts are 0 where nobody told them."""
 
     code = "context_length_exceeded"
     retryable = False
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0, answer: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens  # of prompt and answer together
+        self.most = most
+        self.answer = answer  # those of them that the request set apart for the answer
 
 
 class BodyTooSlow(BadRequest):
@@ -310,6 +317,7 @@ class UpstreamRejected(UpstreamError):
     type = "invalid_request_error"
     code = "upstream_rejected"
     retryable = False
+    words = ""  # of the provider's own, where they are known to be harmless and its own clients act on them
 
     def __init__(self, message: str, *, status: int = 400, provider: str = "", code: str | None = None) -> None:
         super().__init__(message, provider=provider, code=code)
@@ -347,6 +355,10 @@ class UpstreamCredential(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """The provider answered with a failure of its own."""
+
+
+class UpstreamOverloaded(UpstreamFailed):
+    """The provider has more to do than it can."""
 
 
 class UpstreamUnreachable(UpstreamError):

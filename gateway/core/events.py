@@ -53,6 +53,7 @@ class Delta(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     audio: Raw | UnsetType = UNSET
     annotations: Raw | UnsetType = UNSET
     images: Raw | UnsetType = UNSET
+    native: Raw | UnsetType = UNSET  # an event in the client's own dialect; whoever asked in that tells it
     extra: Extra = field(default=UNSET, name=_EXTRA)
 
 

@@ -6,10 +6,13 @@ from contextlib import AsyncExitStack
 
 from gateway.core import chat
 from gateway.core.caller import Caller
+from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
+from gateway.core.errors import BadRequest
 from gateway.core.events import encode_chunk
 from gateway.core.fold import Fold
 from gateway.core.telling import as_chat_in_band
+from gateway.dialects.responses.request import as_chat
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Services, Wishes, answer
@@ -29,7 +32,7 @@ class ChatCompletions:
 
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """One request."""
-        request = chat.parse(await visit.body(head, self._body_seconds))
+        request = _read(await visit.body(head, self._body_seconds))
         wishes = wishes_of(head, visit)
         deadline = Deadline(self._total_seconds)
         async with AsyncExitStack() as stack:
@@ -41,9 +44,20 @@ class ChatCompletions:
                 await _fold(visit, reply)
 
 
-def wishes_of(head: Head, visit: Visit) -> Wishes:
+def _read(raw: bytes) -> ChatRequest:
+    """The request; by its body, not by its path: a body of Responses is understood here too."""
+    try:
+        return chat.parse(raw)
+    except BadRequest as error:
+        if error.param is None or (request := as_chat(raw)) is None:
+            raise
+        return request
+
+
+def wishes_of(head: Head, visit: Visit, surface: str = "chat") -> Wishes:
     """What the headers ask for."""
-    return Wishes(head.persona, head.debug, head.policy, Limits(head.max_cost, head.max_ttft_ms), visit.began)
+    limits = Limits(head.max_cost, head.max_ttft_ms)
+    return Wishes(head.persona, head.debug, head.policy, limits, visit.began, head.conversation, surface)
 
 
 async def _stream(visit: Visit, reply: Reply) -> None:

@@ -140,6 +140,13 @@ def describe(document: OpenAPI) -> None:
             "Create embeddings", "embeddings", body=schemas[1], example={"model": "syntra", "input": "Hello"}
         )
     )
+    says = "As Anthropic's `POST /v1/messages`, over every provider; with `stream: true` as its events."
+    paths["/v1/messages"] = PathItem(post=_operation("Create a message", "messages", says=says))
+    paths["/v1/messages/count_tokens"] = PathItem(
+        post=_operation("Count a message's tokens", "messages", says='`{"input_tokens": …}`')
+    )
+    paths["/v1/responses"] = PathItem(post=_operation("Create a response", "responses"))
+    paths["/v1/completions"] = PathItem(post=_operation("Create a text completion", "completions"))
     paths["/v1/models"] = PathItem(get=_operation("List the models", "models"))
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))

@@ -22,6 +22,19 @@ _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?|\.\d{1,12}")
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
 
 
+# Who names a conversation, the narrowest name first: Codex has a session of several threads, opencode sends both of its
+# own, Claude Code and pi have one each.
+_CONVERSATION = (
+    b"thread-id",
+    b"x-session-id",
+    b"x-session-affinity",
+    b"x-claude-code-session-id",
+    b"session-id",
+    b"session_id",
+)
+_LONGEST_NAME = 256  # bytes of it; more tell nothing more
+
+
 class Left(Exception):
     """The client closed the connection; there is nobody to answer."""
 
@@ -39,6 +52,7 @@ class Head(Struct, frozen=True):
     max_cost: int | None = None  # picodollars
     max_ttft_ms: float | None = None
     organisation: str = ""  # x-org-id, which must be the key's
+    conversation: str = ""  # the client's own name for it
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -63,6 +77,9 @@ def read_head(scope: HTTPScope) -> Head:
         max_cost=None if (usd := _amount(found, b"x-syntra-max-cost-usd")) is None else picodollars(usd),
         max_ttft_ms=_amount(found, b"x-syntra-max-ttft-ms"),
         organisation=found.get(b"x-org-id", b"").decode("latin-1").strip(),
+        conversation=next(
+            (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
+        ),
     )
 
 

@@ -11,6 +11,8 @@ from litestar.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.core.errors import BadRequest, Internal, SyntraError, UnknownRoute, WrongMethod
+from gateway.core.telling import as_chat
+from gateway.dialects.messages import errors as messages_errors
 
 log = logging.getLogger("syntra")
 
@@ -60,11 +62,14 @@ def ready(state: State) -> Response[dict[str, str]]:
 
 
 def failed(request: Request[object, object, State], error: Exception) -> Response[bytes]:
-    """Errors of Litestar itself, such as an unknown URL, in OpenAI's shape."""
-    told = _told(request, error)
-    headers = {name.decode(): value.decode() for name, value in told.headers}
-    headers["x-request-id"] = request.headers.get("x-request-id", "")[:128]
-    return Response(told.body(), status_code=told.status, media_type="application/json", headers=headers)
+    """Errors of Litestar itself, such as an unknown URL, in the shape of the surface that was meant."""
+    failure = _told(request, error)
+    request_id = request.headers.get("x-request-id", "")[:128]
+    telling = messages_errors.telling if request.scope["path"].startswith("/v1/messages/") else as_chat
+    told = telling(failure, request_id)
+    headers = {name.decode(): value.decode() for name, value in (*told.headers, *failure.headers)}
+    headers["x-request-id"] = request_id
+    return Response(told.body, status_code=told.status, media_type="application/json", headers=headers)
 
 
 def _told(request: Request[object, object, State], error: Exception) -> SyntraError:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
-from gateway.core.telling import InBand, Telling
+from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
 from gateway.records.log import About, about
 
@@ -32,7 +32,9 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling) -> None:
+    def __init__(
+        self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling = as_chat
+    ) -> None:
         self.began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._receive = receive
@@ -44,6 +46,7 @@ class Visit:
         self._stopped: SyntraError | Left | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started = False
+        self._told = False  # everything, to the last event
         self.status = 0  # as sent; 499 for a client that left, as nginx has it
         self._in_band: InBand | None = None  # of a stream whose head is out
         self.sending_since = 0.0  # loop time at which a write began that has not ended
@@ -75,6 +78,10 @@ class Visit:
     def query(self) -> bytes:
         """What stands behind the question mark."""
         return self._scope["query_string"]
+
+    def header(self, name: bytes) -> str:
+        """A header that one surface alone reads; several of its name are one list."""
+        return ",".join(value.decode("latin-1").strip() for found, value in self._scope["headers"] if found == name)
 
     async def run(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
         """Serve the request; every failure that can be told is told in the surface's shape."""
@@ -138,7 +145,8 @@ class Visit:
         """Wait until the client is gone; a body that goes on after its end is not expected."""
         while (await self._receive())["type"] != "http.disconnect":
             continue
-        self.stop(Left())
+        if not self._told:
+            self.stop(Left())
 
     def stop(self, reason: SyntraError | Left) -> None:
         """End the work: the reply is cut, and told `reason` where somebody is left to hear it."""
@@ -162,7 +170,8 @@ class Visit:
         await self._write(data, more=True)
 
     async def end(self, last: bytes) -> None:
-        """The stream's clean end, with its `last` event."""
+        """The stream's clean end, with its `last` event; who leaves on reading that has heard everything."""
+        self._told = True
         await self._write(last, more=False)
 
     async def ping(self) -> None:

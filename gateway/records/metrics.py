@@ -45,7 +45,7 @@ from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
 from gateway.records.series import Counts, Times
 
 SURFACES = (
-    *("chat", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
+    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
     *("admin", "sessions", "threads", "memories"),
 )
 STATUSES = tuple(
@@ -62,8 +62,8 @@ ERRORS = (
     "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
     "organisation_required provider_key_refused provider_key_sealed rate_limit_exceeded role_too_low server_error "
     "store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model unsupported_provider "
-    "unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout "
-    "upstream_unreachable wrong_organisation"
+    "unsupported_parameter unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
+    "upstream_timeout upstream_unreachable wrong_organisation"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = ("hit", "joined", "miss")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from msgspec import UNSET
+
 from gateway.core.chat import ChatRequest
 from gateway.core.events import Choice, Chunk, Delta
 from gateway.stages.sanitize import Sanitizer
@@ -60,7 +62,7 @@ class Clean:
             cleaned.append(chunk)
 
     def _clean(self, choice: Choice, held: list[Choice]) -> None:
-        """Clean one choice's delta in place; text that was held goes before a tool call or the end."""
+        """Clean one choice's delta in place; text that was held goes before a tool call, an event or the end."""
         delta = choice.delta
         if delta.content:
             if choice.index in self._aside:  # its thoughts are over
@@ -71,7 +73,7 @@ class Clean:
                 if text := getattr(delta, field):
                     self._aside.add(choice.index)
                     setattr(delta, field, self._feed(choice.index, field, text))
-        if choice.finish_reason is not None or delta.tool_calls:
+        if choice.finish_reason is not None or delta.tool_calls or delta.native is not UNSET:
             self._release(choice, held, _ALL)
 
     def _feed(self, index: int, field: Field, text: str) -> str:

@@ -118,7 +118,7 @@ class Fallback:
         began = time.monotonic()
         try:
             taken, left_out = request.without(candidate.without)
-            opened = await ask(candidate, request=taken, sent=sent)
+            opened = await ask(candidate, request=taken.at_most(candidate.most_output), sent=sent)
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:

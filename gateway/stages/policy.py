@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from gateway.core.caller import Caller
-from gateway.core.errors import AllCooling, NotAllowed, NothingFits, SyntraError
+from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.upstream.names import Meaning, Names
@@ -154,6 +154,9 @@ class Policy:
     def _pinned(self, caller: Caller, pinned: Candidate) -> Route:
         if not self._allows(caller, pinned.name):
             raise NotAllowed(f"This key or its organisation may not use {pinned.name[:200]}.", param="model")
+        known = self._prices.get(pinned.name)
+        if known is not None:
+            pinned = structs.replace(pinned, most_output=known.most_output)
         return Route((pinned,), True, _NOBODY, self.library.version)
 
     def _refuse_over_limit(self, pinned: Candidate, facts: Facts) -> None:
@@ -223,7 +226,7 @@ def _paid_by(caller: Caller, candidate: Candidate) -> Candidate:
 
 def _candidate(one: Offer) -> Candidate:
     """The model as it is asked: a temperature is a wish, and no reason for a refusal, where we chose who answers."""
-    return candidate(one.name, () if "sampling" in one.abilities else SAMPLING)
+    return candidate(one.name, () if "sampling" in one.abilities else SAMPLING, one.most_output)
 
 
 def _distance(wanted: Offer, one: Offer) -> float:
@@ -246,6 +249,15 @@ def _nothing(plan: Plan, facts: Facts, live: Mapping[str, Live]) -> SyntraError:
     if resting:
         wait = max(1, math.ceil(min(resting)))
         return AllCooling(f"Every model that could answer is rate limited; try again in {wait} s.", retry_after=wait)
+    fit = [one for one in plan.candidates if one.out not in (engine.NOT_LISTED, engine.FORBIDDEN)]
+    if fit and all(one.out == engine.TOO_LONG for one in fit):
+        most = max(int(one.detail) for one in fit)
+        return ContextTooLong(
+            f"This prompt and its answer are longer than any model's window of {most} tokens.",
+            tokens=facts.tokens + facts.output_tokens,
+            most=most,
+            answer=facts.output_tokens,
+        )
     told = [
         f"{one.name}: {reasons(one, facts, enough=plan.enough, chosen=0, searches=False)[0]}" for one in plan.candidates
     ]

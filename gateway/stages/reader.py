@@ -90,6 +90,7 @@ class Reader:
             exact=exact,
             output_tokens=min(expected, most) if most else expected,
             most_output=most,
+            ceiling=request.lenient,
             needs=tuple(sorted(_needs(request))),
             turn="tool" if body.messages[-1].role in ("tool", "function") else "user",
             warm=last.model if last else "",
@@ -98,6 +99,12 @@ class Reader:
             max_ttft_ms=asked.limits.ttft_ms,
             qualities=None if expectation is None else expectation.of(text),
         )
+
+    async def count(self, request: ChatRequest) -> int:
+        """The tokens of a prompt: counted, or estimated where that took too long."""
+        texts, attached = prompt(request)
+        counted = await self._tokenizer.count(texts)
+        return attached + (estimate(sum(map(len, texts))) if counted is None else counted)
 
     def answered(self, key: bytes, turn: Turn) -> None:
         """Remember who answered a conversation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,7 +18,13 @@ from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
 
+log = logging.getLogger("syntra")
+
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
+
+
+class _NoSuchRoute(Exception):
+    """The server does not speak its provider's dialect."""
 
 
 class Sent(Struct):
@@ -55,7 +62,7 @@ class StreamedAnswer:
         self._exchange = exchange
         self._count = count
         self._decoder = count.decoder
-        self._frames = Frames()
+        self._frames = Frames(count.decoder.frame_limit)
         self._shape = count.shape
         self._idle = idle
         self._failure: SyntraError | None = None
@@ -148,9 +155,26 @@ class Remote:
     def __init__(self, wire: Wire, patience: Patience) -> None:
         self._wire = wire
         self._patience = patience
+        self._chat_only: set[str] = set()  # base URLs that do not speak the dialect that their provider does
 
     async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent) -> Opened:
-        """Send the request and wait for the reply's head; the caller closes what it gets."""
+        """Send the request and wait for the reply's head; the caller closes what it gets.
+
+        It is said in the client's own dialect where the provider speaks that, else as chat completions.
+        """
+        native = request.native
+        if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
+            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
+        try:
+            return await self._ask(provider, model, request, deadline, sent)
+        except _NoSuchRoute:
+            log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
+            self._chat_only.add(provider.base_url)
+            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
+
+    async def _ask(
+        self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent
+    ) -> Opened:
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
         exchange = await post(self._wire, outbound, deadline, first, sent)
@@ -159,9 +183,12 @@ class Remote:
         except BaseException:
             exchange.close()
             raise
-        return Opened(answer, exchange.close, outbound.dropped)
+        lost = request.lost if request.native is None else ()
+        return Opened(answer, exchange.close, (*outbound.dropped, *lost))
 
     async def _open(self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest) -> Answer:
+        if request.native is not None:
+            await _refuse_route(exchange, provider)
         await _refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
@@ -191,6 +218,15 @@ async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     """The JSON body of a reply that is not streamed; raises what its status means."""
     await _refuse_failure(exchange, provider)
     return await _json_body(exchange)
+
+
+async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
+    """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
+    if exchange.status in (404, 405):
+        body = await _some(exchange)
+        if b"model" not in body.lower():
+            raise _NoSuchRoute
+        raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
 async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:

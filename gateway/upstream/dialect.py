@@ -35,6 +35,7 @@ class Decoder(Protocol):
     """One answer while its bytes come in."""
 
     ended: bool  # the terminal event was seen: nothing may follow, and nothing is missing
+    frame_limit: int  # bytes of one event; above any real one
 
     def frame(self, data: bytes) -> Sequence[Chunk]:
         """The chunks in one server-sent event's data; raises UpstreamError for an in-band error or garbage."""
@@ -48,6 +49,10 @@ class Decoder(Protocol):
 
 class Dialect(Protocol):
     """A wire: how a request is written on it and how its answers are read."""
+
+    @property
+    def native(self) -> str:
+        """The clients' dialect that it speaks beside chat completions; empty for most."""
 
     def encode(self, provider: Provider, model: str, request: ChatRequest) -> Outbound:
         """The request as this provider wants it; raises BadRequest where it cannot be said on this wire."""

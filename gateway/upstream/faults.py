@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 
@@ -15,10 +16,12 @@ from gateway.core.errors import (
     UpstreamBusy,
     UpstreamCredential,
     UpstreamFailed,
+    UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
     UpstreamUnknownModel,
 )
+from gateway.upstream import anthropic_words
 
 MOST_PATIENCE = 60  # s; a longer Retry-After is a provider's mistake or a quota, and clients hang on it
 DEFAULT_RETRY_AFTER = 1
@@ -51,6 +54,9 @@ _CONTEXT_WORDS = (
     "exceeded model token limit",
 )
 
+_COUNT = re.compile(r"(?<![\d.])\d{4,9}(?![\d.])")  # tokens; every provider names the prompt's and its own most first
+_ANSWER = re.compile(r"(\d{1,9}) in the (?:completion|output)")
+
 
 def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
     """The error that a reply with this status means, whatever the wire."""
@@ -67,6 +73,8 @@ def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -
         return _rejected(provider, status, _read(body))
     if 300 <= status < 400:
         return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)
+    if status in (503, 529):
+        return UpstreamOverloaded(f"{provider} is overloaded (status {status}).", provider=provider)
     return UpstreamFailed(f"{provider} failed (status {status}).", provider=provider)
 
 
@@ -76,6 +84,8 @@ def inband(provider: str, raw: bytes) -> SyntraError:
     kind = f"{error.type} {error.code} {error.status}".lower()
     if "rate_limit" in kind or "429" in kind or "resource_exhausted" in kind:
         return UpstreamBusy(f"{provider} is rate limited.", retry_after=DEFAULT_RETRY_AFTER, provider=provider)
+    if "overloaded" in kind or "529" in kind:
+        return UpstreamOverloaded(f"{provider} is overloaded.", provider=provider)
     if "authentication" in kind or "permission" in kind or "401" in kind or "403" in kind:
         return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
     if "invalid_request" in kind or "400" in kind or _is_context(error):
@@ -86,7 +96,7 @@ def inband(provider: str, raw: bytes) -> SyntraError:
 def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
     """A 4xx that is about the request; only codes and paths of a known form come through, no prose."""
     if _is_context(error):
-        return ContextTooLong("This model's maximum context length is exceeded: the prompt is too long.")
+        return _too_long(error.message or "")
     code = error.code if isinstance(error.code, str) and _is_word(error.code) else None
     param = error.param if error.param is not None and len(error.param) < 100 and _is_path(error.param) else None
     if status in (404, 410):
@@ -95,6 +105,7 @@ def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
     message = f"{provider} refused the request as invalid (status {status}).{about}"
     rejected = UpstreamRejected(message, status=status, provider=provider, code=code)
     rejected.param = param
+    rejected.words = anthropic_words.told(error.message or "")
     return rejected
 
 
@@ -109,6 +120,16 @@ def _read(body: bytes) -> _Error:
 def _is_context(error: _Error) -> bool:
     text = f"{error.code} {error.message}".lower()
     return any(words in text for words in _CONTEXT_WORDS)
+
+
+def _too_long(message: str) -> ContextTooLong:
+    """An overflow with the counts that the provider told: numbers come through, words do not."""
+    told = "This model's maximum context length is exceeded: the prompt is too long."
+    counts = sorted(int(number) for number in _COUNT.findall(message)[:2])
+    if len(counts) < 2 or counts[0] == counts[1]:
+        return ContextTooLong(told)
+    answer = _ANSWER.search(message)
+    return ContextTooLong(told, tokens=counts[1], most=counts[0], answer=int(answer[1]) if answer else 0)
 
 
 def _is_word(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 
 from msgspec import Struct
@@ -16,6 +17,10 @@ from policies.library import Library
 SYNTRA = "syntra"
 _NEAR = 3  # names that an error proposes
 _REMEMBERED = 10_000  # meanings; some 300 bytes each
+# Models that are newer than the map: Anthropic's clients ask for the latest by its bare name.
+_MAKER = "anthropic"
+_NEWER = re.compile(r"claude-[a-z]{3,20}-\d[\w.-]{0,40}")
+_SLIP = 0.75  # how alike two families are that are one and a misspelt one
 _LONGEST = 200  # characters of a name that are compared or quoted
 
 
@@ -114,4 +119,16 @@ class Names:
             absent = next((f"{one.name}/{name}" for one in KNOWN if self._prices.get(f"{one.name}/{name}")), None)
             if absent is not None:
                 return Meaning(absent=absent)
+            if _NEWER.fullmatch(name) and not self._misspells(name):
+                return (
+                    Meaning(pinned=Candidate(_MAKER, name))
+                    if _MAKER in self._live
+                    else Meaning(absent=f"{_MAKER}/{name}")
+                )
         raise UnknownModel(name[:_LONGEST], self.near(organisation, name))
+
+    def _misspells(self, name: str) -> bool:
+        """Whether the family of a model is a known one's with a slip of the finger."""
+        known = {one.rpartition("claude-")[2].partition("-")[0] for one in self._prices.names() if "claude-" in one}
+        family = name.split("-")[1]
+        return family not in known and bool(difflib.get_close_matches(family, known, 1, _SLIP))

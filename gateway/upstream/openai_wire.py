@@ -11,13 +11,21 @@ from msgspec import UNSET, Raw, Struct
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamFailed
 from gateway.core.events import Chunk, decode_chunk, decode_completion
-from gateway.upstream import faults
-from gateway.upstream.dialect import Outbound, Provider
+from gateway.core.native import RESPONSES
+from gateway.upstream import faults, openai_responses
+from gateway.upstream.dialect import Decoder, Outbound, Provider
+from gateway.upstream.openai_responses import ResponsesDecoder
+from gateway.upstream.sse import FRAME_LIMIT
+from gateway.upstream.turns import alternating
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Raw])
 _NEW_MODELS = re.compile(r"(.*/)?(o\d|gpt-5)")  # they refuse max_tokens
 _NULL = b"null"
+_CALLING = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+_SAMPLING = frozenset({"temperature", "top_p"})  # refused by OpenAI's models that think
+_EFFORT = frozenset({"reasoning_effort"})  # refused by those that do not
+_HARMLESS = frozenset({"prompt_cache_key", "tool_choice", "parallel_tool_calls"})  # nobody misses them
 
 
 class Manners(Struct, frozen=True):
@@ -26,6 +34,9 @@ class Manners(Struct, frozen=True):
     developer: bool = False  # knows the role `developer`
     limit: str = "max_tokens"  # the name of the completion's token limit; "" where the model decides
     options: bool = True  # takes stream_options
+    responses: bool = False  # speaks Responses too
+    tools: bool = True
+    unknown: frozenset[str] = frozenset()  # fields of OpenAI's that it may refuse, left out where nobody insists
 
 
 class OpenAIWire:
@@ -34,8 +45,17 @@ class OpenAIWire:
     def __init__(self, manners: Manners | None = None) -> None:
         self._manners = manners or Manners()
 
+    @property
+    def native(self) -> str:
+        """The clients' dialect that it speaks beside chat completions."""
+        return RESPONSES if self._manners.responses else ""
+
     def encode(self, provider: Provider, model: str, request: ChatRequest) -> Outbound:
         """The client's own fields with our model, messages and stream options."""
+        if request.native is not None:
+            body, dropped = openai_responses.said(model, request.native)
+            return Outbound(f"{provider.base_url}/responses", self.headers(provider), body, dropped)
+        request, dropped = self._fitting(request, model)
         fields: dict[str, object] = {"model": model, "messages": self._messages(request)}
         for name, value in request.fields.items():
             fields.setdefault(name, value)
@@ -44,7 +64,20 @@ class OpenAIWire:
                 request
             )  # always asked: an answer that is not counted is lost
         self._rename_limit(model, fields)
-        return Outbound(f"{provider.base_url}/chat/completions", self.headers(provider), _encode(fields))
+        url = f"{provider.base_url}/chat/completions"
+        return Outbound(url, self.headers(provider), _encode(fields), dropped)
+
+    def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
+        """The request without what this server has not, and what that was; who insists on it is told by the server."""
+        if not request.lenient:
+            return request, ()
+        unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
+        if self._manners.developer:
+            unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
+        request, dropped = request.without(unknown)
+        if not self._manners.tools:
+            request = alternating(request)
+        return request, tuple(name for name in dropped if name not in _HARMLESS)
 
     @staticmethod
     def headers(provider: Provider) -> list[tuple[str, str]]:
@@ -77,9 +110,9 @@ class OpenAIWire:
             value = fields.pop(other)
             fields.setdefault(wanted, value)
 
-    def decoder(self, model: str, request: ChatRequest) -> OpenAIDecoder:
+    def decoder(self, model: str, request: ChatRequest) -> Decoder:
         """A reader for one answer."""
-        return OpenAIDecoder()
+        return OpenAIDecoder() if request.native is None else ResponsesDecoder()
 
     def fault(self, provider: Provider, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
         """The error that a status means."""
@@ -88,6 +121,8 @@ class OpenAIWire:
 
 class OpenAIDecoder:
     """Reads one answer: chunks pass as they are, the usage is taken out and comes once, at the end."""
+
+    frame_limit = FRAME_LIMIT
 
     def __init__(self) -> None:
         self.ended = False

@@ -33,15 +33,24 @@ class Known(Struct, frozen=True):
     dialect: Dialect
 
 
-_PLAIN = OpenAIWire()
+# What only OpenAI has, what only others have, and what few have: each may be refused by who has it not.
+_ITS_OWN = frozenset({"verbosity", "service_tier", "prompt_cache_key", "safety_identifier"})
+_NEVER_ITS = frozenset({"top_k", "web_search_options"})
+_RARE = frozenset({"top_k", "web_search_options", "reasoning_effort"})
+_OPENAI = Manners(developer=True, limit="", responses=True, unknown=_NEVER_ITS)
+_PLAIN = OpenAIWire(Manners(unknown=_ITS_OWN | _RARE))
+_ANY_MODEL = OpenAIWire(Manners(unknown=_ITS_OWN | {"web_search_options"}))
+_SEARCHING = OpenAIWire(
+    Manners(tools=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user", "reasoning_effort"})
+)
 
 KNOWN = (
-    Known("openai", ("OPENAI",), "https://api.openai.com/v1", OpenAIWire(Manners(developer=True, limit=""))),
+    Known("openai", ("OPENAI",), "https://api.openai.com/v1", OpenAIWire(_OPENAI)),
     Known("anthropic", ("ANTHROPIC",), "https://api.anthropic.com", Translated("anthropic")),
     Known("google", ("GOOGLE", "GEMINI"), "https://generativelanguage.googleapis.com", Translated("gemini")),
-    Known("perplexity", ("PERPLEXITY",), "https://api.perplexity.ai", _PLAIN),
+    Known("perplexity", ("PERPLEXITY",), "https://api.perplexity.ai", _SEARCHING),
     Known("kimi", ("KIMI", "MOONSHOT"), "https://api.moonshot.ai/v1", _PLAIN),
-    Known("openrouter", ("OPENROUTER",), "https://openrouter.ai/api/v1", _PLAIN),
+    Known("openrouter", ("OPENROUTER",), "https://openrouter.ai/api/v1", _ANY_MODEL),
 )
 NAMES = tuple(known.name for known in KNOWN)
 ALIASES = {"gemini": "google", "moonshot": "kimi"}
@@ -118,6 +127,7 @@ class Candidate(Struct, frozen=True):
     model: str  # the provider's own name for it
     without: tuple[str, ...] = ()  # the request's fields that it refuses, left out because we chose it
     credential: str = ENVIRONMENT  # the id of the key that it is asked with
+    most_output: int = 0  # tokens of an answer, 0 where that is not known
 
     @property
     def name(self) -> str:
@@ -135,10 +145,10 @@ class Candidate(Struct, frozen=True):
         return self.provider, self.model
 
 
-def candidate(name: str, without: tuple[str, ...] = ()) -> Candidate:
+def candidate(name: str, without: tuple[str, ...] = (), most_output: int = 0) -> Candidate:
     """The candidate of this name, `provider/model`."""
     provider, _, model = name.partition("/")
-    return Candidate(provider, model, without)
+    return Candidate(provider, model, without, most_output=most_output)
 
 
 class Places:
@@ -188,7 +198,7 @@ class Upstream:
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close."""
         if candidate.provider == SIMULATED:
-            return Opened(self._simulated.ask(request), _nothing)
+            return Opened(self._simulated.ask(request), _nothing, request.lost)
         provider = self._places.with_key(candidate, credentials)
         if is_translated(provider) and not is_loaded():
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is

@@ -23,7 +23,9 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest, SyntraError
-from gateway.upstream import anthropic, faults, gemini
+from gateway.core.native import MESSAGES
+from gateway.upstream import anthropic, anthropic_messages, faults, gemini
+from gateway.upstream.anthropic_messages import MessagesDecoder
 from gateway.upstream.dialect import Decoder, Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIDecoder
 from gateway.upstream.terms import ANTHROPIC, GEMINI, Said, Terms, read
@@ -157,6 +159,11 @@ class Translated:
     def __init__(self, litellm_name: str) -> None:
         self._name: Final = litellm_name
 
+    @property
+    def native(self) -> str:
+        """The clients' dialect that it speaks beside chat completions."""
+        return MESSAGES if self._name == ANTHROPIC else ""
+
     def home(self) -> str:
         """Where this provider is when no base URL is set; empty where that has to be set."""
         return _find_home(self._name)
@@ -174,6 +181,8 @@ class Translated:
 
     def decoder(self, model: str, request: ChatRequest) -> Decoder:
         """A reader for one answer; its parser keeps state, so there is one for each."""
+        if request.native is not None:
+            return MessagesDecoder()
         library = load()
         if self._name == ANTHROPIC:
             renamed = _renamed_tools(library, request)
@@ -202,6 +211,8 @@ class Translated:
         return config, supported
 
     def _encode(self, provider: Provider, model: str, request: ChatRequest) -> Outbound:
+        if request.native is not None:
+            return anthropic_messages.said(provider, model, request, request.native)
         config, supported = self._config(model)
         terms = read(request, self._name, supported)
         terms.messages = config.translate_developer_role_to_system_role(terms.messages)

@@ -28,6 +28,7 @@ from gateway.core.events import (
     encode_usage,
 )
 from gateway.upstream import faults
+from gateway.upstream.sse import FRAME_LIMIT
 
 JSON_TOOL = "json_tool_call"  # what LiteLLM and we call the tool that a wanted JSON reply is forced through
 _SERVER_TOOL = "srvtoolu_"  # Anthropic's own searches; they are not for the client to run
@@ -65,6 +66,8 @@ class Dictionary(Struct, frozen=True):
 
 class TranslatedDecoder:
     """Reads one answer of a wire that LiteLLM has a parser for."""
+
+    frame_limit = FRAME_LIMIT
 
     def __init__(
         self, name: str, model: str, parser: Any, config: Any, dictionary: Dictionary, params: dict[str, Any]

@@ -106,3 +106,17 @@ def test_reading_a_stream_to_its_end_is_not_leaving(gateway: Gateway, providers:
     for fake in fakes:
         wait_for(lambda fake=fake: fake.last.answered)  # type: ignore[misc]
         assert fake.last.closed_early is None
+
+
+@every_provider
+def test_leaving_on_the_last_event_is_not_leaving(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    """Codex closes as soon as it has read `response.completed`."""
+    log = gateway.log.stat().st_size
+    for _ in range(10):
+        with gateway.client() as client:
+            for event in client.responses.create(model=pin.model, input="Say hello.", stream=True):
+                if event.type == "response.completed":
+                    break
+    time.sleep(1)  # the log is written four times a second, and has a line for each that left
+    assert b"responses 499" not in gateway.log.read_bytes()[log:]
+    assert providers[pin.provider].last.closed_early is None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from tests.fakes.provider import Provider
 from tests.fakes.script import PROSE, Failure, Frame, Script, ToolCall, Usage, dumps
-from tests.fakes.server import Request
+from tests.fakes.server import Reply, Request
 from tests.fakes.shape import (
     Check,
     Refused,
@@ -28,6 +29,8 @@ from tests.fakes.shape import (
     string,
 )
 
+COUNT = "/v1/messages/count_tokens"
+COUNTED = 4711
 SIGNATURE = "EqQBCkYIBxgCKkBmYWtlIHNpZ25hdHVyZQ=="
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 
@@ -53,14 +56,39 @@ RESULT_CONTENT = either(string, array(by_type("type", {"text": TEXT, "image": IM
 TOOL_RESULT = record({"type": string, "tool_use_id": ID}, {**CACHED, "content": RESULT_CONTENT, "is_error": boolean})
 TOOL_USE = record({"type": string, "id": ID, "name": matching(r"[a-zA-Z0-9_-]{1,128}"), "input": mapping}, CACHED)
 THOUGHT = record({"type": string, "thinking": string, "signature": one_of(SIGNATURE)})
+OPAQUE = record({"type": string, "data": filled})
+SERVER_USE = record(
+    {"type": string, "id": matching(r"srvtoolu_[a-zA-Z0-9_]+"), "name": string, "input": mapping}, CACHED
+)
+SERVER_RESULT = record({"type": string, "tool_use_id": matching(r"srvtoolu_.+"), "content": anything}, CACHED)
 BLOCKS: dict[str, Check] = {
     "user": by_type("type", {"text": TEXT, "image": IMAGE, "document": DOCUMENT, "tool_result": TOOL_RESULT}),
-    "assistant": by_type("type", {"text": TEXT, "tool_use": TOOL_USE, "thinking": THOUGHT}),
+    "assistant": by_type(
+        "type",
+        {
+            "text": TEXT,
+            "tool_use": TOOL_USE,
+            "thinking": THOUGHT,
+            "redacted_thinking": OPAQUE,
+            "server_tool_use": SERVER_USE,
+            "web_search_tool_result": SERVER_RESULT,
+        },
+    ),
 }
-TOOL = record(
+SEARCH = record({"type": string, "name": one_of("web_search")}, {**CACHED, "max_uses": integer(1, 100)})
+CUSTOM = record(
     {"name": matching(r"[a-zA-Z0-9_-]{1,128}"), "input_schema": mapping},
     {**CACHED, "type": one_of("custom"), "description": string, "strict": boolean, "eager_input_streaming": boolean},
 )
+DEFERRED = record({"name": string, "input_schema": mapping}, {"description": string, "defer_loading": boolean})
+
+
+def tool(value: Any, at: str) -> None:
+    """One of the client's own, or a search that Anthropic runs."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    (SEARCH if kind == "web_search_20250305" else either(CUSTOM, DEFERRED))(value, at)
+
+
 CHOICE = {"disable_parallel_tool_use": boolean}
 FIELDS: dict[str, Check] = {
     "cache_control": CACHED["cache_control"],
@@ -89,11 +117,14 @@ FIELDS: dict[str, Check] = {
             "tool": record({"type": string, "name": filled}, CHOICE),
         },
     ),
-    "tools": array(TOOL),
+    "tools": array(tool),
     "top_k": integer(0, 1_000_000),
     "top_p": number(0, 1),
 }
-BETAS = {"output_format": "structured-outputs"}  # fields that need a word in the anthropic-beta header
+BETAS = {
+    "output_format": "structured-outputs",
+    "context_management": "context-management",
+}  # fields that need a word in the anthropic-beta header
 
 
 class Anthropic(Provider):
@@ -108,24 +139,35 @@ class Anthropic(Provider):
     # the request
 
     def check(self, request: Request) -> None:
-        refuse(request.path == "/v1/messages", "url", "Not Found", status=404)
+        refuse(request.path in ("/v1/messages", COUNT), "url", "Not Found", status=404)
+        refuse(request.query in ("", "beta=true"), "url", "Not Found", status=404)
         refuse(request.method == "POST", "method", "Method Not Allowed", status=405)
         refuse(request.headers.get("x-api-key") == self.key, "x-api-key", "invalid x-api-key", status=401)
         refuse("authorization" not in request.headers, "authorization", "invalid bearer token", status=401)
-        refuse(request.headers.get("anthropic-version") == "2023-06-01", "anthropic-version", "header is required")
+        version = request.headers.get("anthropic-version", "")
+        refuse(re.fullmatch(r"20\d\d-\d\d-\d\d", version), "anthropic-version", "header is required")
         kind = request.headers.get("content-type", "").partition(";")[0]
         refuse(kind == "application/json", "content-type", f"unsupported media type {kind}", status=415)
         body = request.json
         betas = request.headers.get("anthropic-beta", "")
         allowed = {field: anything for field, beta in BETAS.items() if beta in betas}
-        required = {"model": filled, "max_tokens": integer(1, 1_000_000), "messages": array(mapping, 1)}
+        limit = {} if request.path == COUNT else {"max_tokens": integer(1, 1_000_000)}
+        required = {"model": filled, **limit, "messages": array(mapping, 1)}
         record(required, {**FIELDS, **allowed})(body, "")
         for index, message in enumerate(body["messages"]):
-            check_message(message, f"messages.{index}", last=index == len(body["messages"]) - 1)
-        check_turns(body["messages"])
+            check_message(message, f"messages.{index}", last=index == len(body["messages"]) - 1, model=body["model"])
+        check_turns([message for message in body["messages"] if message["role"] != "system"])
         check_choice(body)
+        check_thoughts(body)
         breakpoints = json.dumps(body).count('"cache_control": {')
         refuse(breakpoints <= 4, "cache_control", f"A maximum of 4 blocks may have it. Found {breakpoints}.")
+
+    async def other(self, request: Request, reply: Reply) -> bool:
+        if request.path != COUNT:
+            return False
+        self.check(request)
+        await reply.whole(200, dumps({"input_tokens": COUNTED}), *self.json_headers())
+        return True
 
     # the answer
 
@@ -165,11 +207,11 @@ class Anthropic(Provider):
         return "tool_use" if calls(script, body) else STOPS[script.finish_reason]
 
     def blocks(self, script: Script, body: Any) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = []
+        made: list[dict[str, Any]] = [dict(block) for block in script.blocks]
         if script.reasoning:
             made.append({"type": "thinking", "thinking": "".join(script.reasoning), "signature": SIGNATURE})
         called = calls(script, body)
-        if not called:
+        if not called and not script.blocks:
             made.append({"type": "text", "text": script.refusal or script.text})
         for call in called:
             block = {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments or "{}")}
@@ -193,7 +235,9 @@ class Anthropic(Provider):
 
     def refused(self, refused: Refused) -> Failure:
         kinds = {401: "authentication_error", 404: "not_found_error"}
-        return Failure(refused.status, kinds.get(refused.status, "invalid_request_error"), f"{PROSE}: {refused}")
+        unknown = refused.why.startswith("Unknown parameter")
+        why = f"{refused.where}: Extra inputs are not permitted" if unknown else str(refused)
+        return Failure(refused.status, kinds.get(refused.status, "invalid_request_error"), f"{PROSE}: {why}")
 
     def key_error(self) -> Failure:
         return Failure(401, "authentication_error", f"invalid x-api-key: {self.key}")
@@ -220,6 +264,12 @@ def block_events(index: int, block: dict[str, Any], script: Script) -> list[Fram
     elif kind == "tool_use":
         empty = {"type": kind, "id": block["id"], "name": block["name"], "input": {}}
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *block["call"].pieces)]
+    elif kind != "text":
+        empty, deltas = block, []
+    elif "citations" in block:
+        empty = {"type": kind, "text": "", "citations": []}
+        deltas = [{"type": "citations_delta", "citation": citation} for citation in block["citations"]]
+        deltas.append({"type": "text_delta", "text": block["text"]})
     else:
         empty = {"type": kind, "text": ""}
         pieces = (script.refusal,) if script.refusal else script.pieces
@@ -239,16 +289,19 @@ def calls(script: Script, body: Any) -> tuple[ToolCall, ...]:
     return (ToolCall("toolu_01Forced", name, script.text),)
 
 
-def check_message(message: dict[str, Any], at: str, *, last: bool) -> None:
-    record({"role": one_of("user", "assistant"), "content": anything})(message, at)
+def check_message(message: dict[str, Any], at: str, *, last: bool, model: str) -> None:
+    record({"role": string, "content": anything}, {"output_config": mapping})(message, at)
     content, role = message["content"], message["role"]
+    newest = re.search(r"[a-z]-5", model)
+    refuse(role in ("user", "assistant") or newest, f"{at}.role", "Input should be 'user' or 'assistant'")
+    refuse("output_config" not in message or newest, f"{at}.output_config", "Extra inputs are not permitted")
     final_assistant = last and role == "assistant"
     if isinstance(content, str):
         why = f"{at}: all messages must have non-empty content except for the optional final assistant message"
         refuse(content.strip() or final_assistant, at, why)
         text = content
     else:
-        array(BLOCKS[role], 0 if final_assistant else 1)(content, f"{at}.content")
+        array(BLOCKS.get(role, TEXT), 0 if final_assistant else 1)(content, f"{at}.content")
         text = content[-1].get("text", "") if content else ""
     if final_assistant:
         refuse(text == text.rstrip(), at, "final assistant content cannot end with trailing whitespace")
@@ -276,6 +329,23 @@ def check_turns(messages: list[dict[str, Any]]) -> None:
         refuse(len(set(uses)) == len(uses), at, "`tool_use` ids must be unique")
         waiting = set(uses)
     refuse(not waiting, "messages", f"`tool_use` ids were found without `tool_result` blocks: {sorted(waiting)}")
+
+
+def check_thoughts(body: dict[str, Any]) -> None:
+    """Within a budget a tool loop begins with a thought; what is said of thoughts needs thinking."""
+    thinking = (body.get("thinking") or {}).get("type")
+    last = next((one for one in reversed(body["messages"]) if one["role"] == "assistant"), None)
+    blocks = last["content"] if last is not None and isinstance(last["content"], list) else []
+    if thinking == "enabled" and any(block["type"] == "tool_use" for block in blocks):
+        first = blocks[0]["type"]
+        why = f"Expected `thinking` or `redacted_thinking`, but found `{first}`."
+        refuse(first in ("thinking", "redacted_thinking"), "messages.1.content.0.type", why)
+    clears = "clear_thinking" in json.dumps(body.get("context_management") or {})
+    refuse(thinking in ("enabled", "adaptive") or not clears, "context_management", "requires thinking")
+    old = "4-5" in body["model"]
+    refuse(thinking != "adaptive" or not old, "thinking.type", "adaptive thinking is not supported on this model")
+    effort = (body.get("output_config") or {}).get("effort")
+    refuse(effort is None or not old, "output_config.effort", "This model does not support the effort parameter.")
 
 
 def check_choice(body: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ class Perplexity(OpenAI):
     """api.perplexity.ai: no /v1, strict turns, no tools, usage and citations in every chunk."""
 
     name = "perplexity"
+    speaks_responses = False
     prefix = ""
     completion_id = "7ba2c2b5-fake-4d0a-8a57-5b1f0a1c9d11"
 
@@ -75,6 +76,7 @@ class Kimi(OpenAI):
     """api.moonshot.ai/v1: no developer role, max_tokens only, usage inside the last choice."""
 
     name = "kimi"
+    speaks_responses = False
     completion_id = "chatcmpl-fake0kimi"
 
     def check_chat(self, body: Any) -> None:
@@ -110,6 +112,7 @@ class OpenRouter(OpenAI):
     """openrouter.ai/api/v1: comments while it thinks, its own fields everywhere, errors inside chunks."""
 
     name = "openrouter"
+    speaks_responses = False
     prefix = "/api/v1"
     completion_id = "gen-1790000000-FakeRouter"
 

@@ -1,4 +1,4 @@
-"""OpenAI's wire, strictly: /chat/completions, /embeddings, /models."""
+"""OpenAI's wire, strictly: /chat/completions, /responses, /embeddings, /models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import struct
 from typing import Any
 
+from tests.fakes import openai_responses as responses
 from tests.fakes.openai_request import check_body
 from tests.fakes.provider import Provider
 from tests.fakes.script import PROSE, Failure, Frame, Script, Usage, dumps
@@ -22,6 +23,7 @@ class OpenAI(Provider):
     name = "openai"
     prefix = "/v1"
     completion_id = "chatcmpl-Fake0000000000000000000000"
+    speaks_responses = True
 
     def __init__(self, key: str | None = None) -> None:
         super().__init__(key)
@@ -34,6 +36,10 @@ class OpenAI(Provider):
     # the request
 
     def check(self, request: Request) -> None:
+        if self.speaks_responses and request.path == f"{self.prefix}/responses":
+            self.check_door(request, "POST", "/responses")
+            responses.check(request.json)
+            return
         self.check_door(request, "POST", "/chat/completions")
         self.check_chat(request.json)
 
@@ -67,6 +73,8 @@ class OpenAI(Provider):
     # the answer
 
     def frames(self, script: Script, body: Any) -> list[Frame]:
+        if "input" in body:
+            return responses.frames(script, body)
         asked = bool((body.get("stream_options") or {}).get("include_usage"))
         made = [self.chunk(body, [choice], part) for part, choice in self.interleaved(script)]
         if asked and script.usage is not None:
@@ -113,6 +121,8 @@ class OpenAI(Provider):
         return {"reasoning_content": piece}
 
     def whole(self, script: Script, body: Any) -> Any:
+        if "input" in body:
+            return responses.whole(script, body)
         choices = []
         for index, pieces in enumerate(script.choices):
             message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces), "refusal": None}

@@ -84,6 +84,8 @@ class Script:
     pieces: tuple[str, ...] = ("Hello", " from", " the", " fake.")
     reasoning: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    searches: int = 0  # of the provider's own, where the wire can tell of them
+    blocks: tuple[dict[str, Any], ...] = ()  # before everything else, in Anthropic's own form; no other wire says them
     refusal: str | None = None
     finish: str | None = None  # in OpenAI's words; worked out when left out
     more_choices: tuple[tuple[str, ...], ...] = ()  # pieces of choices 1, 2, …

@@ -27,7 +27,10 @@ FILL: LiteralString = """
     b as (insert into provider_key (org_id, id, provider, sealed, master, last4)
           select org, id, 'openai', 'x', 'm', 'abcd' from one),
     c as (insert into ledger (org_id, request_id, attempt, at, key_id, surface, asked, status)
-          select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one)
+          select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
+    d as (insert into response (org_id, id, input, output, reply)
+          select org, 'resp_1', '[]', '[]', '{}' from one),
+    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
     insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
 """
 

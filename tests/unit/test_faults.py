@@ -18,6 +18,7 @@ from gateway.core.errors import (
     UpstreamBusy,
     UpstreamCredential,
     UpstreamFailed,
+    UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
     UpstreamUnknownModel,
@@ -103,10 +104,10 @@ REPLIES = (
     Reply(500, UpstreamFailed, 502, {"message": PROSE}),
     Reply(501, UpstreamFailed, 502),
     Reply(502, UpstreamFailed, 502),
-    Reply(503, UpstreamFailed, 502),
+    Reply(503, UpstreamOverloaded, 502),
     Reply(504, UpstreamSilent, 504),
     Reply(520, UpstreamFailed, 502),
-    Reply(529, UpstreamFailed, 502),
+    Reply(529, UpstreamOverloaded, 502),
 )
 
 
@@ -249,7 +250,7 @@ class Inband:
     [
         Inband({"message": PROSE}, UpstreamFailed),
         Inband({"message": PROSE, "type": "server_error"}, UpstreamFailed),
-        Inband({"message": PROSE, "type": "overloaded_error"}, UpstreamFailed),
+        Inband({"message": PROSE, "type": "overloaded_error"}, UpstreamOverloaded),
         Inband({"message": PROSE, "code": 502}, UpstreamFailed),
         Inband({"message": PROSE, "type": "rate_limit_error"}, UpstreamBusy),
         Inband({"message": PROSE, "code": 429}, UpstreamBusy),
@@ -277,3 +278,60 @@ def test_an_error_inside_a_good_reply_is_told_as_what_it_is(sent: Inband) -> Non
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000, b'"}'])
 def test_an_error_that_cannot_be_read_is_still_an_error(raw: bytes) -> None:
     assert type(inband("acme", raw)) is UpstreamFailed
+
+
+@pytest.mark.parametrize(
+    ("message", "counts"),
+    [
+        ("prompt is too long: 210011 tokens > 200000 maximum", (210011, 200000, 0)),
+        (
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            (1200000, 1048576, 0),
+        ),
+        ("Invalid request: Your request exceeded model token limit: 131072 (requested: 140002)", (140002, 131072, 0)),
+        (
+            "The maximum context length is 128000 tokens. You requested 140000 (108000 in the input, 32000 in the output).",
+            (140000, 128000, 32000),
+        ),
+        ("This model's maximum context length is 8192 tokens.", (0, 0, 0)),
+        ("Your prompt is beyond the context window of acct_12345678", (0, 0, 0)),
+    ],
+)
+def test_an_overflow_brings_its_counts(message: str, counts: tuple[int, int, int]) -> None:
+    error = fault("acme", 400, {}, json.dumps({"error": {"message": message}}).encode())
+    assert isinstance(error, ContextTooLong)
+    assert (error.tokens, error.most, error.answer) == counts
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            f"{PROSE} messages.1.role: Input should be 'user' or 'assistant'",
+            "messages.1.role: Input should be 'user' or 'assistant'",
+        ),
+        (
+            f"messages.3.content.0: Invalid `signature` in `thinking` block. {PROSE}",
+            "messages.3.content.0: Invalid `signature` in `thinking` block",
+        ),
+        (
+            f"context_management: Extra inputs are not permitted {PROSE}",
+            "context_management: Extra inputs are not permitted",
+        ),
+        (
+            f"Unexpected value(s) `effort-2025-11-24` for the `anthropic-beta` header. {PROSE}",
+            "Unexpected value(s) `effort-2025-11-24` for the `anthropic-beta` header",
+        ),
+        (
+            "messages.0.content.2.image.source.base64: image exceeds 5 MB maximum: 7340032 bytes > 5242880 bytes",
+            "messages.0.content.2.image.source.base64: image exceeds 5 MB maximum: 7340032 bytes > 5242880 bytes",
+        ),
+        ("The PDF specified is password protected.", "The PDF specified is password protected"),
+        (PROSE, ""),
+    ],
+)
+def test_words_that_anthropics_clients_act_on_come_through_and_no_others(message: str, words: str) -> None:
+    error = fault("acme", 400, {}, json.dumps({"error": {"message": message}}).encode())
+    assert isinstance(error, UpstreamRejected)
+    assert error.words == words
+    assert PROSE not in error.message

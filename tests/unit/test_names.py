@@ -117,6 +117,8 @@ PINS = (
     Pin("claude-haiku-4-5", "anthropic", "claude-haiku-4-5"),
     Pin("gpt-4o", "openai", "gpt-4o"),
     Pin("gpt-4o", "openrouter", "gpt-4o", live=("openrouter", "kimi")),
+    Pin("claude-opus-19-20390101", "anthropic", "claude-opus-19-20390101"),  # newer than the map
+    Pin("claude-opus", None),
     Pin("openai/gpt-4o-mini", None, live=("anthropic",)),
     Pin("openai/", None),
     Pin("/gpt-4o", None),

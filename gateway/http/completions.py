@@ -1,0 +1,50 @@
+"""`POST /v1/completions`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from msgspec import structs
+
+from gateway.core.caller import Caller
+from gateway.core.deadline import Deadline
+from gateway.core.telling import as_chat_in_band
+from gateway.dialects import completions
+from gateway.dialects.completions import Answer
+from gateway.http.chat import wishes_of
+from gateway.http.intake import Head
+from gateway.http.visit import JSON, Visit
+from gateway.pipeline import Services, answer
+
+
+class Completions:
+    """Serves text completions, streamed or whole, one prompt after the other."""
+
+    def __init__(self, services: Services, *, body_seconds: float, total_seconds: float) -> None:
+        self._services = services
+        self._body_seconds = body_seconds
+        self._total_seconds = total_seconds
+
+    async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
+        """One request; nobody speaks in a text that goes on, so there is no persona unless it is asked for."""
+        asked = completions.parse(await visit.body(head, self._body_seconds))
+        wishes = wishes_of(head, visit, "completions")
+        wishes = structs.replace(wishes, persona=bool(wishes.persona))
+        told = Answer(asked)
+        deadline = Deadline(self._total_seconds)
+        headers: list[tuple[bytes, bytes]] = []
+        for prompt, request in enumerate(asked.requests):
+            async with AsyncExitStack() as stack:
+                reply = await answer(self._services, caller, request, wishes, deadline, stack)
+                visit.answered(reply.decision.outcome.model, reply.decision.id)
+                if asked.body.stream and not visit.streams:
+                    await visit.start_stream(reply.headers(), as_chat_in_band)
+                while chunks := await reply.next():
+                    events = told.chunks(chunks, prompt)
+                    if events and visit.streams:
+                        await visit.write(events)
+                headers = headers or reply.headers()
+        if visit.streams:
+            await visit.end(told.end())
+        else:
+            await visit.whole(200, (JSON, *headers), told.reply())
