@@ -5,12 +5,14 @@ single client sees it; `crowd`: 64 at a time, where settles travel together. CPU
 
 Then what a client sees, through a whole gateway on the stand of bench/README.md: the same load with a key without
 limits and with keys that have some, turn by turn, so that the machine's moods meet all alike. `more` is the median of
-what the turns differ in, `at best` the difference between the quietest turns of each.
+what the turns differ in, `at best` the difference between the quietest turns of each; CPU is that of
+the gateway and the engines that it started, on a busy machine the one to trust. A crowd is 32 connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import http.client
 import json
 import statistics
@@ -57,21 +59,23 @@ def through(folder: Path) -> None:
     ):
         keys = _keys(at)
         waits: dict[str, list[float]] = {name: [] for name in keys}
+        costs: dict[str, list[float]] = {name: [] for name in keys}
         rates: dict[str, list[float]] = {name: [] for name in keys}
         for turn in range(_ROUNDS):
             for name in list(keys)[:: 1 if turn % 2 else -1]:
-                target = stand.Target(at.url, name, keys[name])
-                waits[name].append(here.load(target, 1, "chat")["total_ms.p50"])
+                target = dataclasses.replace(at, key=keys[name])
+                found = here.load(target, 1, "chat")
+                waits[name].append(found["total_ms.p50"])
+                costs[name].append(1000 * found.get("own", 0.0) / found["rps"])
                 rates[name].append(here.load(target, _CONNECTIONS, "chat")["rps"])
-    crowd = f"{_CONNECTIONS} connections"
-    print(f"\n{'through a gateway':32}{'alone p50':>11}{'more':>8}{'at best':>9}   ms{crowd:>20}   requests/s")
+    heads = f"{'alone p50':>11}{'more':>8}{'at best':>9}{'CPU':>8}"
+    print(f"\n{'through a gateway, ms':32}{heads}{'requests/s of a crowd':>24}")
     bare = waits["no limits"]
-    for name, found in waits.items():
-        more = statistics.median(one - other for one, other in zip(found, bare, strict=True))
-        best = min(found) - min(bare)
-        print(
-            f"{name:32}{statistics.median(found):>11.2f}{more:>8.2f}{best:>9.2f}{statistics.median(rates[name]):>25.0f}"
-        )
+    for name, seen in waits.items():
+        more = statistics.median(one - other for one, other in zip(seen, bare, strict=True))
+        cells = (statistics.median(seen), more, min(seen) - min(bare), statistics.median(costs[name]))
+        told = "".join(f"{cell:>{width}.2f}" for cell, width in zip(cells, (11, 8, 9, 8), strict=True))
+        print(f"{name:32}{told}{statistics.median(rates[name]):>24.0f}")
 
 
 def _keys(at: Gateway) -> dict[str, str]:
