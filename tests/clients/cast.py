@@ -1,0 +1,218 @@
+"""Every client that is driven: how it is told where Syntra is, and how it is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.clients import registry
+from tests.clients.play import HELLO, NOTE, Tool
+from tests.clients.registry import Package
+from tests.clients.stage import Client, Scene
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+KEY = "SYNTRA_KEY"  # the name of the variable in configurations that name one
+
+
+def openai_env(scene: Scene) -> Mapping[str, str]:
+    return {"OPENAI_BASE_URL": scene.gateway.base_url, "OPENAI_API_KEY": scene.gateway.key}
+
+
+def reading(scene: Scene) -> Tool:
+    """The tool of the programs beside this file."""
+    return Tool("read_file", {"path": scene.note})
+
+
+def program(name: str, speaks: str, package: Package, file: str) -> Client:
+    """An SDK, called by a small program of ours."""
+    runner = str(package.programs / "python") if package.kind == "pip" else "node"
+
+    def command(scene: Scene) -> list[str]:
+        task = "task" if scene.task else "greeting"
+        return [runner, str(PROGRAMS / file), speaks, scene.model, scene.prompt, task]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {**openai_env(scene), "ROOM": str(package.folder)}
+
+    def done(scene: Scene, out: str) -> bool:
+        return NOTE in out if scene.task else out.count(HELLO) == 2  # streamed, and whole
+
+    return Client(name, speaks, package, command, env, reading, done=done)
+
+
+def codex() -> Client:
+    def configure(scene: Scene) -> None:
+        lines = (
+            'model_provider = "syntra"',
+            "[model_providers.syntra]",
+            'name = "Syntra"',
+            f'base_url = "{scene.gateway.base_url}"',
+            f'env_key = "{KEY}"',
+            'wire_api = "responses"',
+        )
+        write(scene.home / ".codex" / "config.toml", "\n".join(lines))
+
+    def command(scene: Scene) -> list[str]:
+        options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+        return ["codex", "exec", *options, "-m", scene.model, scene.prompt]
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("exec_command", {"cmd": f"cat {scene.note}"})
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {KEY: scene.gateway.key}
+
+    return Client("codex", "responses", registry.CODEX, command, env, tool, configure)
+
+
+def claude_code() -> Client:
+    def command(scene: Scene) -> list[str]:
+        return ["claude", "-p", scene.prompt, "--allowedTools", "Read"]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {
+            "ANTHROPIC_BASE_URL": scene.gateway.origin,
+            "ANTHROPIC_AUTH_TOKEN": scene.gateway.key,
+            "ANTHROPIC_MODEL": scene.model,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": scene.model,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        }
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("Read", {"file_path": scene.note})
+
+    return Client("claude-code", "messages", registry.CLAUDE_CODE, command, env, tool)
+
+
+def opencode(speaks: str) -> Client:
+    adapters = {"chat": "@ai-sdk/openai-compatible", "responses": "@ai-sdk/openai", "messages": "@ai-sdk/anthropic"}
+
+    def configure(scene: Scene) -> None:
+        options = {"baseURL": scene.gateway.base_url, "apiKey": f"{{env:{KEY}}}"}
+        provider = {"npm": adapters[speaks], "name": "Syntra", "options": options, "models": {scene.model: {}}}
+        config = {"provider": {"syntra": provider}, "autoupdate": False, "share": "disabled"}
+        write(scene.work / "opencode.json", json.dumps(config))
+
+    def command(scene: Scene) -> list[str]:
+        return ["opencode", "run", "-m", f"syntra/{scene.model}", scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        off = {
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        }
+        return {KEY: scene.gateway.key, **off}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("read", {"filePath": scene.note})
+
+    return Client("opencode", speaks, registry.OPENCODE, command, env, tool, configure)
+
+
+def continue_cli() -> Client:
+    def configure(scene: Scene) -> None:
+        model = {"name": "Syntra", "provider": "openai", "model": scene.model, "apiBase": scene.gateway.base_url}
+        config = {
+            "name": "Syntra",
+            "version": "1.0.0",
+            "schema": "v1",
+            "models": [{**model, "apiKey": scene.gateway.key, "roles": ["chat", "edit"]}],
+        }
+        write(scene.home / ".continue" / "config.yaml", json.dumps(config))  # JSON is YAML
+
+    def command(scene: Scene) -> list[str]:
+        config = str(scene.home / ".continue" / "config.yaml")
+        return ["cn", "--config", config, "--auto", "-p", scene.prompt]
+
+    def env(_: Scene) -> Mapping[str, str]:
+        return {"CONTINUE_TELEMETRY_ENABLED": "0"}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("Read", {"filepath": scene.note})
+
+    return Client("continue", "chat", registry.CONTINUE, command, env, tool, configure)
+
+
+def cline() -> Client:
+    where = "openai-compatible"
+
+    def command(scene: Scene) -> list[str]:
+        auth = f"cline auth -p {where} -k {scene.gateway.key} -m {scene.model} -b {scene.gateway.base_url}"
+        ask = f'cline -P {where} -m {scene.model} -c {scene.work} "{scene.prompt}"'
+        return ["sh", "-c", f"{auth} && {ask}"]
+
+    def env(_: Scene) -> Mapping[str, str]:
+        return {}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("read_files", {"files": [{"path": scene.note}]})
+
+    def after(_: Scene) -> list[str]:
+        return ["cline", "hub", "stop"]  # a daemon that it leaves behind
+
+    return Client("cline", "chat", registry.CLINE, command, env, tool, after=after)
+
+
+def aider() -> Client:
+    """It calls no tools: it writes into files what stands in the answer."""
+
+    def command(scene: Scene) -> list[str]:
+        quiet = ["--no-git", "--yes-always", "--no-check-update", "--no-show-release-notes", "--no-pretty"]
+        more = ["--no-show-model-warnings", "--edit-format", "whole", "--map-tokens", "0"]
+        ask = f"Write {NOTE} into answer.txt." if scene.task else scene.prompt
+        return ["aider", *quiet, *more, "--model", f"openai/{scene.model}", "--message", ask]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {"OPENAI_API_BASE": scene.gateway.base_url, "OPENAI_API_KEY": scene.gateway.key}
+
+    def done(scene: Scene, out: str) -> bool:
+        answer = scene.work / "answer.txt"
+        return answer.exists() and NOTE in answer.read_text() if scene.task else HELLO in out
+
+    said = f"Here it is.\n\nanswer.txt\n```\n{NOTE}\n```\n"
+    return Client("aider", "chat", registry.AIDER, command, env, None, said=said, done=done)
+
+
+def llm() -> Client:
+    def configure(scene: Scene) -> None:
+        model = {"model_id": "syntra", "model_name": scene.model, "api_base": scene.gateway.base_url}
+        more = {"api_key_name": "syntra", "supports_tools": True}
+        write(scene.home / "llm" / "extra-openai-models.yaml", json.dumps([{**model, **more}]))
+        write(scene.home / "llm" / "keys.json", json.dumps({"syntra": scene.gateway.key}))
+
+    def command(scene: Scene) -> list[str]:
+        tools = ["--functions", str(PROGRAMS / "llm_tools.py")] if scene.task else []
+        return ["llm", "-m", "syntra", *tools, scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {"LLM_USER_PATH": str(scene.home / "llm")}
+
+    return Client("llm", "chat", registry.LLM, command, env, reading, configure)
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+CLIENTS = (
+    program("openai-python", "chat", registry.OPENAI_PYTHON, "openai_python.py"),
+    program("openai-python", "responses", registry.OPENAI_PYTHON, "openai_python.py"),
+    program("openai-node", "chat", registry.OPENAI_NODE, "openai_node.mjs"),
+    program("openai-node", "responses", registry.OPENAI_NODE, "openai_node.mjs"),
+    codex(),
+    claude_code(),
+    opencode("chat"),
+    opencode("responses"),
+    opencode("messages"),
+    continue_cli(),
+    cline(),
+    aider(),
+    program("langchain", "chat", registry.LANGCHAIN, "langchain_chat.py"),
+    program("langchain", "responses", registry.LANGCHAIN, "langchain_chat.py"),
+    program("ai-sdk", "chat", registry.AI_SDK, "ai_sdk.mjs"),
+    program("ai-sdk", "responses", registry.AI_SDK, "ai_sdk.mjs"),
+    llm(),
+)
