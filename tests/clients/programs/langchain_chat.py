@@ -25,7 +25,7 @@ while True:
     if not whole.tool_calls:
         break
     messages.append(whole)
-    for call in whole.tool_calls:
-        messages.append(ToolMessage(read_file.invoke(call["args"]), tool_call_id=call["id"]))
+    read = [ToolMessage(read_file.invoke(call["args"]), tool_call_id=call["id"]) for call in whole.tool_calls]
+    messages.extend(read)
 if task == "greeting":
     print(f"\n{chat.invoke(prompt).text}")
