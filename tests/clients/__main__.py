@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.clients.cast import CLIENTS
-from tests.clients.registry import CACHE, NODE_ITSELF, InstallError
-from tests.clients.stage import Client, Outcome, run
+from tests.clients.registry import NODE_ITSELF, InstallError
+from tests.clients.stage import LOGS, Client, Outcome, run
 from tests.fakes.anthropic_wire import Anthropic
 from tests.fakes.gateway import ANTHROPIC, GOOGLE, OPENAI, Gateway, provider_env, serving
 from tests.fakes.gemini_wire import Gemini
@@ -41,8 +40,7 @@ def main(wanted: Sequence[str]) -> int:
     except InstallError as error:
         console.print(Text(str(error), "red"))
         return 1
-    shutil.rmtree(CACHE / "runs", ignore_errors=True)
-    (CACHE / "runs").mkdir()
+    LOGS.mkdir(exist_ok=True)
     return _show(_driven(chosen))
 
 
@@ -91,7 +89,7 @@ def _show(told: Mapping[Client, Mapping[str, Outcome]]) -> int:
         console.print(Text(f"{client.name} ({client.speaks}), {label}: {outcome.fault}", "red"))
         console.print(Text(outcome.out.strip()[-600:], "dim"))
     runs = sum(len(outcomes) for outcomes in told.values())
-    console.print(f"{runs - len(failed)} of {runs} runs went well; what was said is in {CACHE / 'runs'}")
+    console.print(f"{runs - len(failed)} of {runs} runs went well; what was said is in {LOGS}")
     return 1 if failed else 0
 
 

@@ -1,4 +1,7 @@
-"""One run of one client: a home and a folder of its own, a program, and what it said."""
+"""One run of one client: a home and a folder of its own, a program, and what it said.
+
+The folders are nowhere in our own sources: clients look for a repository around them, and some write into it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.clients.play import ASK, GREET, HELLO, NOTE, Play, Tool
 from tests.clients.registry import CACHE, NODE_ITSELF, Package
 from tests.fakes.gateway import Gateway, Pin
 from tests.fakes.provider import Provider
 
+LOGS = CACHE / "logs"
 SECONDS = 120.0  # the slowest, Aider, imports for 15 s on a busy machine
 SILENT = {
     "DO_NOT_TRACK": "1",
@@ -83,7 +88,12 @@ class Outcome:
 
 def run(client: Client, pin: Pin, gateway: Gateway, fake: Provider, *, task: bool) -> Outcome:
     """Drives a client once against one provider's model."""
-    scene = _scene(client, pin, gateway, task=task)
+    with TemporaryDirectory(prefix="syntra-client-", ignore_cleanup_errors=True) as place:
+        return _run(client, pin, _scene(Path(place), pin, gateway, task=task), fake)
+
+
+def _run(client: Client, pin: Pin, scene: Scene, fake: Provider) -> Outcome:
+    task = scene.task
     client.configure(scene)
     fake.reset()
     play = Play(tool=client.tool(scene) if task and client.tool else None, said=client.said if task else "")
@@ -93,7 +103,7 @@ def run(client: Client, pin: Pin, gateway: Gateway, fake: Provider, *, task: boo
     seconds = time.monotonic() - began
     if client.after is not None:
         _drive(client.after(scene), _environment(client, scene), scene.work)
-    log = CACHE / "runs" / f"{_label(client, pin, task=task)}.log"
+    log = LOGS / f"{_label(client, pin, task=task)}.log"
     log.write_text(f"{out}\n\nexit code {code}\n\n" + "\n\n".join(play.asked), "utf-8")
     return Outcome(_fault(client, scene, fake, out, code), seconds, len(fake.requests), out)
 
@@ -102,8 +112,7 @@ def _label(client: Client, pin: Pin, *, task: bool) -> str:
     return f"{client.name}-{client.speaks}-{pin.provider}-{'task' if task else 'greeting'}".replace(" ", "_")
 
 
-def _scene(client: Client, pin: Pin, gateway: Gateway, *, task: bool) -> Scene:
-    place = CACHE / "runs" / f"{_label(client, pin, task=task)}-{time.time_ns():x}"
+def _scene(place: Path, pin: Pin, gateway: Gateway, *, task: bool) -> Scene:
     scene = Scene(place / "home", place / "work", gateway, pin.model, task)
     scene.home.mkdir(parents=True)
     scene.work.mkdir()
