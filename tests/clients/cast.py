@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.doctor.setups import SETUPS, Place
 from tests.clients import registry
 from tests.clients.play import HELLO, NOTE, Tool
 from tests.clients.registry import Package
 from tests.clients.stage import Client, Scene
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-KEY = "SYNTRA_KEY"  # the name of the variable in configurations that name one
 
 
 def openai_env(scene: Scene) -> Mapping[str, str]:
@@ -41,69 +41,64 @@ def program(name: str, speaks: str, package: Package, file: str) -> Client:
     return Client(name, speaks, package, command, env, reading, done=done)
 
 
-def codex() -> Client:
-    def configure(scene: Scene) -> None:
-        lines = (
-            'model_provider = "syntra"',
-            "[model_providers.syntra]",
-            'name = "Syntra"',
-            f'base_url = "{scene.gateway.base_url}"',
-            f'env_key = "{KEY}"',
-            'wire_api = "responses"',
-        )
-        write(scene.home / ".codex" / "config.toml", "\n".join(lines))
+def place(scene: Scene) -> Place:
+    return Place(
+        scene.gateway.origin, str(scene.gateway.data / "key"), scene.gateway.key, model=scene.model, small=scene.model
+    )
 
+
+def written(name: str) -> Callable[[Scene], None]:
+    """The client's files as `syntra doctor --client NAME --write` writes them."""
+
+    def configure(scene: Scene) -> None:
+        for file in SETUPS[name](place(scene)).files:
+            write(scene.home / file.path, file.merge(""))
+
+    return configure
+
+
+def nothing(_: Scene) -> Mapping[str, str]:
+    return {}
+
+
+def codex() -> Client:
     def command(scene: Scene) -> list[str]:
-        options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-        return ["codex", "exec", *options, "-m", scene.model, scene.prompt]
+        return ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", scene.prompt]
 
     def tool(scene: Scene) -> Tool:
         return Tool("exec_command", {"cmd": f"cat {scene.note}"})
 
-    def env(scene: Scene) -> Mapping[str, str]:
-        return {KEY: scene.gateway.key}
-
-    return Client("codex", "responses", registry.CODEX, command, env, tool, configure)
+    return Client("codex", "responses", registry.CODEX, command, nothing, tool, written("codex"))
 
 
 def claude_code() -> Client:
     def command(scene: Scene) -> list[str]:
         return ["claude", "-p", scene.prompt, "--allowedTools", "Read"]
 
-    def env(scene: Scene) -> Mapping[str, str]:
-        return {
-            "ANTHROPIC_BASE_URL": scene.gateway.origin,
-            "ANTHROPIC_AUTH_TOKEN": scene.gateway.key,
-            "ANTHROPIC_MODEL": scene.model,
-            "ANTHROPIC_DEFAULT_HAIKU_MODEL": scene.model,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        }
+    def env(_: Scene) -> Mapping[str, str]:
+        return {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 
     def tool(scene: Scene) -> Tool:
         return Tool("Read", {"file_path": scene.note})
 
-    return Client("claude-code", "messages", registry.CLAUDE_CODE, command, env, tool)
+    return Client("claude-code", "messages", registry.CLAUDE_CODE, command, env, tool, written("claude"))
+
+
+ADAPTERS = {"chat": "@ai-sdk/openai-compatible", "responses": "@ai-sdk/openai", "messages": "@ai-sdk/anthropic"}
 
 
 def opencode(speaks: str) -> Client:
-    adapters = {"chat": "@ai-sdk/openai-compatible", "responses": "@ai-sdk/openai", "messages": "@ai-sdk/anthropic"}
-
     def configure(scene: Scene) -> None:
-        options = {"baseURL": scene.gateway.base_url, "apiKey": f"{{env:{KEY}}}"}
-        provider = {"npm": adapters[speaks], "name": "Syntra", "options": options, "models": {scene.model: {}}}
-        config = {"provider": {"syntra": provider}, "autoupdate": False, "share": "disabled"}
-        write(scene.work / "opencode.json", json.dumps(config))
+        written("opencode")(scene)
+        file = scene.home / ".config/opencode/opencode.json"
+        file.write_text(file.read_text().replace(ADAPTERS["chat"], ADAPTERS[speaks]))
 
     def command(scene: Scene) -> list[str]:
-        return ["opencode", "run", "-m", f"syntra/{scene.model}", scene.prompt]
+        return ["opencode", "run", scene.prompt]
 
-    def env(scene: Scene) -> Mapping[str, str]:
-        off = {
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-        }
-        return {KEY: scene.gateway.key, **off}
+    def env(_: Scene) -> Mapping[str, str]:
+        off = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE")
+        return {f"OPENCODE_DISABLE_{name}": "1" for name in off}
 
     def tool(scene: Scene) -> Tool:
         return Tool("read", {"filePath": scene.note})
@@ -112,16 +107,6 @@ def opencode(speaks: str) -> Client:
 
 
 def continue_cli() -> Client:
-    def configure(scene: Scene) -> None:
-        model = {"name": "Syntra", "provider": "openai", "model": scene.model, "apiBase": scene.gateway.base_url}
-        config = {
-            "name": "Syntra",
-            "version": "1.0.0",
-            "schema": "v1",
-            "models": [{**model, "apiKey": scene.gateway.key, "roles": ["chat", "edit"]}],
-        }
-        write(scene.home / ".continue" / "config.yaml", json.dumps(config))  # JSON is YAML
-
     def command(scene: Scene) -> list[str]:
         config = str(scene.home / ".continue" / "config.yaml")
         return ["cn", "--config", config, "--auto", "-p", scene.prompt]
@@ -132,19 +117,12 @@ def continue_cli() -> Client:
     def tool(scene: Scene) -> Tool:
         return Tool("Read", {"filepath": scene.note})
 
-    return Client("continue", "chat", registry.CONTINUE, command, env, tool, configure)
+    return Client("continue", "chat", registry.CONTINUE, command, env, tool, written("continue"))
 
 
 def cline() -> Client:
-    where = "openai-compatible"
-
     def command(scene: Scene) -> list[str]:
-        auth = f"cline auth -p {where} -k {scene.gateway.key} -m {scene.model} -b {scene.gateway.base_url}"
-        ask = f'cline -P {where} -m {scene.model} -c {scene.work} "{scene.prompt}"'
-        return ["sh", "-c", f"{auth} && {ask}"]
-
-    def env(_: Scene) -> Mapping[str, str]:
-        return {}
+        return ["cline", "-c", str(scene.work), scene.prompt]
 
     def tool(scene: Scene) -> Tool:
         return Tool("read_files", {"files": [{"path": scene.note}]})
@@ -152,7 +130,7 @@ def cline() -> Client:
     def after(_: Scene) -> list[str]:
         return ["cline", "hub", "stop"]  # a daemon that it leaves behind
 
-    return Client("cline", "chat", registry.CLINE, command, env, tool, after=after)
+    return Client("cline", "chat", registry.CLINE, command, nothing, tool, written("cline"), after=after)
 
 
 def aider() -> Client:
@@ -160,19 +138,16 @@ def aider() -> Client:
 
     def command(scene: Scene) -> list[str]:
         quiet = ["--no-git", "--yes-always", "--no-check-update", "--no-show-release-notes", "--no-pretty"]
-        more = ["--no-show-model-warnings", "--edit-format", "whole", "--map-tokens", "0"]
+        more = ["--edit-format", "whole", "--map-tokens", "0"]
         ask = f"Write {NOTE} into answer.txt." if scene.task else scene.prompt
-        return ["aider", *quiet, *more, "--model", f"openai/{scene.model}", "--message", ask]
-
-    def env(scene: Scene) -> Mapping[str, str]:
-        return {"OPENAI_API_BASE": scene.gateway.base_url, "OPENAI_API_KEY": scene.gateway.key}
+        return ["aider", *quiet, *more, "--message", ask]
 
     def done(scene: Scene, out: str) -> bool:
         answer = scene.work / "answer.txt"
         return answer.exists() and NOTE in answer.read_text() if scene.task else HELLO in out
 
     said = f"Here it is.\n\nanswer.txt\n```\n{NOTE}\n```\n"
-    return Client("aider", "chat", registry.AIDER, command, env, None, said=said, done=done)
+    return Client("aider", "chat", registry.AIDER, command, nothing, None, written("aider"), said=said, done=done)
 
 
 def llm() -> Client:
