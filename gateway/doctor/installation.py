@@ -33,7 +33,7 @@ _LEAST_ROOM: Final = 1 << 30  # bytes
 def variables(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Names that look like a setting of ours and are none: a slip of the finger changes nothing, and says nothing."""
     ours = [*Settings.__struct_encode_fields__, *(f"{stem}_API_KEY" for one in KNOWN for stem in one.stems)]
-    inside = {"SYNTRA_KEY", "SYNTRA_VECTORS_SOCKET"}  # what our own pages and processes set
+    inside = {"SYNTRA_KEY", "SYNTRA_API_KEY", "SYNTRA_VECTORS_SOCKET"}  # what our own pages and processes set
     for name in sorted(environ):
         stem = next((stem for one in KNOWN for stem in one.stems if name in {stem + end for end in _ENDINGS}), "")
         if stem and not environ.get(f"{stem}_API_KEY"):

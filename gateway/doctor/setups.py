@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import yaml
 from msgspec import Struct
 
 from gateway.doctor import jsonc, toml_text, yaml_text
@@ -144,7 +143,7 @@ def continue_(place: Place) -> Setup:
         ".continue/config.yaml",
         lines,
         lambda old: yaml_text.with_item(old, head, "models", model),
-        yaml.safe_load,
+        yaml_text.read,
         lambda old: yaml_text.expected(old, head, "models", model),
         "yaml",
         holds_key=True,
@@ -180,8 +179,8 @@ def aider(place: Place) -> Setup:
         ".aider.conf.yml",
         lines,
         lambda old: yaml_text.with_values(old, wanted),
-        yaml.safe_load,
-        lambda old: {**(old or {}), **wanted},
+        yaml_text.read,
+        lambda old: {**old, **wanted},
         "yaml",
         holds_key=True,
     )

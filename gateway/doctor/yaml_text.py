@@ -9,9 +9,20 @@ from typing import Any
 import yaml
 
 
+def read(text: str) -> dict[str, Any]:
+    """The text as data; an empty text is an empty mapping. Raises ValueError."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError("it is not YAML") from None
+    if found is not None and not isinstance(found, dict):
+        raise ValueError("it does not hold a mapping")
+    return found or {}
+
+
 def with_values(text: str, wanted: Mapping[str, Any]) -> str:
     """The text with these values at its top level, each in place of its own. Raises ValueError."""
-    found = _read(text)
+    found = read(text)
     kept = text.rstrip("\n").splitlines() if text.strip() else []
     for name, value in wanted.items():
         line = _said(name, value)
@@ -27,7 +38,7 @@ def with_item(text: str, head: Mapping[str, Any], name: str, item: Mapping[str, 
 
     A text that is empty begins with `head`.
     """
-    found = _read(text)
+    found = read(text)
     if not text.strip():
         return "\n".join([*(_said(key, value) for key, value in head.items()), *_list(name, item, "  ")]) + "\n"
     lines = text.rstrip("\n").splitlines()
@@ -35,6 +46,8 @@ def with_item(text: str, head: Mapping[str, Any], name: str, item: Mapping[str, 
     if not items:
         kept = [line for line in lines if name not in found or not re.match(rf"{re.escape(name)}\s*:", line)]
         return "\n".join([*kept, *_list(name, item, "  ")]) + "\n"
+    if not isinstance(items, list):
+        raise ValueError(f"its {name} are no list")
     nodes = next(value for key, value in _root(text).value if key.value == name).value
     indent = " " * max(0, nodes[0].start_mark.column - 2)
     for node, old in zip(nodes, items, strict=True):
@@ -61,16 +74,6 @@ def expected(old: Any, head: Mapping[str, Any], name: str, item: Mapping[str, An
 
 def _is_idle(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
-
-
-def _read(text: str) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ValueError("it is not YAML") from None
-    if found is not None and not isinstance(found, dict):
-        raise ValueError("it does not hold a mapping")
-    return found or {}
 
 
 def _root(text: str) -> Any:

@@ -65,6 +65,7 @@ def _one(client: Client, gateway: Gateway, fakes: Mapping[str, Provider]) -> dic
         f"{pin.provider} {work}": run(client, pin, gateway, fakes[pin.provider], task=work == "task")
         for pin in PINNED
         for work in WORKS
+        if work == "greeting" or client.tool or client.said
     }
 
 
@@ -78,7 +79,11 @@ def _show(told: Mapping[Client, Mapping[str, Outcome]]) -> int:
     failed = []
     for client, outcomes in told.items():
         cells = []
-        for label, outcome in outcomes.items():
+        for label in (f"{pin.provider} {work}" for pin in PINNED for work in WORKS):
+            outcome = outcomes.get(label)
+            if outcome is None:
+                cells.append(Text("–", "dim"))
+                continue
             mark = Text(f"{outcome.seconds:.1f} s, {outcome.requests}", "green")
             cells.append(Text("fails", "bold red") if outcome.fault else mark)
             if outcome.fault:

@@ -9,10 +9,11 @@ from pathlib import Path
 from gateway.doctor.setups import SETUPS, Place
 from tests.clients import registry
 from tests.clients.play import HELLO, NOTE, Tool
-from tests.clients.registry import Package
+from tests.clients.registry import ROOT, Package
 from tests.clients.stage import Client, Scene
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
+PAGES = ROOT / "docs" / "clients"
 
 
 def openai_env(scene: Scene) -> Mapping[str, str]:
@@ -26,19 +27,49 @@ def reading(scene: Scene) -> Tool:
 
 def program(name: str, speaks: str, package: Package, file: str) -> Client:
     """An SDK, called by a small program of ours."""
-    runner = str(package.programs / "python") if package.kind == "pip" else "node"
 
     def command(scene: Scene) -> list[str]:
         task = "task" if scene.task else "greeting"
-        return [runner, str(PROGRAMS / file), speaks, scene.model, scene.prompt, task]
+        return [*runner(package), str(scene.work / file), speaks, scene.model, scene.prompt, task]
 
-    def env(scene: Scene) -> Mapping[str, str]:
-        return {**openai_env(scene), "ROOM": str(package.folder)}
+    def configure(scene: Scene) -> None:
+        at_hand(package, scene)
+        write(scene.work / file, (PROGRAMS / file).read_text())
 
     def done(scene: Scene, out: str) -> bool:
         return NOTE in out if scene.task else out.count(HELLO) == 2  # streamed, and whole
 
-    return Client(name, speaks, package, command, env, reading, done=done)
+    return Client(name, speaks, package, command, openai_env, reading, configure, done=done)
+
+
+def page(name: str, package: Package, language: str) -> Client:
+    """The program on the client's page, as it stands there but for the model."""
+    file = {"python": "page.py", "js": "page.mjs"}[language]
+
+    def command(scene: Scene) -> list[str]:
+        return [*runner(package), str(scene.work / file)]
+
+    def configure(scene: Scene) -> None:
+        at_hand(package, scene)
+        write(scene.work / file, block(name, language).replace('"syntra"', f'"{scene.model}"'))
+
+    return Client(name, "page", package, command, openai_env, None, configure, done=lambda _, out: HELLO in out)
+
+
+def runner(package: Package) -> list[str]:
+    return [str(package.programs / "python")] if package.kind == "pip" else ["node"]
+
+
+def at_hand(package: Package, scene: Scene) -> None:
+    """What a program of Node's imports lies beside it."""
+    if package.kind == "npm":
+        (scene.work / "node_modules").symlink_to(package.folder / "node_modules")
+
+
+def block(name: str, language: str) -> str:
+    """The first block in a language on a client's page."""
+    text = (PAGES / f"{name}.md").read_text("utf-8")
+    return text.partition(f"```{language}\n")[2].partition("```")[0]
 
 
 def place(scene: Scene) -> Place:
@@ -152,9 +183,9 @@ def aider() -> Client:
 
 def llm() -> Client:
     def configure(scene: Scene) -> None:
-        model = {"model_id": "syntra", "model_name": scene.model, "api_base": scene.gateway.base_url}
-        more = {"api_key_name": "syntra", "supports_tools": True}
-        write(scene.home / "llm" / "extra-openai-models.yaml", json.dumps([{**model, **more}]))
+        lines = block("llm", "yaml").replace("http://127.0.0.1:8000", scene.gateway.origin)
+        lines = lines.replace("model_name: syntra", f"model_name: {scene.model}")
+        write(scene.home / "llm" / "extra-openai-models.yaml", lines)
         write(scene.home / "llm" / "keys.json", json.dumps({"syntra": scene.gateway.key}))
 
     def command(scene: Scene) -> list[str]:
@@ -187,7 +218,11 @@ CLIENTS = (
     aider(),
     program("langchain", "chat", registry.LANGCHAIN, "langchain_chat.py"),
     program("langchain", "responses", registry.LANGCHAIN, "langchain_chat.py"),
-    program("ai-sdk", "chat", registry.AI_SDK, "ai_sdk.mjs"),
-    program("ai-sdk", "responses", registry.AI_SDK, "ai_sdk.mjs"),
+    program("vercel-ai-sdk", "chat", registry.AI_SDK, "ai_sdk.mjs"),
+    program("vercel-ai-sdk", "responses", registry.AI_SDK, "ai_sdk.mjs"),
     llm(),
+    page("openai-python", registry.OPENAI_PYTHON, "python"),
+    page("openai-node", registry.OPENAI_NODE, "js"),
+    page("langchain", registry.LANGCHAIN, "python"),
+    page("vercel-ai-sdk", registry.AI_SDK, "js"),
 )

@@ -73,5 +73,5 @@ AIDER = Package("aider", "pip", ("aider-chat==0.86.2",))
 LANGCHAIN = Package("langchain", "pip", ("langchain-openai==1.7.4",))
 LLM = Package("llm", "pip", ("llm==0.36",))
 AI_SDK = Package(
-    "ai-sdk", "npm", ("ai@7.0.173", "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/openai@4.0.118", "zod@4.6.7")
+    "vercel-ai-sdk", "npm", ("ai@7.0.173", "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/openai@4.0.118", "zod@4.6.7")
 )

@@ -65,7 +65,7 @@ class Client:
     """A client as it is configured and called; `tool` says how it reads a file."""
 
     name: str
-    speaks: str  # chat | responses | messages
+    speaks: str  # chat | responses | messages; or `page`, for the program on its page
     package: Package
     command: Command
     env: Variables

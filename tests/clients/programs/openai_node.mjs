@@ -1,11 +1,7 @@
 // The OpenAI SDK for Node: `openai_node.mjs chat|responses MODEL PROMPT greeting|task`.
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import OpenAI from "openai";
 
-const find = createRequire(join(process.env.ROOM, "package.json"));
-const { default: OpenAI } = await import(pathToFileURL(find.resolve("openai")).href);
 const [surface, model, prompt, task] = process.argv.slice(2);
 const client = new OpenAI();
 const parameters = { type: "object", properties: { path: { type: "string" } }, required: ["path"] };
