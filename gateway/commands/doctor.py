@@ -30,7 +30,7 @@ from gateway.doctor.writing import WritingError, write
 from gateway.settings import Settings, SettingsError
 
 _MARKS: Final = {"good": Text("✓", "green"), "odd": Text("!", "yellow"), "bad": Text("✗", "bold red")}
-console: Final = Console(width=None if Console().is_terminal else 140)
+console: Final = Console(width=None if Console().is_terminal else 240)  # a pipe is read line by line
 
 
 @click.command()

@@ -47,7 +47,7 @@ def with_item(text: str, head: Mapping[str, Any], name: str, item: Mapping[str, 
         kept = [line for line in lines if name not in found or not re.match(rf"{re.escape(name)}\s*:", line)]
         return "\n".join([*kept, *_list(name, item, "  ")]) + "\n"
     if not isinstance(items, list):
-        raise ValueError(f"its {name} are no list")
+        raise ValueError(f"its {name} are no list")  # noqa: TRY004  # of a text, not of an argument
     nodes = next(value for key, value in _root(text).value if key.value == name).value
     indent = " " * max(0, nodes[0].start_mark.column - 2)
     for node, old in zip(nodes, items, strict=True):
