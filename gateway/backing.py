@@ -42,9 +42,10 @@ class Backing:
         self.bus = Bus(self.valkey, self.pepper.answers)
         self.elsewhere = Elsewhere(self.bus)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(
             SharedLimits(self.valkey),
-            defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
+            defaults=self.defaults,
             workers=chosen.workers,
             spent=self._spent,
             counted=limited,

@@ -47,7 +47,7 @@ from gateway.upstream.flights import HIT, JOINED, MISS
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
-    *("admin", "sessions", "threads", "memories"),
+    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
 )
 STATUSES = tuple(
     "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
@@ -57,7 +57,7 @@ OUTCOMES = (
     "upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
 ERRORS = (
-    "ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
+    "above_ceiling ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
     "email_not_verified email_unusual forbidden_parameter insufficient_quota internal_error invalid_api_key "
     "invalid_header invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
     "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
