@@ -96,8 +96,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
-    outside.sharing.through(backing.answers, backing.elsewhere)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
