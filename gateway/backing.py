@@ -9,6 +9,7 @@ from gateway import prepare
 from gateway.core.limits import Limits
 from gateway.people import PeopleLater
 from gateway.records import usage
+from gateway.remembering import Remembering
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
@@ -36,6 +37,7 @@ class Backing:
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.remembering = Remembering(self.postgres, self.vectors)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
@@ -52,6 +54,7 @@ class Backing:
             await self.valkey.start()
         if self.vectors is not None:
             await self.vectors.start()
+        self.remembering.open()
         await self.admission.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -64,6 +67,7 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.remembering.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:
@@ -77,10 +81,12 @@ class Backing:
     def _heard(self, organisation: str) -> None:
         self.keys.heard(organisation)
         self.people.heard(organisation)
+        self.remembering.recollection.heard(organisation)
 
     def _deaf(self) -> None:
         self.keys.deaf()
         self.people.deaf()
+        self.remembering.recollection.deaf()
 
     @property
     def states(self) -> Mapping[str, str]:

@@ -60,7 +60,11 @@ FILL = """
           select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
     d as (insert into response (org_id, id, input, output, reply)
           select org, 'resp_1', '[]', '[]', '{}' from one),
-    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
+    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one),
+    f as (insert into memory (org_id, id, person, place, kind, text, at, digest)
+          select org, id, 'ada', 1, 'statement', 'I like tea.', now(), 'x' from one),
+    g as (insert into memory_gone (org_id, id, person) select org, id, 'ada' from one),
+    h as (insert into memory_choice (org_id, person, mode) select org, 'ada', 'read' from one)
     insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
 """
 
@@ -191,7 +195,9 @@ def test_who_serves_is_humble(owner: psycopg.Connection[dict[str, Any]]) -> None
     powers = {row["privilege_type"] for row in granted}
     assert powers <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
     kept = {row["table_name"] for row in granted if row["privilege_type"] in ("UPDATE", "DELETE")}
-    assert kept == {"organisation", "member", "api_key", "provider_key", "response"}  # not audit, ledger and decision
+    memories = {"memory", "memory_gone", "memory_choice"}
+    tables = {"organisation", "member", "api_key", "provider_key", "response"} | memories
+    assert kept == tables  # not audit, ledger and decision
 
 
 def test_forgetting_the_organisation_is_an_error_at_first_and_after_anothers_turn(
