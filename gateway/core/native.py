@@ -48,7 +48,9 @@ class Native(Struct, frozen=True):
             return structs.replace(self, fields={**self.fields, place: Raw(_encode(f"{said}\n\n{text}"))})
         for at in range(len(said) - 1, -1, -1):
             message = _message.decode(said[at])
-            if message.get("role") == b'"user"' and (content := noted(_content.decode(message["content"]), text, kind)):
+            if bytes(message.get("role", b"")) == b'"user"' and (
+                content := noted(_content.decode(message["content"]), text, kind)
+            ):
                 said[at] = Raw(_encode({**message, "content": content}))
                 return structs.replace(self, fields={**self.fields, place: Raw(_encode(said))})
         return self
