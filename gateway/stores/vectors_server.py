@@ -107,11 +107,12 @@ class Server:
             return []
         for way in ways:
             way.filter, way.limit, way.with_payload = mine, asked.limit, True
-        answers = await self._client.query_batch_points(COLLECTION, ways)
-        found = [[talk.Found(str(one.id), one.score, one.payload) for one in answer.points] for answer in answers]
-        if len(found) == 2:
-            return talk.fused(*found)
-        return [talk.hit(one.score, one.said, one.score if asked.text else 0.0) for one in found[0]]
+        answers = [answer.points for answer in await self._client.query_batch_points(COLLECTION, ways)]
+        said = {point.id: point.payload for points in answers for point in points}
+        scored = [[(point.id, point.score) for point in points] for points in answers]
+        if len(scored) == 2:
+            return [talk.hit(score, said[key], near) for key, score, near in talk.fused(*scored)]
+        return [talk.hit(score, said[key], score if asked.text else 0.0) for key, score in scored[0]]
 
     async def _see_to_collection(self) -> None:
         if await self._client.collection_exists(COLLECTION):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -118,6 +119,10 @@ class Refused(Struct, tag=True):
     text: str
 
 
+K = TypeVar("K")
+Scored = tuple[K, float]
+_score = itemgetter(1)
+
 Request = Ping | Upsert | Search | Delete | Forget | Count
 Reply = Done | Hits | Refused
 
@@ -146,34 +151,24 @@ def hit(score: float, said: dict[str, Any] | None, near: float = 0.0) -> Hit:
     )
 
 
-class Found(NamedTuple):
-    """A point as one of the two searches has found it."""
+def fused(by_text: Sequence[Scored[K]], by_words: Sequence[Scored[K]]) -> list[tuple[K, float, float]]:
+    """What two searches have found, the best first, by key: the score, and the cosine where the text was near.
 
-    key: str
-    score: float
-    said: dict[str, Any] | None
-
-
-def fused(by_text: Sequence[Found], by_words: Sequence[Found]) -> list[Hit]:
-    """What two searches have found, the best first: the weighted sum of both scores, each brought to 0..1.
-
-    Ranks alone (RRF) would lose how much better one is than the next: 8 points of recall.
+    The score is the weighted sum of both, each brought to 0..1. Ranks alone (RRF) would lose how much better one is
+    than the next: 8 points of recall.
     """
     share = 1.0 if not by_words else TEXT_SHARE if by_text else 0.0
-    scores: dict[str, float] = {}
-    said: dict[str, dict[str, Any] | None] = {}
-    near: dict[str, float] = {}
-    if by_text:
-        low, high = min(one.score for one in by_text), max(one.score for one in by_text)
-        for one in by_text:
-            scores[one.key] = share * ((one.score - low) / (high - low) if high > low else 1.0)
-            said[one.key], near[one.key] = one.said, one.score
-    high = max((one.score for one in by_words), default=0.0)
-    for one in by_words:
-        scores[one.key] = scores.get(one.key, 0.0) + (1 - share) * (one.score / high if high > 0 else 1.0)
-        said.setdefault(one.key, one.said)
-    best = sorted(scores, key=scores.__getitem__, reverse=True)
-    return [hit(scores[name], said[name], near.get(name, 0.0)) for name in best]
+    scores: dict[K, float] = {}
+    near = dict(by_text)
+    if near:
+        low, high = min(near.values()), max(near.values())
+        scale = share / (high - low) if high > low else 0.0
+        scores = {key: (score - low) * scale if scale else share for key, score in by_text}
+    high = max((score for _, score in by_words), default=0.0)
+    for key, score in by_words:
+        scores[key] = scores.get(key, 0.0) + (1 - share) * (score / high if high > 0 else 1.0)
+    best = sorted(scores.items(), key=_score, reverse=True)
+    return [(key, score, near.get(key, 0.0)) for key, score in best]
 
 
 def floats(text: bytes) -> list[float]:

@@ -27,7 +27,7 @@ log = logging.getLogger("syntra")
 
 DEADLINE: Final = 0.150  # s; what an answer may wait for its notes
 LONGEST_PERSON: Final = 256  # characters of a user's name; a longer one goes by its digest
-_LOOKED_AT: Final = 24  # memories, of which those are told that matter and fit
+_LOOKED_AT: Final = 16  # memories, of which those are told that matter and fit
 _SEEN: Final = 200_000  # characters of what the user wrote in this conversation, in which nothing is told again
 _REMEMBERED: Final = 10_000  # conversations whose notes are known, and persons whose choice is
 _FRESH: Final = 60.0  # s for which a person's choice is believed

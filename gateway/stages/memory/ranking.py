@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from gateway.stores.vectors_talk import Hit
@@ -16,6 +17,9 @@ _ASKED: Final = 0.1  # taken from a question, which tells less than what answers
 _RECENT: Final = 0.05  # added to what was said now, ...
 _HALF_LIFE: Final = 30 * 86_400.0  # ... and half of it after so many seconds
 _EVERY: Final = 10  # the last of so many is for a talk that the others are not of
+
+
+_by_score = itemgetter(1)
 
 
 class Ranked(NamedTuple):
@@ -33,24 +37,21 @@ def data(text: str, place: int, at: float, talk: str) -> dict[str, Any]:
 
 def rank(hits: Sequence[Hit], now: float) -> list[Ranked]:
     """The hits in the order in which they are worth telling; `now` in seconds since 1970."""
-    at_place = {hit.data[PLACE]: hit for hit in hits}
-    scored = [Ranked(hit.id, _score(hit, at_place, now), hit.data[TALK]) for hit in hits]
-    scored.sort(key=lambda one: -one.score)
+    at_place = {(hit.data[TALK], hit.data[PLACE]): hit.score for hit in hits}
+    around = at_place.get
+    scored = []
+    for hit in hits:
+        data = hit.data
+        talk, place = data[TALK], data[PLACE]
+        beside = around((talk, place - 1), 0.0) + around((talk, place + 1), 0.0)
+        further = around((talk, place - 2), 0.0) + around((talk, place + 2), 0.0)
+        score = hit.score + _NEXT * beside + _NEXT_BUT_ONE * further
+        if data[ASKS]:
+            score -= _ASKED
+        age = max(0.0, now - data[AT])
+        scored.append(Ranked(hit.id, score + _RECENT * math.exp2(-age / _HALF_LIFE), talk))
+    scored.sort(key=_by_score, reverse=True)
     return list(_varied(scored))
-
-
-def _score(hit: Hit, at_place: dict[int, Hit], now: float) -> float:
-    place: int = hit.data[PLACE]
-    talk: str = hit.data[TALK]
-    score = hit.score
-    for away, share in ((1, _NEXT), (2, _NEXT_BUT_ONE)):
-        for other in (at_place.get(place - away), at_place.get(place + away)):
-            if other is not None and other.data[TALK] == talk:
-                score += share * other.score
-    if hit.data[ASKS]:
-        score -= _ASKED
-    age = max(0.0, now - float(hit.data[AT]))
-    return score + _RECENT * math.exp2(-age / _HALF_LIFE)
 
 
 def _varied(scored: Sequence[Ranked]) -> Iterable[Ranked]:
