@@ -66,9 +66,9 @@ def stem(word: str) -> str:
                 continue
             word = word[: -len(ending)] + instead
             break
-    if len(word) > _SHORT + 1 and word[-1] == word[-2] and word[-1] not in _KEPT_DOUBLE:
+    if len(word) > _SHORT and word[-1] == word[-2] and word[-1] not in _KEPT_DOUBLE:
         word = word[:-1]
-    return word[:-1] if len(word) > _SHORT + 1 and word[-1] == "e" else word
+    return word[:-1] if len(word) > _SHORT and word[-1] == "e" else word
 
 
 def number(stemmed: str) -> int:

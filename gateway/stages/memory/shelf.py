@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import stems
@@ -18,6 +18,7 @@ from gateway.stores.memories import Kept, Memories
 log = logging.getLogger("syntra")
 
 MOST: Final = 100  # memories that a search gives at most
+_BATCH: Final = 100  # memories that are kept at once
 _MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
 _IDLE: Final = frozenset(
     """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
@@ -71,8 +72,13 @@ class Shelf:
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
         """Keep these; what is kept of each, and whether it can be found already. Raises Unavailable."""
-        added, superseded = await kept.add(wanted)
-        return added, await self._tried(kept, added, superseded)
+        added: list[Memory] = []
+        findable = True
+        for some in _batches(wanted):
+            kept_now, superseded = await kept.add(some)
+            added += kept_now
+            findable = await self._tried(kept, kept_now, superseded) and findable
+        return added, findable
 
     async def correct(self, kept: Kept, memory_id: str, corrected: New) -> Memory | None:
         """Put another text in a memory's place, and forget what was derived from the old one."""
@@ -107,6 +113,15 @@ class Shelf:
             self._index.behind()
             return False
         return True
+
+
+def _batches(wanted: Sequence[New]) -> Iterator[Sequence[New]]:
+    """Parts that keep the loop for a few milliseconds each; what was derived stays with what it was derived from."""
+    if any(one.source is not None for one in wanted):
+        yield wanted
+        return
+    for start in range(0, len(wanted), _BATCH):
+        yield wanted[start : start + _BATCH]
 
 
 def _shared(rare: dict[str, float], text: str) -> float:
