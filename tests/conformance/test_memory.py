@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 from gateway.core.ids import uuid7
 from gateway.stages.memory.notes import HEAD
 from tests.conftest import StartGateway
-from tests.fakes.gateway import Gateway
+from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
 
@@ -346,3 +349,22 @@ def test_a_password_is_not_kept(ann: User, providers: Fakes) -> None:
     ann.chat("My password is hunter22secret. I play the cello.")
     ann.knows("I play the cello.")
     assert not any("hunter" in text for text in ann.texts())
+
+
+def test_what_the_readme_shows_works(home: Gateway, providers: Fakes) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (block,) = [found for found in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL) if "/api/memories" in found]
+    first, add, *rest = block.replace("http://127.0.0.1:8000", home.origin).splitlines()
+    env = {"PATH": os.environ["PATH"], "SYNTRA_KEY": home.key}
+
+    def told(line: str) -> Any:
+        done = subprocess.run(["bash", "-ec", f"{first}\n{line}"], env=env, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    made = told(add)
+    assert made["text"] == "My favourite tea is Darjeeling."
+    for line in rest:
+        answer = told(line.replace("ID", made["id"]))
+        assert "error" not in answer, (line, answer)
+    assert told(rest[0])["data"] == []
+    assert answer["memory"] == "read"

@@ -11,9 +11,9 @@ from gateway.stores.vectors_talk import Hit
 
 PLACE, AT, TALK, ASKS = "place", "at", "talk", "asks"  # what a stored point says of its memory
 
-_NEXT: Final = 0.25  # of its neighbour's score is added to a memory's, ...
-_NEXT_BUT_ONE: Final = 0.15  # ... where both are of one talk
-_ASKED: Final = 0.1  # taken from a question, which tells less than what answers it
+_NEXT: Final = 0.3  # of its neighbour's score is added to a memory's, ...
+_NEXT_BUT_ONE: Final = 0.2  # ... where both are of one talk
+_ASKED: Final = 0.05  # taken from a question, which tells less than what answers it
 _RECENT: Final = 0.05  # added to what was said now, ...
 _HALF_LIFE: Final = 30 * 86_400.0  # ... and half of it after so many seconds
 _EVERY: Final = 10  # the last of so many is for a talk that the others are not of
