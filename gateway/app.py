@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -97,6 +97,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         intents=list(rules.library.intents.intent),
     )
     backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
+    outside.sharing.through(backing.answers, backing.elsewhere)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
@@ -115,9 +116,6 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    terms = Terms(backing.admission, books.settle, outside.prices)
-    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
-    hosted = Hosted(rules.policies, terms, outside.host, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
@@ -129,8 +127,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
-        "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
-        **{f"/v1{one.path}": door.route("POST", one.surface, "member", partial(hosted.serve, one)) for one in SERVICES},
+        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
 
     @asynccontextmanager
@@ -207,6 +204,17 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     return app
 
 
+def _single(
+    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+) -> Iterator[tuple[str, ASGIApp]]:
+    """The doors of what is no chat."""
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
+    for one in SERVICES:
+        yield f"/v1{one.path}", door.route("POST", one.surface, "member", partial(hosted.serve, one))
+
+
 def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
     """A request is over: it is counted, and has its line in the log."""
     metrics.request(surface, visit.status)
@@ -230,4 +238,5 @@ def _cors(frontend_url: str) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["x-request-id", "x-syntra-decision", "x-syntra-simulated", "x-syntra-warning", "retry-after"]
+    exposed.append("x-syntra-cache")
     return CORSConfig(allow_origins=origins, expose_headers=exposed, max_age=600)

@@ -13,11 +13,14 @@ from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
+from gateway.stores.answers import MOST_BYTES, Answers
+from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
+from gateway.upstream.elsewhere import Elsewhere
 from gateway.upstream.wire import Wire
 
 
@@ -35,6 +38,9 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
+        self.bus = Bus(self.valkey, self.pepper.answers)
+        self.elsewhere = Elsewhere(self.bus)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(
@@ -51,6 +57,7 @@ class Backing:
         await self.postgres.start()
         if self.valkey is not None:
             await self.valkey.start()
+            self.bus.start(self.elsewhere.heard, self.elsewhere.deaf)
         if self.vectors is not None:
             await self.vectors.start()
         await self.admission.start()
@@ -65,6 +72,9 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.elsewhere.close()
+        await self.bus.close()
+        await self.answers.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
+from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
 from gateway.core.money import picodollars
 
@@ -32,6 +33,7 @@ _CONVERSATION = (
     b"session-id",
     b"session_id",
 )
+_CACHE = b"x-syntra-cache-control"
 _LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
@@ -54,6 +56,7 @@ class Head(Struct, frozen=True):
     max_ttft_ms: float | None = None
     organisation: str = ""  # x-org-id, which must be the key's
     conversation: str = ""  # the client's own name for it
+    freshness: Freshness = ANY
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -82,6 +85,7 @@ def read_head(scope: HTTPScope) -> Head:
         conversation=next(
             (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
+        freshness=freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
     )
 
 
