@@ -96,8 +96,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
-    outside.sharing.through(backing.answers, backing.elsewhere)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
@@ -112,7 +111,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds)
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gateway import prepare
 from gateway.core.limits import Limits
+from gateway.outside import Outside
 from gateway.people import PeopleLater
 from gateway.records import usage
 from gateway.settings import Settings
@@ -21,26 +22,28 @@ from gateway.stores.memberships import Memberships
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
 from gateway.upstream.elsewhere import Elsewhere
-from gateway.upstream.wire import Wire
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
-    def __init__(self, chosen: Settings, vectors_socket: str, wire: Wire, limited: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, chosen: Settings, vectors_socket: str, outside: Outside, limited: Callable[[str, str], None]
+    ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
         self.vault = prepare.vault(chosen)
         self.identities = Identities(self.postgres, self.vault)
         memberships = Memberships(self.postgres, self.identities)
-        self.people = PeopleLater(chosen, self.pepper, memberships, wire)
+        self.people = PeopleLater(chosen, self.pepper, memberships, outside.wire)
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
         self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
         self.bus = Bus(self.valkey, self.pepper.answers)
         self.elsewhere = Elsewhere(self.bus)
+        outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(

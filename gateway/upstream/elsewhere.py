@@ -255,8 +255,16 @@ class Elsewhere:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def told(self) -> None:
+        """Wait until nobody hears a call of ours any more."""
+        while self._telling:
+            await asyncio.wait(self._telling.values())
+
     async def close(self) -> None:
-        """Tell nobody any more."""
+        """Tell nobody any more, and those who still hear that this was not the end."""
+        cut = _encode(("upstream_broken", "The worker that made the call has stopped."))
+        for call, to in tuple(self._telling):
+            await self._bus.say(to, Word(self._bus.me, call, FAILED, cut))
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -26,7 +26,7 @@ from tests.fakes.listeners import Listener
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, Script, ToolCall, Usage
 from tests.fakes.server import wait_for
-from tests.fakes.valkey import Engine
+from tests.fakes.valkey import Engine, Wire
 from tests.laps import laps
 
 Fakes = Mapping[str, Provider]
@@ -379,3 +379,23 @@ def test_it_is_not_where_anything_but_the_question_differs(
     wait_for(lambda: asks(lenient, "what's the capital of france") == "hit")
     more = dict(other)
     assert asks(lenient, "what is the capital of France", *more.pop("before", ()), **more) == "miss"
+
+
+def test_nobody_waits_for_a_slow_valkey_longer_than_its_time(tmp_path: Path) -> None:
+    async def story() -> list[tuple[bool, float]]:
+        found = []
+        async with Wire(port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}/0")) as client:
+            answers = Answers(client, b"x" * 32)
+            wire.delay = 0.5
+            for _ in range(8):
+                began = time.monotonic()
+                asked = (await answers.find("org", b"1")).asked
+                found.append((asked, time.monotonic() - began))
+        return found
+
+    with Engine(tmp_path) as engine:
+        port = engine.port
+        found = asyncio.run(story())
+    assert not any(asked for asked, _ in found)
+    assert all(took < 0.2 for _, took in found)
+    assert min(took for _, took in found[-3:]) < 0.02  # after five of those nobody waits at all

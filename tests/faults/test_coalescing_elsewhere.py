@@ -223,3 +223,29 @@ def test_nothing_of_an_answer_can_be_read_on_the_way(pair: Pair, providers: Fake
     client.close()
     assert len(seen) > 10
     assert not any(b"word" in one or b"content" in one for one in seen)
+
+
+def test_a_deploy_of_the_machine_that_calls_loses_nothing_for_who_hears_elsewhere(
+    start_gateway: StartGateway, providers: Fakes, engine: Engine, new_stores: Callable[[], dict[str, str]]
+) -> None:
+    providers["openai"].says = SLOW
+    stores = {**new_stores(), "VALKEY_URL": engine.url}
+    one = start_gateway("openai", **stores)
+    names = {"SECRET_KEY": "secret", "ENCRYPTION_KEY": "encryption"}
+    other = start_gateway("openai", **stores, **{k: (one.data / v).read_text() for k, v in names.items()})
+    time.sleep(1.5)
+    pair = one, other
+
+    async def story() -> Listener:
+        async with listener(pair, 0) as first:
+            await first.hears(b"word1")
+            late = asyncio.create_task(heard(pair, 1))
+            await first.hears(b"word3")
+        one.terminate()
+        return await late
+
+    late = asyncio.run(story())
+    assert late.headers["x-syntra-cache"] == "joined"
+    assert late.text == SLOW.text
+    assert late.body.endswith(b"data: [DONE]\n\n")
+    assert one.process.wait(15) == 0
