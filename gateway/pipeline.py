@@ -17,6 +17,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
+from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
 from gateway.expectation import expected
@@ -27,6 +28,7 @@ from gateway.reply import Reply, told
 from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
+from gateway.stages.company import circle
 from gateway.stages.fallback import Fallback, Tried
 from gateway.stages.memory import Recollection, Scope
 from gateway.stages.persona import Persona
@@ -36,6 +38,7 @@ from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from policies.facts import Facts
 
+CACHE = "cache"  # skipped, because its store did not answer
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -62,6 +65,7 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    freshness: Freshness = ANY
     user: str = ""  # whom the client speaks for
     memory: Mode | None = None
 
@@ -104,8 +108,10 @@ async def answer(
     spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
+    sharing = policy.names.organisation(caller.name).sharing
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
     begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
+        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, circle=company
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
@@ -176,6 +182,11 @@ def _note(decision: Decision, route: Route) -> None:
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
+
+
+def _without_cache(decision: Decision) -> None:
+    if CACHE not in decision.degraded:
+        decision.degraded.append(CACHE)
 
 
 def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamFailed
 from gateway.core.events import Chunk, decode_chunk, decode_completion
+from gateway.core.given_back import given_back
 from gateway.core.native import RESPONSES
 from gateway.upstream import faults, openai_responses
 from gateway.upstream.dialect import Decoder, Outbound, Provider
@@ -70,7 +71,7 @@ class OpenAIWire:
     def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
         """The request without what this server has not, and what that was; who insists on it is told by the server."""
         if not request.lenient:
-            return request, ()
+            return self._without_tools(request)
         unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
         if self._manners.developer:
             unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
@@ -78,6 +79,17 @@ class OpenAIWire:
         if not self._manners.tools:
             request = alternating(request)
         return request, tuple(name for name in dropped if name not in _HARMLESS)
+
+    def _without_tools(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+        """The request without tools that are only offered, where there are none: clients that always have some may ask.
+
+        Who insists on a call is told no by the server.
+        """
+        calling = "tools" in request.fields or any(message.role == "tool" for message in request.body.messages)
+        if self._manners.tools or not calling or request.body.tool_choice not in (None, "auto", "none"):
+            return request, ()
+        request, dropped = request.without(_CALLING)
+        return alternating(request), tuple(name for name in dropped if name not in _HARMLESS)
 
     @staticmethod
     def headers(provider: Provider) -> list[tuple[str, str]]:
@@ -89,12 +101,13 @@ class OpenAIWire:
     def _messages(self, request: ChatRequest) -> list[Raw]:
         """The messages' bytes, with `developer` said as `system` where only that is known."""
         raws = [message if isinstance(message, Raw) else Raw(message) for message in request.messages]
-        if not self._manners.developer:
-            for k, message in enumerate(request.body.messages):
-                if message.role == "developer":
-                    fields = _object.decode(raws[k])
-                    fields["role"] = Raw(b'"system"')
-                    raws[k] = Raw(_encode(fields))
+        for k, message in enumerate(request.body.messages):
+            if message.role == "assistant":
+                raws[k] = given_back(raws[k])
+            elif message.role == "developer" and not self._manners.developer:
+                fields = _object.decode(raws[k])
+                fields["role"] = Raw(b'"system"')
+                raws[k] = Raw(_encode(fields))
         return raws
 
     def _stream_options(self, request: ChatRequest) -> dict[str, object]:
