@@ -38,7 +38,6 @@ class Outcome(Struct, omit_defaults=True):
     """How the request ended."""
 
     ended: str = ""
-    finish: str = ""  # why the model ended, as it said
     model: str = ""  # who answered
     usage: Usage | None = None  # of the attempt that answered
     cost: Picodollars | None = None  # of all attempts
@@ -47,6 +46,7 @@ class Outcome(Struct, omit_defaults=True):
     duration_ms: float = 0.0
     cache: Cache = MISS
     overhead_ms: float = 0.0  # of our own, before the first provider was asked
+    finish: str = ""  # why the model ended, as it said
 
     @property
     def cost_usd(self) -> str | None:
