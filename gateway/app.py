@@ -49,6 +49,8 @@ from gateway.http.public import live as told_live
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
+from gateway.http.threads.surface import PATH as THREADS
+from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -58,6 +60,7 @@ from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
+from gateway.stores.streams import Streams
 from gateway.upstream import providers
 from gateway.upstream.verify import Verify
 
@@ -118,6 +121,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     messages = Messages(services, outside.counter, **waits)
+    threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
         "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
@@ -125,6 +129,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
+        THREADS: door.route(None, "threads", "member", threads.serve),
     }
 
     @asynccontextmanager
@@ -150,6 +155,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             metrics.flush()
             lines.flush()
             lounge.close()
+            await threads.runs.close()
             outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
@@ -158,7 +164,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(
+                asgi(path, is_mount=path in (RESPONSES, THREADS), copy_scope=True)(handler)
+                for path, handler in doors.items()
+            ),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
                 by_version(
                     door.route(

@@ -6,6 +6,7 @@ bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> Admitted -> ChatR
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -48,6 +49,10 @@ class Services(Struct, frozen=True):
     prices: Prices
 
 
+def _untold(_: str) -> None:
+    """Nobody follows the steps."""
+
+
 class Wishes(Struct, frozen=True):
     """What the client asked for in headers."""
 
@@ -58,6 +63,7 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    step: Callable[[str], None] = _untold  # hears of each step when it begins: reading, choosing, searching, asking
 
 
 class Course(Struct):
@@ -90,9 +96,12 @@ async def answer(
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
     facts = await _facts(services, policy, caller, request, meaning, wishes)
     decision.facts = None if facts is PINNED else facts
+    if meaning.pinned is None:
+        wishes.step("choosing")
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
     await _admit(services, course, caller, route)  # 402, 429
+    wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
@@ -129,6 +138,7 @@ async def _facts(
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
+    wishes.step("reading")
     key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
     asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())

@@ -60,7 +60,10 @@ FILL = """
           select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
     d as (insert into response (org_id, id, input, output, reply)
           select org, 'resp_1', '[]', '[]', '{}' from one),
-    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
+    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one),
+    f as (insert into thread (org_id, id, owner) select org, id, 'user ada' from one),
+    g as (insert into message (org_id, id, thread_id, turn, role, content)
+          select org, id, id, 1, 'user', '"Hello."' from one)
     insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
 """
 
@@ -191,7 +194,8 @@ def test_who_serves_is_humble(owner: psycopg.Connection[dict[str, Any]]) -> None
     powers = {row["privilege_type"] for row in granted}
     assert powers <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
     kept = {row["table_name"] for row in granted if row["privilege_type"] in ("UPDATE", "DELETE")}
-    assert kept == {"organisation", "member", "api_key", "provider_key", "response"}  # not audit, ledger and decision
+    changed = {"organisation", "member", "api_key", "provider_key", "response", "thread", "message"}
+    assert kept == changed  # not audit, ledger and decision
 
 
 def test_forgetting_the_organisation_is_an_error_at_first_and_after_anothers_turn(
@@ -279,4 +283,6 @@ def test_the_classes_have_the_columns_of_the_tables(owner: psycopg.Connection[di
         assert {row["column_name"] for row in found} == {column.name for column in table.columns}, name
         nullable = {row["column_name"] for row in found if row["is_nullable"] == "YES"}
         assert nullable == {column.name for column in table.columns if column.nullable}, name
-    assert set(SQLModel.metadata.tables) == set(tenants(owner)) - {"audit_head", "response", "response_item"}
+    assert set(SQLModel.metadata.tables) == set(tenants(owner)) - {
+        *("audit_head", "response", "response_item", "thread", "message")
+    }
