@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
@@ -32,6 +33,7 @@ from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import Proof
+from gateway.http.threads import told as threads
 
 KEY = "key"  # the name of the security scheme
 ADMINISTRATION = Path(__file__).with_name("admin") / "openapi.json"  # made by gateway.http.admin.openapi
@@ -129,7 +131,7 @@ def assets() -> Router:
 
 def describe(document: OpenAPI) -> None:
     """Add the routes that Litestar only passes on."""
-    bodies = (ChatBody, EmbeddingsBody, Proof)
+    bodies = (ChatBody, EmbeddingsBody, Proof, *threads.BODIES)
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths = document.paths = document.paths or {}
     paths["/v1/chat/completions"] = PathItem(
@@ -151,6 +153,7 @@ def describe(document: OpenAPI) -> None:
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
     _describe_decisions(paths, schemas[0])
+    _describe_threads(paths, dict(zip(threads.BODIES, schemas[3:], strict=True)))
     paths[SESSIONS] = PathItem(
         post=_operation(
             "Sign in: exchange an identity token for a session",
@@ -198,6 +201,31 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
         shows={"object": "session", "token": "eyJ…", "organisation": "acme", "role": "admin"},
     )
     paths["/api/sessions"] = PathItem(post=signing_in)
+
+
+def _describe_threads(paths: dict[str, PathItem], bodies: dict[type[msgspec.Struct], dict[str, Any]]) -> None:
+    """Conversations that are kept."""
+    for one in threads.OPERATIONS:
+        item = paths.setdefault(f"/api/threads{one.path}", PathItem())
+        names = [*re.findall(r"\{(\w+)\}", one.path), *one.query]
+        parameters = [_parameter(name, "query" if name in one.query else "path") for name in names]
+        shows = None if one.shows is None else msgspec.json.decode(msgspec.json.encode(one.shows))
+        operation = _operation(
+            one.summary,
+            "threads",
+            body=None if one.body is None else bodies[one.body],
+            example=one.example,
+            parameters=[*parameters, _parameter("x-syntra-user", "header")],
+            says=one.says,
+            shows=shows,
+        )
+        setattr(item, one.method, operation)
+
+
+def _parameter(name: str, place: Literal["query", "path", "header"]) -> Parameter:
+    text = Schema(type="string")  # type: ignore[arg-type]
+    about = threads.QUERY.get(name, "")
+    return Parameter(name=name, param_in=place, required=place == "path", schema=text, description=about or None)
 
 
 def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
 
 import httpx
 import pytest
 
 from tests.conftest import StartGateway
-from tests.fakes.gateway import Gateway
+from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import PROSE, Fault, Usage
 from tests.fakes.server import wait_for
@@ -300,6 +302,25 @@ def test_an_answer_to_words_that_were_edited_meanwhile_is_not_kept(ada: FrontEnd
         list(events)
     assert stream.of("done")[0]["stored"] is False
     assert ada.listed(thread) == [("user", "Count to three.")]
+
+
+def test_the_readmes_threads_work(gateway: Gateway, providers: Fakes) -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    lines = page.partition("## Threads")[2].partition("```sh")[2].partition("```")[0]
+    named = {"threads": f"{gateway.origin}/api/threads", "key": f"Authorization: Bearer {gateway.key}"}
+    named["user"] = "x-syntra-user: ada@example.com"
+    replies = []
+    for line in lines.split("\ncurl ")[1:]:
+        words = shlex.split(line.partition("   #")[0])
+        words = [re.sub(r"\$(\w+)", lambda found: named[found[1]], word) for word in words if word != "-N"]
+        headers = dict(words[k + 1].split(": ", 1) for k, word in enumerate(words) if word == "-H")
+        body = words[words.index("--json") + 1] if "--json" in words else None
+        method = "GET" if body is None else "POST"
+        replies.append(httpx.request(method, words[0], headers=headers, content=body, timeout=30))
+        assert replies[-1].status_code in (200, 201), replies[-1].text
+        named.setdefault("THREAD", replies[0].json()["id"])
+    assert "event: done" in replies[2].text
+    assert len(replies[3].json()["data"]) == 4
 
 
 # streams that are lost
