@@ -20,6 +20,7 @@ from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
 from gateway.expectation import expected
+from gateway.fitting import fitted
 from gateway.records import billing
 from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
@@ -34,6 +35,8 @@ from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from policies.facts import Facts
 
+# Clients of the other surfaces shorten a conversation themselves, when they hear that it is too long.
+_SHORTENS = frozenset({"chat", "threads"})
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -98,7 +101,10 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
         wishes.step("choosing")
-    route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
+    pins = _window(services.prices, meaning, wishes)
+    fit = fitted(policy, caller, meaning, request, facts, pins=pins)  # 400, 403, 429
+    route, request, facts = fit.route, fit.request, fit.facts
+    decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
     await _admit(services, course, caller, route)  # 402, 429
     wishes.step("searching" if route.searches(facts) else "asking")
@@ -109,7 +115,7 @@ async def answer(
         route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
-    clean = Clean(services.persona.name, request, voice=voice)
+    clean = Clean(services.persona.name, course.request, voice=voice)
     reply = Reply(
         request, route, begun, clean, decision, services.prices, debug=wishes.debug, limits=course.admitted.headers
     )
@@ -126,7 +132,8 @@ async def plan(
     asked = Asked(key, meaning.policy, policy.windows, wishes.limits)
     facts = await reader.facts(request, asked, time.monotonic())
     try:
-        return facts, policy.route(caller, meaning, facts, time.monotonic())
+        fit = fitted(policy, caller, meaning, request, facts, pins=0)
+        return fit.facts, fit.route
     except (NothingFits, NotAllowed, AllCooling, ContextTooLong) as error:
         return facts, error
 
@@ -142,6 +149,16 @@ async def _facts(
     key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
     asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
+
+
+def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
+    """The window of a pinned model whose client leaves the conversation to us; None for who shortens it themselves."""
+    if wishes.surface not in _SHORTENS:
+        return None
+    if meaning.pinned is None or wishes.surface != "threads":
+        return 0
+    known = prices.get(meaning.pinned.name)
+    return known.window if known is not None else 0
 
 
 async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:

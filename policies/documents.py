@@ -123,6 +123,8 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3  # how many are asked at most: primary, backup, default
     default: list[FullName] = []  # the end of the chain
     fallback: str = ""  # the policy that decides where no model of this one can
+    # Tokens of a prompt from which on older turns become a summary; where it is not said, when no window holds them.
+    summarise_from: Annotated[int, Meta(ge=1000)] | None = None
     quality: Quality | None = None  # written by `syntra policy fit`
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from gateway.core.context import Shortened
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
 from policies.engine import Plan, Scored
@@ -67,6 +68,7 @@ class Decision(Struct, omit_defaults=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
+    context: Shortened | None = None  # what became of a conversation that was too long
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -82,6 +84,8 @@ def view(decision: Decision) -> dict[str, object]:
     }
     if decision.instead_of:
         told["instead_of"] = decision.instead_of
+    if decision.context is not None:
+        told["context"] = decision.context
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
     attempts = [_view(attempt) for attempt in decision.attempts]

@@ -252,7 +252,7 @@ def _route(reply: Reply, model: str, *, debug: bool) -> dict[str, Any]:
     if debug:
         told["answered_by"] = decision.outcome.model
     headers = {name: value.decode() for name, value in reply.headers()}
-    for name in (b"x-syntra-degraded", b"x-syntra-warning", b"x-syntra-simulated"):
+    for name in (b"x-syntra-context", b"x-syntra-degraded", b"x-syntra-warning", b"x-syntra-simulated"):
         if name in headers:
             told[name.decode().removeprefix("x-syntra-")] = headers[name]
     return told
