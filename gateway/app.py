@@ -88,7 +88,16 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
     live = list(outside.live)
-    rules = Rules(chosen.policies_path, live, outside.prices, health, pace, lengths, reads=chosen.reads_prompts)
+    rules = Rules(
+        chosen.policies_path,
+        live,
+        outside.prices,
+        health,
+        pace,
+        lengths,
+        reads=chosen.reads_prompts,
+        rewrites=chosen.rewrites,
+    )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
         providers=[*live, providers.SIMULATED],

@@ -58,6 +58,7 @@ _EXPLAINED = {
     "complexity": 0.03,
     "fresh": 0.01,
     "language": "en",
+    "leans": False,
     "needs": [],
     "tokens": 9,
     "output_tokens": 30,

@@ -107,6 +107,7 @@ def explained(facts: Facts, plan: Plan, searching: Sequence[str]) -> dict[str, o
         "complexity": facts.complexity,
         "fresh": facts.fresh,
         "language": facts.language,
+        "leans": facts.leans,
         "needs": list(facts.needs),
         "tokens": facts.tokens,
         "output_tokens": facts.output_tokens,
