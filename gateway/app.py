@@ -38,6 +38,7 @@ from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
+from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
@@ -49,6 +50,7 @@ from gateway.http.public import live as told_live
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
+from gateway.http.single import Terms
 from gateway.http.threads.surface import PATH as THREADS
 from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
@@ -62,6 +64,7 @@ from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.stores.streams import Streams
 from gateway.upstream import providers
+from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
 
 _SWITCH = (
@@ -123,22 +126,22 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lounge = Lounge(chosen.drain_seconds)
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
-    chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
-    routes = Routes(rules, body_seconds=chosen.body_seconds)
+    terms = Terms(backing.admission, books.settle, outside.prices)
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
-
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     messages = Messages(services, outside.counter, **waits)
     threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/chat/completions": door.route("POST", "chat", "member", ChatCompletions(services, **waits).serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
         THREADS: door.route(None, "threads", "member", threads.serve),
+        **{f"/v1{one.path}": door.route("POST", one.surface, "member", partial(hosted.serve, one)) for one in SERVICES},
     }
 
     @asynccontextmanager
@@ -185,7 +188,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                     door.route("GET", "models", "viewer", Models(rules.policies).serve),
                 )
             ),
-            asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
+            asgi("/api/route", copy_scope=True)(
+                door.route("POST", "route", "viewer", Routes(rules, body_seconds=chosen.body_seconds).serve)
+            ),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
                 door.route("GET", "decisions", "viewer", DecisionLookup(books.decisions).serve)
             ),
@@ -232,9 +237,8 @@ def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) ->
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:
     """What the administrative API works with."""
     verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.model])
-    return Parts(
-        backing.postgres, backing.pepper, backing.vault, verify.verify, [place.name for place in outside.places]
-    )
+    providers = [place.name for place in outside.places]
+    return Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, providers, backing.defaults)
 
 
 def _cors(frontend_url: str) -> CORSConfig | None:

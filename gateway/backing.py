@@ -36,9 +36,10 @@ class Backing:
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(
             SharedLimits(self.valkey),
-            defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
+            defaults=self.defaults,
             workers=chosen.workers,
             spent=self._spent,
             counted=limited,

@@ -21,6 +21,8 @@ Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in i
 # "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
+HOSTED = ("embeddings", "images", "speech", "transcription", "moderation", "rerank")  # what is no chat
+
 
 class DocumentError(Exception):
     """Documents that cannot be used; the message has a line for each mistake: file, line, key, what is wrong."""
@@ -67,11 +69,21 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
-    """The catalogue: every model that Syntra may choose, and who embeds for `syntra`, first choice first."""
+    """The catalogue: every model that Syntra may choose, and who does what is no chat, first choice first."""
 
     version: int
     model: list[Model]
     embeddings: list[FullName]
+    images: list[FullName] = []
+    speech: list[FullName] = []
+    transcription: list[FullName] = []
+    moderation: list[FullName] = []
+    rerank: list[FullName] = []
+
+    @property
+    def hosts(self) -> dict[str, list[FullName]]:
+        """Those who do what is no chat, by what it is."""
+        return {kind: getattr(self, kind) for kind in HOSTED}
 
 
 class Intent(Struct, frozen=True, forbid_unknown_fields=True):
