@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
 from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
+from gateway.http.memories import PATH as MEMORIES
+from gateway.http.memories import MemoriesDesk
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
 from gateway.http.metrics import Exposition
@@ -51,6 +53,8 @@ from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
 from gateway.http.single import Terms
+from gateway.http.threads.surface import PATH as THREADS
+from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -60,6 +64,7 @@ from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
+from gateway.stores.streams import Streams
 from gateway.upstream import providers
 from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
@@ -88,7 +93,16 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
     live = list(outside.live)
-    rules = Rules(chosen.policies_path, live, outside.prices, health, pace, lengths, reads=chosen.reads_prompts)
+    rules = Rules(
+        chosen.policies_path,
+        live,
+        outside.prices,
+        health,
+        pace,
+        lengths,
+        reads=chosen.reads_prompts,
+        rewrites=chosen.rewrites,
+    )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
         providers=[*live, providers.SIMULATED],
@@ -107,6 +121,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
         books.settle,
         outside.prices,
+        backing.remembering.recollection if chosen.memory else None,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
@@ -114,24 +129,21 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
-    chat = ChatCompletions(services, **waits)
-    terms = Terms(backing.admission, books.settle, outside.prices)
-    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
-    hosted = Hosted(rules.policies, terms, outside.host, **waits)
-    routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
-
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     messages = Messages(services, outside.counter, **waits)
+    threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/chat/completions": door.route("POST", "chat", "member", ChatCompletions(services, **waits).serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
-        "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
-        **{f"/v1{one.path}": door.route("POST", one.surface, "member", partial(hosted.serve, one)) for one in SERVICES},
+        THREADS: door.route(None, "threads", "member", threads.serve),
+        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
+
+    desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -156,6 +168,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             metrics.flush()
             lines.flush()
             lounge.close()
+            await threads.runs.close()
             outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
@@ -164,7 +177,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(
+                asgi(path, is_mount=path in (RESPONSES, THREADS), copy_scope=True)(handler)
+                for path, handler in doors.items()
+            ),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
                 by_version(
                     door.route(
@@ -173,7 +189,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                     door.route("GET", "models", "viewer", Models(rules.policies).serve),
                 )
             ),
-            asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
+            asgi("/api/route", copy_scope=True)(
+                door.route("POST", "route", "viewer", Routes(rules, body_seconds=chosen.body_seconds).serve)
+            ),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
                 door.route("GET", "decisions", "viewer", DecisionLookup(books.decisions).serve)
             ),
@@ -181,6 +199,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
             asgi(SESSIONS, copy_scope=True)(sign_in.application),
+            asgi(MEMORIES, is_mount=True, copy_scope=True)(door.route(None, "memories", "member", desk.serve)),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
             told_live,
@@ -205,6 +224,17 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     )
     docs.describe(app.openapi_schema)
     return app
+
+
+def _single(
+    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+) -> Iterator[tuple[str, ASGIApp]]:
+    """The doors of what is no chat."""
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
+    for one in SERVICES:
+        yield f"/v1{one.path}", door.route("POST", one.surface, "member", partial(hosted.serve, one))
 
 
 def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:

@@ -100,6 +100,9 @@ class Reply:
         chunk.created = self._created
         chunk.model = self._model
         chunk.object = "chat.completion.chunk"
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self.decision.outcome.finish = choice.finish_reason
         if self._masked:
             chunk.system_fingerprint = UNSET
             chunk.provider = UNSET
@@ -164,6 +167,9 @@ def told(decision: Decision, *, debug: bool) -> Headers:
     headers = [(b"x-syntra-decision", decision.id.encode())]
     if decision.degraded:
         headers.append((b"x-syntra-degraded", ", ".join(decision.degraded).encode()))
+    if decision.context is not None:
+        context = decision.context
+        headers.append((b"x-syntra-context", b"%d of %d messages summarised" % (context.summarised, context.messages)))
     if not debug:
         return headers
     if decision.facts is not None:
@@ -172,6 +178,7 @@ def told(decision: Decision, *, debug: bool) -> Headers:
         model = decision.attempts[-1].model
         headers.append((b"x-syntra-provider", model.partition("/")[0].encode("ascii", "replace")))
         headers.append((b"x-syntra-model", model.encode("ascii", "replace")))
+    headers.append((b"x-syntra-memory", str(len(decision.notes)).encode()))
     outcome = decision.outcome
     if outcome.usage is not None:
         headers.append((b"x-syntra-cost-usd", (outcome.cost_usd or "unknown").encode()))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
@@ -32,6 +33,7 @@ from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import Proof
+from gateway.http.threads import told as threads
 from gateway.upstream.hosted import SERVICES
 
 KEY = "key"  # the name of the security scheme
@@ -57,6 +59,7 @@ _EXPLAINED = {
     "complexity": 0.03,
     "fresh": 0.01,
     "language": "en",
+    "leans": False,
     "needs": [],
     "tokens": 9,
     "output_tokens": 30,
@@ -75,6 +78,7 @@ _DECISION = {
     "model": "syntra",
     "pinned": False,
     **_EXPLAINED,
+    "notes": [],
     "attempts": [
         {
             "model": _CANDIDATE["model"],
@@ -87,6 +91,13 @@ _DECISION = {
         }
     ],
     "outcome": {"ended": "answered", "model": _CANDIDATE["model"], "cost_usd": "0.000011", "duration_ms": 402.7},
+}
+_MEMORY = {
+    "id": "0199f0c1b2a47d3e8f60718293a4b5c6",
+    "object": "memory",
+    "text": "My favourite tea is Darjeeling.",
+    "kind": "statement",
+    "at": "2026-11-26T12:00:00Z",
 }
 _SESSION = {
     "object": "session",
@@ -130,7 +141,7 @@ def assets() -> Router:
 
 def describe(document: OpenAPI) -> None:
     """Add the routes that Litestar only passes on."""
-    bodies = (ChatBody, EmbeddingsBody, Proof)
+    bodies = (ChatBody, EmbeddingsBody, Proof, *threads.BODIES)
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths = document.paths = document.paths or {}
     paths["/v1/chat/completions"] = PathItem(
@@ -156,6 +167,8 @@ def describe(document: OpenAPI) -> None:
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
     _describe_decisions(paths, schemas[0])
+    _describe_memories(paths)
+    _describe_threads(paths, dict(zip(threads.BODIES, schemas[3:], strict=True)))
     paths[SESSIONS] = PathItem(
         post=_operation(
             "Sign in: exchange an identity token for a session",
@@ -203,6 +216,67 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
         shows={"object": "session", "token": "eyJ…", "organisation": "acme", "role": "admin"},
     )
     paths["/api/sessions"] = PathItem(post=signing_in)
+
+
+def _describe_memories(paths: dict[str, PathItem]) -> None:
+    """What is kept of a user."""
+    tag = "memories"
+    one = Parameter(name="id", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
+    some = [
+        Parameter(name=name, param_in="query", schema=Schema(type="string"), description=says)  # type: ignore[arg-type]
+        for name, says in (
+            ("query", "What they shall be about; the best first."),
+            ("limit", "How many at most, up to 100."),
+            ("after", "The `last_id` of the page before."),
+            ("user", "Whose, where the key is nobody's own; as the header `x-syntra-user`."),
+        )
+    ]
+    listed = {"object": "list", "data": [_MEMORY], "has_more": False}
+    add = '`{"text", "at"?, "thread"?}`, or `{"memories": […]}` with up to 1,000 of them in their order.'
+    paths["/api/memories"] = PathItem(
+        get=_operation(
+            "List or search a user's memories", tag, parameters=some, says="The latest first.", shows=listed
+        ),
+        post=_operation("Remember something", tag, says=add, shows=_MEMORY),
+        delete=_operation("Forget everything", tag, says="How many there were."),
+    )
+    cascade = "With `cascade=true` also what was derived from it. The ids of what is gone."
+    paths["/api/memories/{id}"] = PathItem(
+        get=_operation("Look a memory up", tag, parameters=[one], says="The memory.", shows=_MEMORY),
+        patch=_operation("Correct a memory", tag, parameters=[one], says='`{"text"}` takes its place.', shows=_MEMORY),
+        delete=_operation("Forget a memory", tag, parameters=[one], says=cascade),
+    )
+    paths["/api/memories/export"] = PathItem(get=_operation("Export all memories", tag, says="All, the oldest first."))
+    chosen = {"object": "memory.settings", "memory": "read-write"}
+    paths["/api/memories/settings"] = PathItem(
+        get=_operation("Look up what a user has chosen", tag, says="The choice.", shows=chosen),
+        put=_operation("Choose: off, read or read-write", tag, says="The choice.", shows=chosen),
+    )
+
+
+def _describe_threads(paths: dict[str, PathItem], bodies: dict[type[msgspec.Struct], dict[str, Any]]) -> None:
+    """Conversations that are kept."""
+    for one in threads.OPERATIONS:
+        item = paths.setdefault(f"/api/threads{one.path}", PathItem())
+        names = [*re.findall(r"\{(\w+)\}", one.path), *one.query]
+        parameters = [_parameter(name, "query" if name in one.query else "path") for name in names]
+        shows = None if one.shows is None else msgspec.json.decode(msgspec.json.encode(one.shows))
+        operation = _operation(
+            one.summary,
+            "threads",
+            body=None if one.body is None else bodies[one.body],
+            example=one.example,
+            parameters=[*parameters, _parameter("x-syntra-user", "header")],
+            says=one.says,
+            shows=shows,
+        )
+        setattr(item, one.method, operation)
+
+
+def _parameter(name: str, place: Literal["query", "path", "header"]) -> Parameter:
+    text = Schema(type="string")  # type: ignore[arg-type]
+    about = threads.QUERY.get(name, "")
+    return Parameter(name=name, param_in=place, required=place == "path", schema=text, description=about or None)
 
 
 def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:
