@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.doctor.setups import SETUPS, Place
@@ -73,6 +74,51 @@ def pi(speaks: str) -> Client:
         return Tool("read", {"path": scene.note})
 
     return Client("pi", speaks, registry.PI, command, env, tool, configure)
+
+
+def twice(scene: Scene, out: str) -> bool:
+    """Said in a stream, and whole."""
+    return out.count(NOTE if scene.task else HELLO) >= (1 if scene.task else 2)
+
+
+def instructor(way: str) -> Client:
+    """It wants an object: by a call that it insists on, or by a schema."""
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("Answer", {"said": NOTE if scene.task else HELLO})
+
+    client = program("instructor", way, registry.INSTRUCTOR, "instructor_model.py")
+    greets, said = json.dumps({"said": HELLO}), json.dumps({"said": NOTE})
+    if way == "json":
+        return replace(client, tool=None, greets=greets, said=said, done=twice)
+    return replace(client, tool=tool, always=True, done=twice)
+
+
+def smolagents() -> Client:
+    """Its model writes code, which it runs."""
+    client = program("smolagents", "chat", registry.SMOLAGENTS, "smolagents_code.py")
+    code = "Thought: so it is.\n<code>\nfinal_answer({})\n</code>"
+    greets, said = code.format(repr(HELLO)), code.format('read_file("note.txt")')
+    return replace(client, tool=None, greets=greets, said=said, done=twice)
+
+
+def dspy(speaks: str) -> Client:
+    """Its fields come in sections of the text, and so do its calls."""
+
+    def sections(**fields: str) -> str:
+        return "".join(f"[[ ## {name} ## ]]\n{text}\n\n" for name, text in fields.items()) + "[[ ## completed ## ]]"
+
+    client = program("dspy", speaks, registry.DSPY, "dspy_program.py")
+    call = {"next_thought": "Read it.", "next_tool_name": "read_file", "next_tool_args": '{"path": "note.txt"}'}
+    end = {"next_thought": "Done.", "next_tool_name": "finish", "next_tool_args": "{}"}
+    return replace(
+        client,
+        tool=None,
+        greets=sections(answer=HELLO),
+        said=sections(**call),
+        then=sections(**end, reasoning="It says so.", answer=NOTE),
+        done=twice,
+    )
 
 
 def page(name: str, package: Package, language: str) -> Client:
@@ -263,6 +309,15 @@ CLIENTS = (
     program("litellm", "chat", registry.LITELLM, "litellm_sdk.py"),
     program("litellm", "responses", registry.LITELLM, "litellm_sdk.py"),
     program("litellm", "messages", registry.LITELLM, "litellm_sdk.py"),
+    program("pydantic-ai", "chat", registry.PYDANTIC_AI, "pydantic_ai_agent.py"),
+    program("pydantic-ai", "responses", registry.PYDANTIC_AI, "pydantic_ai_agent.py"),
+    program("openai-agents", "chat", registry.OPENAI_AGENTS, "openai_agents_run.py"),
+    program("openai-agents", "responses", registry.OPENAI_AGENTS, "openai_agents_run.py"),
+    instructor("tools"),
+    instructor("json"),
+    smolagents(),
+    dspy("chat"),
+    dspy("responses"),
     page("openai-python", registry.OPENAI_PYTHON, "python"),
     page("openai-node", registry.OPENAI_NODE, "js"),
     page("langchain", registry.LANGCHAIN, "python"),
