@@ -56,6 +56,25 @@ def qwen_code() -> Client:
     return Client("qwen-code", "chat", registry.QWEN_CODE, command, env, tool)
 
 
+def shell_gpt() -> Client:
+    def configure(scene: Scene) -> None:
+        brought = next(registry.SHELL_GPT.folder.glob("lib/*/site-packages/sgpt/llm_functions/common/execute_shell.py"))
+        write(scene.home / ".config/shell_gpt/functions/execute_shell.py", brought.read_text())
+
+    def command(scene: Scene) -> list[str]:
+        return ["sgpt", "--no-cache", scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        where = {"API_BASE_URL": scene.gateway.base_url, "OPENAI_API_KEY": scene.gateway.key}
+        kept = {"CACHE_PATH": str(scene.home / "cache"), "CHAT_CACHE_PATH": str(scene.home / "chats")}
+        return {**where, **kept, "DEFAULT_MODEL": scene.model, "PRETTIFY_MARKDOWN": "false"}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("execute_shell_command", {"shell_command": f"cat {scene.note}"})
+
+    return Client("shell-gpt", "chat", registry.SHELL_GPT, command, env, tool, configure)
+
+
 def pi(speaks: str) -> Client:
     apis = {"chat": "openai-completions", "responses": "openai-responses", "messages": "anthropic-messages"}
 
@@ -318,6 +337,7 @@ CLIENTS = (
     smolagents(),
     dspy("chat"),
     dspy("responses"),
+    shell_gpt(),
     page("openai-python", registry.OPENAI_PYTHON, "python"),
     page("openai-node", registry.OPENAI_NODE, "js"),
     page("langchain", registry.LANGCHAIN, "python"),
