@@ -104,7 +104,7 @@ def instructor(way: str) -> Client:
     """It wants an object: by a call that it insists on, or by a schema."""
 
     def tool(scene: Scene) -> Tool:
-        return Tool("Answer", {"said": NOTE if scene.task else HELLO})
+        return Tool("PartialAnswer", {"said": NOTE if scene.task else HELLO})
 
     client = program("instructor", way, registry.INSTRUCTOR, "instructor_model.py")
     greets, said = json.dumps({"said": HELLO}), json.dumps({"said": NOTE})
