@@ -50,7 +50,7 @@ SURFACES = (
     *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
 )
 STATUSES = tuple(
-    "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
+    "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
 OUTCOMES = (
     "answered cut left context_length_exceeded model_not_found rate_limit_exceeded upstream_broken upstream_credential "
@@ -59,12 +59,13 @@ OUTCOMES = (
 ERRORS = (
     "above_ceiling ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
     "email_not_verified email_unusual forbidden_parameter insufficient_quota internal_error invalid_api_key "
-    "invalid_header invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
-    "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
-    "organisation_required provider_key_refused provider_key_sealed rate_limit_exceeded role_too_low server_error "
-    "store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model unsupported_provider "
-    "unsupported_parameter unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
-    "upstream_timeout upstream_unreachable wrong_organisation"
+    "invalid_header invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
+    "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
+    "not_operator organisation_not_found organisation_required provider_key_refused provider_key_sealed "
+    "rate_limit_exceeded role_too_low server_error store_unavailable stream_gone thread_not_found unknown_parameter "
+    "unknown_policy unknown_url unsupported_model unsupported_parameter unsupported_provider unsupported_value "
+    "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable wrong_organisation "
+    "wrong_user"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)
