@@ -19,16 +19,21 @@ from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
+from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
+from gateway.core.memories import Mode, least
 from gateway.expectation import expected
 from gateway.fitting import fitted
 from gateway.records import billing
 from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, told
+from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
+from gateway.stages.company import circle
 from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.memory import Recollection, Scope
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
@@ -36,6 +41,7 @@ from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from policies.facts import Facts
 
+CACHE = "cache"  # skipped, because its store did not answer
 # Clients of the other surfaces shorten a conversation themselves, when they hear that it is too long.
 _SHORTENS = frozenset({"chat", "threads"})
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
@@ -51,6 +57,7 @@ class Services(Struct, frozen=True):
     fallback: Fallback
     settle: Settle
     prices: Prices
+    memory: Recollection | None = None
 
 
 def _untold(_: str) -> None:
@@ -67,8 +74,11 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    freshness: Freshness = ANY
+    user: str = ""  # whom the client speaks for
+    memory: Mode | None = None
     summary: Summary | None = None  # of the conversation's beginning, by a model, where one was made
-    step: Callable[[str], None] = _untold  # hears of each step when it begins: reading, choosing, searching, asking
+    step: Callable[[str], None] = _untold  # hears of each step when it begins
 
 
 class Course(Struct):
@@ -78,6 +88,7 @@ class Course(Struct):
     request: ChatRequest
     wishes: Wishes
     admitted: Admitted = FREE
+    scope: Scope | None = None  # whose memory it speaks from
 
 
 async def answer(
@@ -109,12 +120,15 @@ async def answer(
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
     await _admit(services, course, caller, route)  # 402, 429
+    noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
     wishes.step("searching" if route.searches(facts) else "asking")
-    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
+    spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
+    sharing = policy.names.organisation(caller.name).sharing
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
     begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
+        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, circle=company
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, course.request, voice=voice)
@@ -173,6 +187,22 @@ async def _admit(services: Services, course: Course, caller: Caller, route: Rout
     course.decision.degraded += course.admitted.degraded
 
 
+async def _recall(services: Services, course: Course, caller: Caller, request: ChatRequest, tokens: int) -> ChatRequest:
+    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
+    wishes, decision = course.wishes, course.decision
+    who = memory.person(caller, request.body.user, wishes.user)
+    if services.memory is None or not who:
+        return request
+    wishes.step("recalling")
+    key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
+    course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
+    recalled = await services.memory.recall(course.scope, request, tokens)
+    decision.notes = recalled.notes
+    if recalled.degraded:
+        decision.degraded.append("memory")
+    return recalled.request
+
+
 def _note(decision: Decision, route: Route) -> None:
     """Keep what was decided, with all that it was decided from."""
     decision.document = route.document
@@ -182,6 +212,11 @@ def _note(decision: Decision, route: Route) -> None:
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
+
+
+def _without_cache(decision: Decision) -> None:
+    if CACHE not in decision.degraded:
+        decision.degraded.append(CACHE)
 
 
 def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
@@ -200,6 +235,8 @@ def _settle(
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
+    if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
+        services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
         key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from gateway.core.context import Shortened
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
+from gateway.upstream.flights import MISS, Cache
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons
@@ -31,6 +32,7 @@ class Attempt(Struct, omit_defaults=True):
     usage: Usage | None = None
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
+    cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
 
 
 class Outcome(Struct, omit_defaults=True):
@@ -43,7 +45,9 @@ class Outcome(Struct, omit_defaults=True):
     estimated: bool = False  # a part of the tokens is our count
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    cache: Cache = MISS
     overhead_ms: float = 0.0  # of our own, before the first provider was asked
+    finish: str = ""  # why the model ended, as it said
 
     @property
     def cost_usd(self) -> str | None:
@@ -68,6 +72,7 @@ class Decision(Struct, omit_defaults=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
+    notes: Sequence[str] = ()  # ids of the memories that whoever answered was told
     context: Shortened | None = None  # what became of a conversation that was too long
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
@@ -88,6 +93,7 @@ def view(decision: Decision) -> dict[str, object]:
         told["context"] = decision.context
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
+    told["notes"] = list(decision.notes)
     attempts = [_view(attempt) for attempt in decision.attempts]
     return told | {"attempts": attempts, "outcome": {"cost_usd": None} | _view(decision.outcome)}
 

@@ -66,6 +66,7 @@ class KeyRow(SQLModel, table=True):
     role: str
     person: str
     persona: bool
+    memory: str
     scopes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     limits: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     expires_at: datetime | None
@@ -143,6 +144,7 @@ class LedgerRow(SQLModel, table=True):
     estimated: bool
     ttft_ms: float | None
     duration_ms: float
+    cache: str
 
 
 M = TypeVar("M", bound=SQLModel)

@@ -59,7 +59,7 @@ async def summarise(run: Run) -> None:
 async def _summary(run: Run, context: Shortened) -> str:
     """The model's words; none where they were simulated or cut."""
     order = run.order
-    wishes = Wishes(persona=False, surface="summary", began=time.perf_counter())
+    wishes = Wishes(persona=False, surface="summary", memory="off", began=time.perf_counter())
     text: list[str] = []
     finish = None
     async with AsyncExitStack() as stack:
