@@ -205,6 +205,8 @@ create table if not exists thread ( -- a conversation that is kept for a front e
     title text not null default '',
     metadata jsonb not null default '{}',
     turns integer not null default 0, -- numbers given to questions so far
+    summary text not null default '', -- a model's, of what was said up to and with turn `summary_to`
+    summary_to integer not null default 0,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     primary key (org_id, id)

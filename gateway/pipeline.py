@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
@@ -76,7 +77,8 @@ class Wishes(Struct, frozen=True):
     freshness: Freshness = ANY
     user: str = ""  # whom the client speaks for
     memory: Mode | None = None
-    step: Callable[[str], None] = _untold  # hears of each step when it begins: reading, choosing, searching, asking
+    summary: Summary | None = None  # of the conversation's beginning, by a model, where one was made
+    step: Callable[[str], None] = _untold  # hears of each step when it begins
 
 
 class Course(Struct):
@@ -113,7 +115,7 @@ async def answer(
     if meaning.pinned is None:
         wishes.step("choosing")
     pins = _window(services.prices, meaning, wishes)
-    fit = fitted(policy, caller, meaning, request, facts, pins=pins)  # 400, 403, 429
+    fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
