@@ -129,6 +129,7 @@ class Kept:
         Then the ids of what they supersede: facts of the same slots, and statements that say nothing else.
         """
         ids = [uuid7() for _ in wanted]
+        digests = [one.digest for one in wanted]
         rows = [
             {
                 "id": ids[k],
@@ -138,19 +139,19 @@ class Kept:
                 "slot": one.slot,
                 "thread": one.thread,
                 "at": one.at.isoformat(),
-                "digest": one.digest.hex(),
+                "digest": digests[k].hex(),
                 "source": None if one.source is None else ids[one.source],
                 "decision": one.decision,
             }
             for k, one in enumerate(wanted)
         ]
-        values = {"person": self.person, "rows": Jsonb(rows), "digests": [one.digest for one in wanted]}
+        values = {"person": self.person, "rows": Jsonb(rows), "digests": digests}
         async with self._postgres.tenant(self.organisation) as cursor:
             await cursor.execute(_LOCK, values)
             await cursor.execute(_ADD, values)
             await cursor.execute(_SAID, values)
             kept = {row["digest"]: _memory(row) for row in await cursor.fetchall()}
-            added = [kept[one.digest.hex()] for one in wanted]
+            added = [kept[digest.hex()] for digest in digests]
             if not any(one.kind == "fact" for one in wanted):
                 return added, []
             await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})

@@ -28,7 +28,7 @@ log = logging.getLogger("syntra")
 
 MODEL: Final = "minilm-static-256 content-words-1"  # of vectors and words; another name means another filling
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
-_BATCH: Final = 128  # points that are put at once
+_BATCH: Final = 64  # points that are put at once: 20 ms in which nobody else is answered
 _SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms
 _PAUSE: Final = 10.0  # s between two looks for what is behind
 _MARK: Final = ("syntra", "index")  # no organisation has this id
