@@ -31,6 +31,7 @@ _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
 _BATCH: Final = 64  # points that are put at once: 20 ms in which nobody else is answered
 _SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms
 _PAUSE: Final = 10.0  # s between two looks for what is behind
+_BREATH: Final = 0.05  # s between two batches that nobody waits for
 _MARK: Final = ("syntra", "index")  # no organisation has this id
 _NOWHERE: Final = vector([1.0] * DIMENSIONS)
 
@@ -105,6 +106,7 @@ class Index:
                 kept = self._memories.of(organisation, person)
                 await self.drop(kept, await kept.gone(_BATCH))
                 await self.put(kept, await kept.behind(generation, _BATCH))
+                await asyncio.sleep(_BREATH)
 
     async def _filling(self) -> str:
         """The name of the filling that the collection holds; of one by another model, or of none, a new one."""
