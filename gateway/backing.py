@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
+from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
@@ -35,6 +36,7 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.artefacts = ArtefactStore(self.valkey, self.pepper.thoughts)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.admission = Admission(
             SharedLimits(self.valkey),
@@ -64,6 +66,7 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.artefacts.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:

@@ -26,6 +26,7 @@ from gateway.reply import Reply, told
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.moving import Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
@@ -42,6 +43,7 @@ class Services(Struct, frozen=True):
     reader: Reader
     policies: Policies
     admission: Admission
+    moving: Moving
     persona: Persona
     fallback: Fallback
     settle: Settle
@@ -92,7 +94,12 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
+    carries = wishes.surface != "chat"  # its client keeps what a provider wants to see again
+    recall = None if carries else services.moving.recall(caller, request, stack)
     await _admit(services, course, caller, route)  # 402, 429
+    if recall is not None:
+        request, lost = await recall.recalled()
+        decision.degraded += lost
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
@@ -101,9 +108,9 @@ async def answer(
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    reply = Reply(
-        request, route, begun, clean, decision, services.prices, debug=wishes.debug, limits=course.admitted.headers
-    )
+    keeper = partial(services.moving.keeper, caller, request, keeps=not carries)
+    limits = course.admitted.headers
+    reply = Reply(request, route, begun, clean, keeper, decision, services.prices, debug=wishes.debug, limits=limits)
     stack.callback(reply.close)
     return reply
 

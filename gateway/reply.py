@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -16,6 +16,7 @@ from gateway.records import billing
 from gateway.records.decision import ANSWERED, CUT, Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
+from gateway.stages.moving import Keeper
 from gateway.stages.policy import Route
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
@@ -35,6 +36,7 @@ class Reply:
         route: Route,
         begun: Begun,
         clean: Clean,
+        keeper: Callable[[str, str], Keeper],
         decision: Decision,
         prices: Prices,
         *,
@@ -53,6 +55,7 @@ class Reply:
         # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
         own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
         self.id = own.id if own else f"chatcmpl-{uuid7()}"
+        self._keeper = keeper(begun.candidate.issuer, self.id)
         self._created = own.created if own and own.created else int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
@@ -63,9 +66,9 @@ class Reply:
         decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
 
     @property
-    def provider(self) -> str:
-        """Who answers."""
-        return self._begun.candidate.provider
+    def issuer(self) -> str:
+        """Whose its thoughts are."""
+        return self._begun.candidate.issuer
 
     async def next(self) -> Sequence[Chunk]:
         """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""
@@ -78,6 +81,7 @@ class Reply:
                 self.decision.outcome.ended = ANSWERED
                 return ()
             chunks = [chunk for chunk in self._clean.chunks(batch) if chunk.choices or self._last(chunk)]
+            self._keeper.take(chunks)
             for chunk in chunks:
                 self._stamp(chunk)
             if chunks:

@@ -148,7 +148,7 @@ class Events:
             self._piece({"type": "input_json_delta", "partial_json": piece.function.arguments})
 
     def _open_call(self, index: int, piece: ToolCallDelta) -> None:
-        identity = piece.id or f"toolu_{uuid7()}"
+        identity = f"toolu_{(piece.id or uuid7()).removeprefix('call_')}"
         if piece.extra_content is not UNSET:
             self._carried.calls[identity] = piece.extra_content
         self._tell_thought()
