@@ -26,7 +26,7 @@ from gateway.reply import Reply, told
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Fallback, Tried
-from gateway.stages.moving import Moving
+from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
@@ -94,12 +94,10 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
-    carries = wishes.surface != "chat"  # its client keeps what a provider wants to see again
-    recall = None if carries else services.moving.recall(caller, request, stack)
+    recall = services.moving.recall(caller, request, stack)
     await _admit(services, course, caller, route)  # 402, 429
-    if recall is not None:
-        request, lost = await recall.recalled()
-        decision.degraded += lost
+    request, skipped = await recall.recalled()
+    decision.degraded += skipped
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
@@ -108,7 +106,7 @@ async def answer(
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    keeper = partial(services.moving.keeper, caller, request, keeps=not carries)
+    keeper = partial(services.moving.keeper, caller, request, carried=wishes.surface in CARRYING)
     limits = course.admitted.headers
     reply = Reply(request, route, begun, clean, keeper, decision, services.prices, debug=wishes.debug, limits=limits)
     stack.callback(reply.close)

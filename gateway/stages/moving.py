@@ -25,6 +25,7 @@ from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.breaker import Unavailable
 
+CARRYING: Final = frozenset({"responses", "messages"})  # surfaces whose clients themselves give thoughts back
 DEGRADED: Final = "thoughts"
 _WORDY: Final = frozenset({"kimi", "openrouter"})  # want to see the thoughts themselves again
 _MOST_TALKS: Final = 50_000  # conversations of which it is known that an answer without calls is kept
@@ -86,8 +87,8 @@ class Moving:
             recall.wait_for(asked)
         return recall
 
-    def keeper(self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, keeps: bool) -> Keeper:
-        """What looks at an answer of `issuer`; `keeps` for a client that cannot keep anything itself."""
+    def keeper(self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, carried: bool) -> Keeper:
+        """What looks at an answer of `issuer`; `carried` for a client that gives back all but the signature of a text."""
         owner = _owner(caller, request)
 
         def keep(artefacts: Artefacts, text: str, first_call: str) -> None:
@@ -101,7 +102,7 @@ class Moving:
                 key = _turn_key(told, Message(role="assistant", content=text))
             self._store.put(caller.organisation, key, artefacts)
 
-        return Keeper(request, issuer, seed, keep if keeps else None)
+        return Keeper(request, issuer, seed, keep, carried=carried)
 
     async def _ask(self, organisation: str, missing: dict[int, bytes]) -> dict[int, Artefacts]:
         found = await self._store.elsewhere(organisation, list(missing.values()))
@@ -143,11 +144,18 @@ class Keeper:
     """Looks at one answer: gives its calls the client's ids, and keeps what its issuer wants to see again."""
 
     def __init__(
-        self, request: ChatRequest, issuer: str, seed: str, keep: Callable[[Artefacts, str, str], None] | None
+        self,
+        request: ChatRequest,
+        issuer: str,
+        seed: str,
+        keep: Callable[[Artefacts, str, str], None],
+        *,
+        carried: bool,
     ) -> None:
         self._taken = {call.id for message in request.body.messages for call in message.tool_calls or ()}
         self._seed = f"{seed}\0{len(request.messages)}"
-        self._keep = keep
+        self._keep: Callable[[Artefacts, str, str], None] | None = keep
+        self._carried = carried
         self._wordy = issuer.partition(" ")[0] in _WORDY
         self._ids: dict[tuple[int, object], str] = {}
         self._artefacts = Artefacts(issuer, calls={}, details=[])
@@ -169,22 +177,23 @@ class Keeper:
     def _notice(self, delta: Delta) -> None:
         if delta.content:
             self._text.append(delta.content)
+        if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:
+            self._artefacts.sign = sign
+        if self._carried:
+            return
         if delta.reasoning_content and self._wordy:
             self._words.append(delta.reasoning_content)
         if delta.thinking_blocks is not UNSET:
             self._artefacts.blocks = delta.thinking_blocks
         if delta.reasoning_details is not UNSET:
             self._artefacts.details += _details.decode(delta.reasoning_details) or ()
-        if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:
-            self._artefacts.sign = sign
 
     def _name(self, choice: Choice, piece: ToolCallDelta) -> None:
         """The client's id for a call, in its first piece and wherever it is said again."""
         index = piece.index if isinstance(piece.index, int) else piece.id
         known = self._ids.get((choice.index, index))
         if known is None:
-            signed = piece.extra_content is not UNSET
-            kept = self._keep is not None and choice.index == 0 and (signed or bool(self._words or self._artefacts))
+            kept = self._is_kept(piece) if choice.index == 0 else False
             seed = f"{self._seed}\0{choice.index}\0{len(self._ids)}"
             known = self._ids[choice.index, index] = shown(piece.id or "", self._taken, seed, kept=kept)
             self._taken.add(known)
@@ -192,8 +201,12 @@ class Keeper:
             piece.id = known
         elif piece.id:
             piece.id = known
-        if piece.extra_content is not UNSET and choice.index == 0:
+        if piece.extra_content is not UNSET and choice.index == 0 and not self._carried:
             self._artefacts.calls[known] = piece.extra_content
+
+    def _is_kept(self, piece: ToolCallDelta) -> bool:
+        """Whether there is something of this turn to be seen again, as far as it has come."""
+        return not self._carried and (piece.extra_content is not UNSET or bool(self._words or self._artefacts))
 
     def _finish(self) -> None:
         """The answer is whole, all but its count: what is kept is there before the client can come back."""

@@ -71,7 +71,8 @@ class OpenAIWire:
     def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
         """The request without what this server has not, and what that was; who insists on it is told by the server."""
         if not request.lenient:
-            return request, ()
+            moved = not self._manners.tools and any(one.tool_calls for one in request.body.messages)
+            return (alternating(request) if moved else request), ()  # calls that others made are no wish
         unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
         if self._manners.developer:
             unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
