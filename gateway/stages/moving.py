@@ -31,6 +31,8 @@ _WORDY: Final = frozenset({"kimi", "openrouter"})  # want to see the thoughts th
 _MOST_TALKS: Final = 50_000  # conversations of which it is known that an answer without calls is kept
 _SEEN: Final = 4096  # bytes of the first message that tell such conversations apart
 
+Keep = Callable[[Artefacts, str, str], None]  # with the answer's text and the id of its first call
+
 _details = msgspec.json.Decoder(list[Raw] | None)
 
 
@@ -88,7 +90,7 @@ class Moving:
         return recall
 
     def keeper(self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, carried: bool) -> Keeper:
-        """What looks at an answer of `issuer`; `carried` for a client that gives back all but the signature of a text."""
+        """What looks at an answer of `issuer`; `carried` where the client gives back all but a text's signature."""
         owner = _owner(caller, request)
 
         def keep(artefacts: Artefacts, text: str, first_call: str) -> None:
@@ -143,18 +145,10 @@ class Moving:
 class Keeper:
     """Looks at one answer: gives its calls the client's ids, and keeps what its issuer wants to see again."""
 
-    def __init__(
-        self,
-        request: ChatRequest,
-        issuer: str,
-        seed: str,
-        keep: Callable[[Artefacts, str, str], None],
-        *,
-        carried: bool,
-    ) -> None:
+    def __init__(self, request: ChatRequest, issuer: str, seed: str, keep: Keep, *, carried: bool) -> None:
         self._taken = {call.id for message in request.body.messages for call in message.tool_calls or ()}
         self._seed = f"{seed}\0{len(request.messages)}"
-        self._keep: Callable[[Artefacts, str, str], None] | None = keep
+        self._keep: Keep | None = keep
         self._carried = carried
         self._wordy = issuer.partition(" ")[0] in _WORDY
         self._ids: dict[tuple[int, object], str] = {}

@@ -44,4 +44,4 @@ async def _all(dialect: str, folder: Path) -> None:
     for name in signing:  # the others have nothing that is signed or sealed in this dialect
         guard = fakes[name].guard
         assert guard is not None
-        assert guard.restored > CONVERSATIONS[dialect] / 4, name
+        assert guard.restored > CONVERSATIONS[dialect] / 8, name
