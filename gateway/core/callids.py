@@ -33,6 +33,11 @@ def shown(identity: str, taken: Container[str], seed: str, *, kept: bool) -> str
     return f"{_CLIENT}{_KEPT if kept else ''}{made}"
 
 
+def as_tool_use(identity: str) -> str:
+    """The client's id as its like looks in Messages."""
+    return _ANTHROPIC + identity.removeprefix(_CLIENT) if identity.startswith(_CLIENT) else identity
+
+
 def is_kept(identity: str) -> bool:
     """Whether the id says that something of its turn is kept."""
     return identity.startswith(_CLIENT + _KEPT)

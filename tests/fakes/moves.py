@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -62,7 +62,7 @@ def said(provider: str, random: Random, *, calls: int, tools: bool = True) -> St
     return Step(provider, Script(pieces=(), tool_calls=tuple(made)), tools)
 
 
-async def converse(random: Random, talking: Talker) -> AsyncIterator[tuple[Step, dict[str, Any]]]:
+def converse(random: Random, talking: Talker) -> Iterator[tuple[Step, dict[str, Any]]]:
     """The requests of one conversation, each with its step; whoever sends it gives the answer to `talking`."""
     callers = [name for name in MODELS if name != "perplexity"]
     for turn in range(random.randint(2, 4)):

@@ -31,7 +31,7 @@ async def _all(dialect: str, folder: Path) -> None:
         for seed in range(CONVERSATIONS[dialect]):
             random = Random(seed)
             talking = talker(dialect, random)
-            async for step, body in converse(random, talking):
+            for step, body in converse(random, talking):
                 fakes[step.provider].says = step.script
                 try:
                     raw = await gateway.ask(talking.path, body)
