@@ -25,7 +25,7 @@ log = logging.getLogger("syntra")
 MOST_BYTES: Final = 32 * 1024 * 1024  # in this process
 MOST_OF_ONE: Final = 512 * 1024  # bytes; a longer thought is not kept
 SECONDS: Final = 3600.0
-_SHARED_MS: Final = 24 * 3600 * 1000
+SHARED_MS: Final = 24 * 3600 * 1000
 _OVERHEAD: Final = 300  # bytes of an entry beside its own
 _MOST_WRITES: Final = 1000  # that Valkey has not confirmed
 
@@ -117,7 +117,7 @@ class ArtefactStore:
     @staticmethod
     async def _write(valkey: Valkey, key: bytes, sealed: str) -> None:
         try:
-            await valkey.run("SET", _name(key), sealed, "PX", _SHARED_MS, within=BACKGROUND_DEADLINE)
+            await valkey.run("SET", _name(key), sealed, "PX", SHARED_MS, within=BACKGROUND_DEADLINE)
         except Unavailable as error:
             log.info("a turn's thoughts are kept in this worker alone: %s", error)
 

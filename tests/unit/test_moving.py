@@ -19,7 +19,7 @@ from gateway.core.callids import ANY, FORMS, Renaming, is_kept, shown
 from gateway.core.chat import ChatRequest, parse
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta
 from gateway.stages.moving import Moving
-from gateway.stores.artefacts import MOST_OF_ONE, SECONDS, ArtefactStore, Shelf
+from gateway.stores.artefacts import MOST_OF_ONE, SECONDS, SHARED_MS, ArtefactStore, Shelf
 from gateway.stores.valkey import Command, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire
@@ -221,11 +221,17 @@ def test_what_is_kept_is_sealed_for_one_organisation(tmp_path: Path) -> None:
                 await asyncio.gather(*store._writes)  # as above
                 (name,) = await valkey.run("KEYS", "*")
                 assert b"secret" not in await valkey.run("GET", name)
-                assert 0 < await valkey.run("PTTL", name) <= 24 * 3600 * 1000
+                assert 0 < await valkey.run("PTTL", name) <= SHARED_MS
                 assert await store.elsewhere("acme", [b"k" * 16]) == {b"k" * 16: artefacts}
                 assert await store.elsewhere("other", [b"k" * 16]) == {}
 
     asyncio.run(run())
+
+
+def test_the_readme_says_how_long_thoughts_are_kept() -> None:
+    said = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
+    hour, day = {3600.0: "an hour"}[SECONDS], {24 * 3600 * 1000: "a day"}[SHARED_MS]
+    assert f"else from this worker for {hour}, or from Valkey, sealed, for {day}" in said
 
 
 def test_artefacts_go_into_a_message_in_the_fields_they_came_in() -> None:
