@@ -6,12 +6,15 @@ bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> Admitted -> ChatR
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from msgspec import Struct
 
+from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
@@ -22,16 +25,17 @@ from gateway.expectation import expected
 from gateway.records import billing
 from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
-from gateway.reply import Reply, told
+from gateway.reply import Reply, Watch, told
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
-from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.fallback import Begun, Fallback, Tried
 from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
+from gateway.upstream.providers import Candidate
 from policies.facts import Facts
 
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
@@ -101,14 +105,18 @@ async def answer(
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
-    begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
-    )  # 4xx, 429, 5xx
+
+    def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
+        return services.fallback.begin(candidates, caller.credentials, request, deadline, stack, tried=tried)
+
+    begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
+    continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
     keeper = partial(services.moving.keeper, caller, request, carried=wishes.surface in CARRYING)
+    watch = Watch(clean, keeper, continuing)
     limits = course.admitted.headers
-    reply = Reply(request, route, begun, clean, keeper, decision, services.prices, debug=wishes.debug, limits=limits)
+    reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
     stack.callback(reply.close)
     return reply
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct, structs
 
+from gateway.continuing import Continuing, summed
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import UpstreamError
-from gateway.core.events import Chunk
+from gateway.core.events import Chunk, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.records import billing
 from gateway.records.decision import ANSWERED, CUT, Attempt, Decision
@@ -24,6 +25,14 @@ from gateway.upstream.providers import SIMULATED
 Headers = list[tuple[bytes, bytes]]
 
 
+class Watch(Struct, frozen=True):
+    """What looks at every chunk of an answer on its way."""
+
+    clean: Clean
+    keeper: Callable[[str, str], Keeper]  # of an issuer's answer with this id
+    continuing: Continuing
+
+
 class Reply:
     """Chunks for one client; what is learned of the answer on the way is noted in its decision.
 
@@ -35,8 +44,7 @@ class Reply:
         request: ChatRequest,
         route: Route,
         begun: Begun,
-        clean: Clean,
-        keeper: Callable[[str, str], Keeper],
+        watch: Watch,
         decision: Decision,
         prices: Prices,
         *,
@@ -45,9 +53,11 @@ class Reply:
     ) -> None:
         self.decision = decision
         self._begun = begun
-        self._clean = clean
+        self._clean = watch.clean
+        self._continuing = watch.continuing
         self._prices = prices
         self._debug = debug
+        self._cut: UpstreamError | None = None  # what has first cut the answer
         self._limits = limits
         self._model = request.body.model
         self._masked = not route.pinned
@@ -55,15 +65,13 @@ class Reply:
         # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
         own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
         self.id = own.id if own else f"chatcmpl-{uuid7()}"
-        self._keeper = keeper(begun.candidate.issuer, self.id)
+        self._keeper = watch.keeper(begun.candidate.issuer, self.id)
         self._created = own.created if own and own.created else int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
         ttft = round(begun.ttft * 1e3, 3)
-        self._began = time.monotonic() - begun.ttft
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft)
-        decision.attempts.append(self._attempt)
-        decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
+        decision.outcome.ttft_ms = ttft
+        self._attend(begun)
 
     @property
     def issuer(self) -> str:
@@ -75,6 +83,7 @@ class Reply:
         while True:
             if self._waiting is not None:
                 batch, self._waiting = self._waiting, None
+                self._continuing.take(batch)
             else:
                 batch = await self._more()
             if not batch:
@@ -87,13 +96,39 @@ class Reply:
             if chunks:
                 return chunks
 
+    def _attend(self, begun: Begun) -> None:
+        """From now on it is this one that answers."""
+        self._begun = begun
+        self._began = time.monotonic() - begun.ttft
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=round(begun.ttft * 1e3, 3))
+        self.decision.attempts.append(self._attempt)
+        self.decision.outcome.model = begun.candidate.name
+
     async def _more(self) -> Sequence[Chunk]:
-        try:
-            return await self._begun.opened.answer.next()
-        except UpstreamError as error:
-            self._begun.broken(error)
-            self.decision.outcome.ended = CUT
-            raise
+        while True:
+            try:
+                batch = await self._begun.opened.answer.next()
+            except UpstreamError as error:
+                error.provider = error.provider or self._begun.candidate.provider
+                self._begun.broken(error)
+                begun = await self._continuing.begun_by_another(self._begun.candidate, error)
+                self._cut = self._cut or error
+                if begun is None:
+                    self.decision.outcome.ended = CUT
+                    raise self._cut from None  # not of what came of going on
+                self._hand_over(begun, error)
+            else:
+                self._continuing.take(batch)
+                return batch
+
+    def _hand_over(self, begun: Begun, error: UpstreamError) -> None:
+        """Another goes on; what came so far is in the books under whose it was."""
+        self._begun.opened.close()
+        self._attempt.outcome = error.kind
+        self.close()
+        self._continuing.ended(self._attempt.model, self._attempt.usage or Usage(), error.kind)
+        self._keeper.forget()
+        self._attend(begun)
 
     def _stamp(self, chunk: Chunk) -> None:
         """Our name on it; of a Syntra model nothing tells who stands behind it."""
@@ -112,16 +147,29 @@ class Reply:
     def _last(self, chunk: Chunk) -> bool:
         """Take note of the end, which the usage is; whether it goes to the client."""
         outcome = self.decision.outcome
+        told: dict[str, object] = {}
         if chunk.usage is not UNSET:
             outcome.ended = ANSWERED  # whole: who leaves from now on leaves after it
             self._count()
-            if self._debug:
-                chunk.extra = {
-                    "syntra": Raw(msgspec.json.encode({"cost_usd": outcome.cost_usd, "model": outcome.model}))
-                }
+            told = self._told()
+            if told:
+                chunk.extra = {"syntra": Raw(msgspec.json.encode(told))}
+            if self._continuing.segments and outcome.usage is not None:
+                chunk.usage = encode_usage(outcome.usage)
         if not self._tells_usage:
             chunk.usage = UNSET
-        return self._tells_usage or self._debug
+        return self._tells_usage or bool(told)
+
+    def _told(self) -> dict[str, object]:
+        """What the last chunk tells of the answer: what it was pieced together from, and for who asks, by whom."""
+        outcome, pieced = self.decision.outcome, self._continuing
+        told: dict[str, object] = {}
+        if self._debug:
+            told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
+        if pieced.segments:
+            pieced.ended(self._attempt.model, self._attempt.usage or Usage())
+            told["segments"] = [one if self._debug else structs.replace(one, model="") for one in pieced.segments]
+        return told
 
     def close(self) -> None:
         """Count what has come, if the end has not."""
@@ -131,8 +179,10 @@ class Reply:
 
     def _count(self) -> None:
         billing.count(self._attempt, self._begun.opened.answer.counted(), self._prices)
-        outcome = self.decision.outcome
-        outcome.usage, outcome.cost = self._attempt.usage, billing.total(self.decision.attempts)
+        outcome, usage = self.decision.outcome, self._attempt.usage
+        before = [segment.usage for segment in self._continuing.segments]
+        outcome.usage = summed([*before, usage or Usage()]) if before else usage
+        outcome.cost = billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""

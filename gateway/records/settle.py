@@ -62,8 +62,8 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        if outcome.usage is None:
-            return
+        if outcome.usage is None or sum(attempt.ttft_ms is not None for attempt in decision.attempts) > 1:
+            return  # of an answer that two have written nothing is learned of either
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0
         said = outcome.usage.completion_tokens

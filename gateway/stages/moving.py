@@ -168,6 +168,10 @@ class Keeper:
                 if choice.finish_reason is not None and choice.index == 0:
                     self._finish()
 
+    def forget(self) -> None:
+        """Another goes on with this answer: no single issuer wants to see it again."""
+        self._keep = None
+
     def _notice(self, delta: Delta) -> None:
         if delta.content:
             self._text.append(delta.content)
@@ -200,7 +204,9 @@ class Keeper:
 
     def _is_kept(self, piece: ToolCallDelta) -> bool:
         """Whether there is something of this turn to be seen again, as far as it has come."""
-        return not self._carried and (piece.extra_content is not UNSET or bool(self._words or self._artefacts))
+        if self._carried or self._keep is None:
+            return False
+        return piece.extra_content is not UNSET or bool(self._words or self._artefacts)
 
     def _finish(self) -> None:
         """The answer is whole, all but its count: what is kept is there before the client can come back."""

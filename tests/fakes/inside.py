@@ -22,6 +22,7 @@ from gateway.dialects.responses import body as responses_bodies
 from gateway.dialects.responses.answer import Answer
 from gateway.dialects.responses.request import understand
 from gateway.pipeline import Services, Wishes, answer
+from gateway.records.decision import Decision
 from gateway.records.journal import Journal
 from gateway.records.ledger import Ledger
 from gateway.records.metrics import Metrics
@@ -78,7 +79,7 @@ class InsideWire:
     def __init__(self, fakes: Mapping[str, Provider]) -> None:
         self._fakes = fakes
         self.refused: list[str] = []
-        self.requests: list[tuple[str, Any]] = []
+        self.requests: list[tuple[str, Request]] = []
 
     async def post(
         self,
@@ -102,7 +103,11 @@ class InsideWire:
             self.refused.append(f"{fake.name}: {refused}\n{body.decode()}")
             failure = json.dumps(fake.failure(fake.refused(refused))).encode()
             return Told(refused.status, "application/json", [failure])
+        self.requests.append((fake.name, request))
         frames = fake.signed(fake.says, request.json)
+        if fake.says.fault is not None:  # whatever it is: here it is a connection that ends
+            texts = [k for k, frame in enumerate(frames) if frame.part == "delta"]
+            frames = frames[: texts[fake.says.after]]
         return Told(200, "text/event-stream", [frame.data for frame in frames])
 
 
@@ -118,9 +123,13 @@ def addresses(fakes: Mapping[str, Provider]) -> dict[str, str]:
 class Inside:
     """One worker, without its doors."""
 
+    debug = False
+
     def __init__(self, services: Services, wire: InsideWire) -> None:
         self.services = services
         self.wire = wire
+        self.told = b""  # of the last answer, also where it broke
+        self.decision: Decision | None = None
         self._paths: dict[str, Callable[[Any], Any]] = {
             "/v1/chat/completions": self._chat,
             "/v1/messages": self._messages,
@@ -133,16 +142,17 @@ class Inside:
         return told
 
     async def _begin(self, request: chat.ChatRequest, surface: str, stack: AsyncExitStack) -> Reply:
-        wishes = Wishes(persona=False, surface=surface)
-        return await answer(self.services, CALLER, request, wishes, Deadline(30), stack)
+        wishes = Wishes(persona=False, surface=surface, debug=self.debug)
+        reply = await answer(self.services, CALLER, request, wishes, Deadline(30), stack)
+        self.decision, self.told = reply.decision, b""
+        return reply
 
     async def _chat(self, raw: bytes) -> bytes:
         async with AsyncExitStack() as stack:
             reply = await self._begin(chat.parse(raw), "chat", stack)
-            told = b""
             while chunks := await reply.next():
-                told += b"".join(b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks)
-            return told + b"data: [DONE]\n\n"
+                self.told += b"".join(b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks)
+            return self.told + b"data: [DONE]\n\n"
 
     async def _messages(self, raw: bytes) -> bytes:
         asked = parse_messages(raw, Words())
@@ -167,11 +177,13 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(fakes: Mapping[str, Provider], folder: Path, valkey: Valkey | None = None) -> AsyncIterator[Inside]:
-    """A worker whose ledger writes to `folder`, and whose providers are these."""
+async def inside(
+    fakes: Mapping[str, Provider], folder: Path, valkey: Valkey | None = None, policies: Path | None = None
+) -> AsyncIterator[Inside]:
+    """A worker whose ledger writes to `folder`, whose providers are these, and whose policies are in a folder."""
     health, pace, lengths = Health(), Pace(), Lengths()
     known = prices.load(NAMES)
-    rules = Rules(None, list(fakes), known, health, pace, lengths, reads=False)
+    rules = Rules(policies, list(fakes), known, health, pace, lengths, reads=False)
     wire = InsideWire(fakes)
     environ = addresses(fakes)
     remote = Remote(cast("Wire", wire), Patience(connect=1, first_event=10, idle=10, total=30))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -13,6 +15,7 @@ from tests.fakes.gateway import KINDS
 from tests.fakes.inside import inside
 from tests.fakes.issuers import GUARDS
 from tests.fakes.moves import answer_calls, converse, talker
+from tests.fakes.provider import Provider
 
 CONVERSATIONS = {"chat": 400, "messages": 300, "responses": 300}
 
@@ -20,11 +23,12 @@ CONVERSATIONS = {"chat": 400, "messages": 300, "responses": 300}
 @pytest.mark.parametrize("dialect", CONVERSATIONS)
 def test_a_conversation_with_tools_moves_between_providers_at_any_turn(dialect: str, tmp_path: Path) -> None:
     load()
-    asyncio.run(_all(dialect, tmp_path))
+    with ExitStack() as stack:
+        fakes = {kind.name: stack.enter_context(kind()) for kind in KINDS}
+        asyncio.run(_all(fakes, dialect, tmp_path))
 
 
-async def _all(dialect: str, folder: Path) -> None:
-    fakes = {kind.name: kind() for kind in KINDS}
+async def _all(fakes: Mapping[str, Provider], dialect: str, folder: Path) -> None:
     for name, fake in fakes.items():
         fake.guard = GUARDS[name]()
     async with inside(fakes, folder) as gateway:
