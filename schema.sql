@@ -50,6 +50,7 @@ create table if not exists organisation (
     name text not null unique check (name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'),
     operator boolean not null default false, -- whose owners may make organisations
     limits jsonb not null default '{}',
+    ceiling jsonb not null default '{}', -- the limits that the operator has set; its own go no higher
     created_at timestamptz not null default now(),
     deleted_at timestamptz
 );
@@ -122,8 +123,10 @@ create table if not exists ledger ( -- attempts of a request are numbered from 1
     estimated boolean not null default false, -- counted here, because the provider did not say
     ttft_ms real,
     duration_ms real not null default 0,
+    cache text not null default 'miss', -- or joined, hit: the answer was another request's, and is billed to that
     primary key (org_id, request_id, attempt)
 );
+alter table ledger add column if not exists cache text not null default 'miss';
 create index if not exists ledger_at on ledger (org_id, at);
 
 create table if not exists decision ( -- why a request went where it went; no word of prompt or answer

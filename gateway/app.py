@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
+from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
@@ -49,6 +50,7 @@ from gateway.http.public import live as told_live
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
+from gateway.http.single import Terms
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -60,6 +62,7 @@ from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.upstream import providers
+from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
 
 _SWITCH = (
@@ -94,7 +97,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
@@ -110,11 +113,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds)
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
     door = Door(backing.keys.identify, lounge, ended)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
@@ -126,7 +128,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
-        "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
+        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
 
     @asynccontextmanager
@@ -203,6 +205,17 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     return app
 
 
+def _single(
+    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+) -> Iterator[tuple[str, ASGIApp]]:
+    """The doors of what is no chat."""
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
+    for one in SERVICES:
+        yield f"/v1{one.path}", door.route("POST", one.surface, "member", partial(hosted.serve, one))
+
+
 def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
     """A request is over: it is counted, and has its line in the log."""
     metrics.request(surface, visit.status)
@@ -216,9 +229,8 @@ def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) ->
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:
     """What the administrative API works with."""
     verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.model])
-    return Parts(
-        backing.postgres, backing.pepper, backing.vault, verify.verify, [place.name for place in outside.places]
-    )
+    providers = [place.name for place in outside.places]
+    return Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, providers, backing.defaults)
 
 
 def _cors(frontend_url: str) -> CORSConfig | None:
@@ -227,4 +239,5 @@ def _cors(frontend_url: str) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["x-request-id", "x-syntra-decision", "x-syntra-simulated", "x-syntra-warning", "retry-after"]
+    exposed.append("x-syntra-cache")
     return CORSConfig(allow_origins=origins, expose_headers=exposed, max_age=600)

@@ -7,40 +7,50 @@ from collections.abc import Callable, Mapping
 
 from gateway import prepare
 from gateway.core.limits import Limits
+from gateway.outside import Outside
 from gateway.people import PeopleLater
 from gateway.records import usage
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
+from gateway.stores.answers import MOST_BYTES, Answers
 from gateway.stores.artefacts import ArtefactStore
+from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
-from gateway.upstream.wire import Wire
+from gateway.upstream.elsewhere import Elsewhere
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
-    def __init__(self, chosen: Settings, vectors_socket: str, wire: Wire, limited: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, chosen: Settings, vectors_socket: str, outside: Outside, limited: Callable[[str, str], None]
+    ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
         self.vault = prepare.vault(chosen)
         self.identities = Identities(self.postgres, self.vault)
         memberships = Memberships(self.postgres, self.identities)
-        self.people = PeopleLater(chosen, self.pepper, memberships, wire)
+        self.people = PeopleLater(chosen, self.pepper, memberships, outside.wire)
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
         self.artefacts = ArtefactStore(self.valkey, self.pepper.thoughts)
+        self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
+        self.bus = Bus(self.valkey, self.pepper.answers)
+        self.elsewhere = Elsewhere(self.bus)
+        outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(
             SharedLimits(self.valkey),
-            defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
+            defaults=self.defaults,
             workers=chosen.workers,
             spent=self._spent,
             counted=limited,
@@ -52,6 +62,7 @@ class Backing:
         await self.postgres.start()
         if self.valkey is not None:
             await self.valkey.start()
+            self.bus.start(self.elsewhere.heard, self.elsewhere.deaf)
         if self.vectors is not None:
             await self.vectors.start()
         await self.admission.start()
@@ -67,6 +78,9 @@ class Backing:
             task.cancel()
         await self.admission.close()
         await self.artefacts.close()
+        await self.elsewhere.close()
+        await self.bus.close()
+        await self.answers.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:

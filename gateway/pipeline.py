@@ -20,6 +20,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
+from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.expectation import expected
 from gateway.records import billing
@@ -28,6 +29,7 @@ from gateway.records.settle import Settle
 from gateway.reply import Reply, Watch, told
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
+from gateway.stages.company import circle
 from gateway.stages.fallback import Begun, Fallback, Tried
 from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
@@ -38,6 +40,7 @@ from gateway.upstream.prices import Prices
 from gateway.upstream.providers import Candidate
 from policies.facts import Facts
 
+CACHE = "cache"  # skipped, because its store did not answer
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -64,6 +67,7 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    freshness: Freshness = ANY
 
 
 class Course(Struct):
@@ -105,9 +109,12 @@ async def answer(
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
+    sharing = policy.names.organisation(caller.name).sharing
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
 
     def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
-        return services.fallback.begin(candidates, caller.credentials, request, deadline, stack, tried=tried)
+        keys = caller.credentials
+        return services.fallback.begin(candidates, keys, request, deadline, stack, tried=tried, circle=company)
 
     begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
     continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
@@ -166,6 +173,11 @@ def _note(decision: Decision, route: Route) -> None:
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
+
+
+def _without_cache(decision: Decision) -> None:
+    if CACHE not in decision.degraded:
+        decision.degraded.append(CACHE)
 
 
 def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:

@@ -62,15 +62,16 @@ class Reply:
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
-        # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
+        # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is. Who gets
+        # the same answer gets it under the same id.
         own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
-        self.id = own.id if own else f"chatcmpl-{uuid7()}"
+        self.id = own.id if own else begun.opened.share.id or f"chatcmpl-{uuid7()}"
         self._keeper = watch.keeper(begun.candidate.issuer, self.id)
-        self._created = own.created if own and own.created else int(time.time())
+        self._created = own.created if own and own.created else begun.opened.share.created or int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
-        ttft = round(begun.ttft * 1e3, 3)
-        decision.outcome.ttft_ms = ttft
+        decision.outcome.ttft_ms = round(begun.ttft * 1e3, 3)
+        decision.outcome.cache = begun.opened.share.cache
         self._attend(begun)
 
     @property
@@ -98,9 +99,11 @@ class Reply:
 
     def _attend(self, begun: Begun) -> None:
         """From now on it is this one that answers."""
-        self._begun = begun
+        self._begun, self._share = begun, begun.opened.share
         self._began = time.monotonic() - begun.ttft
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=round(begun.ttft * 1e3, 3))
+        self._used = Usage()
+        ttft = round(begun.ttft * 1e3, 3)
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, cache=self._share.cache)
         self.decision.attempts.append(self._attempt)
         self.decision.outcome.model = begun.candidate.name
 
@@ -126,7 +129,7 @@ class Reply:
         self._begun.opened.close()
         self._attempt.outcome = error.kind
         self.close()
-        self._continuing.ended(self._attempt.model, self._attempt.usage or Usage(), error.kind)
+        self._continuing.ended(self._attempt.model, self._used, error.kind)
         self._keeper.forget()
         self._attend(begun)
 
@@ -167,7 +170,7 @@ class Reply:
         if self._debug:
             told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
         if pieced.segments:
-            pieced.ended(self._attempt.model, self._attempt.usage or Usage())
+            pieced.ended(self._attempt.model, self._used)
             told["segments"] = [one if self._debug else structs.replace(one, model="") for one in pieced.segments]
         return told
 
@@ -178,23 +181,23 @@ class Reply:
             self._count()
 
     def _count(self) -> None:
-        billing.count(self._attempt, self._begun.opened.answer.counted(), self._prices)
-        outcome, usage = self.decision.outcome, self._attempt.usage
+        counted = self._begun.opened.answer.counted()
+        if self._share.pays():
+            billing.count(self._attempt, counted, self._prices)
+        outcome, self._used = self.decision.outcome, counted.usage
         before = [segment.usage for segment in self._continuing.segments]
-        outcome.usage = summed([*before, usage or Usage()]) if before else usage
+        outcome.usage = summed([*before, self._used]) if before else self._used
         outcome.cost = billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""
         headers = [*told(self.decision, debug=self._debug), *self._limits]
+        headers.append((b"x-syntra-cache", self._share.cache.encode()))
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
         headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
-            headers += [
-                (b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()),
-                (b"x-syntra-cache", b"miss"),
-            ]
+            headers.append((b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()))
         return headers
 
     def _stand_in(self) -> str:

@@ -21,6 +21,8 @@ Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in i
 # "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
+HOSTED = ("embeddings", "images", "speech", "transcription", "moderation", "rerank")  # what is no chat
+
 
 class DocumentError(Exception):
     """Documents that cannot be used; the message has a line for each mistake: file, line, key, what is wrong."""
@@ -67,11 +69,21 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
-    """The catalogue: every model that Syntra may choose, and who embeds for `syntra`, first choice first."""
+    """The catalogue: every model that Syntra may choose, and who does what is no chat, first choice first."""
 
     version: int
     model: list[Model]
     embeddings: list[FullName]
+    images: list[FullName] = []
+    speech: list[FullName] = []
+    transcription: list[FullName] = []
+    moderation: list[FullName] = []
+    rerank: list[FullName] = []
+
+    @property
+    def hosts(self) -> dict[str, list[FullName]]:
+        """Those who do what is no chat, by what it is."""
+        return {kind: getattr(self, kind) for kind in HOSTED}
 
 
 class Intent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,6 +139,17 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     quality: Quality | None = None  # written by `syntra policy fit`
 
 
+class Sharing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which requests of one person, or of one key that is nobody's, may have the same answer."""
+
+    joins_s: Annotated[float, Meta(ge=0, le=60)] = 5.0  # how long after its start others may join a call; 0: never
+    kept_s: Annotated[float, Meta(ge=0, le=30 * 86_400)] = 300.0  # how long answers without chance are kept; 0: not
+    most_kept: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024)] = 1024 * 1024  # bytes of one, as its provider sent it
+    near: Annotated[float, Meta(ge=0.9, le=1)] | None = None  # the least likeness of a question that asks the same
+    random: bool = False  # also those that ask for chance: a temperature above 0 without a seed, several choices
+    acting: bool = False  # also those whose provider does more than answer: it runs tools, or stores
+
+
 class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
     """What one organisation may use and what names mean to it."""
 
@@ -134,6 +157,7 @@ class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
     policy: str = "balanced"  # what `syntra` means
     policies: list[str] | None = None  # which policies it may name; all if not said
     aliases: dict[str, str] = {}  # a name of its own to a model or to a policy's name
+    sharing: Sharing = Sharing()
 
 
 class Organisations(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="organisations"):

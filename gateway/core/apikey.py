@@ -47,6 +47,7 @@ class Pepper:
         self._check = _derived(secret_key, b"syntra-check")
         self._sessions = _derived(secret_key, b"syntra-session")
         self._thoughts = _derived(secret_key, b"syntra-thoughts")
+        self._answers = _derived(secret_key, b"syntra-answers")
 
     def digest(self, key: ApiKey) -> bytes:
         """What is stored of a key's secret, and compared."""
@@ -70,6 +71,11 @@ class Pepper:
     def thoughts(self) -> bytes:
         """What is sealed with that clients keep for a provider."""
         return self._thoughts
+
+    @property
+    def answers(self) -> bytes:
+        """What answers are sealed with that are kept for a while."""
+        return self._answers
 
 
 def _derived(secret_key: Secret, purpose: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
+from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
 from gateway.core.money import picodollars
 
@@ -32,6 +33,7 @@ _CONVERSATION = (
     b"session-id",
     b"session_id",
 )
+_CACHE = b"x-syntra-cache-control"
 _LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
@@ -45,6 +47,7 @@ class Head(Struct, frozen=True):
     request_id: str
     bearer: str | None
     json: bool
+    form: bool
     length: int | None
     persona: bool | None
     debug: bool
@@ -53,6 +56,7 @@ class Head(Struct, frozen=True):
     max_ttft_ms: float | None = None
     organisation: str = ""  # x-org-id, which must be the key's
     conversation: str = ""  # the client's own name for it
+    freshness: Freshness = ANY
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -70,6 +74,7 @@ def read_head(scope: HTTPScope) -> Head:
         request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else uuid7(),
         bearer=_bearer(found),
         json=b"content-type" not in found or _JSON.fullmatch(found[b"content-type"]) is not None,
+        form=found.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"),
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
         persona=_switch(found, b"x-syntra-persona"),
         debug=bool(_switch(found, b"x-syntra-debug")),
@@ -80,6 +85,7 @@ def read_head(scope: HTTPScope) -> Head:
         conversation=next(
             (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
+        freshness=freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
     )
 
 
@@ -110,9 +116,9 @@ def _amount(found: dict[bytes, bytes], name: bytes) -> float | None:
     return float(value)
 
 
-async def read_body(head: Head, receive: Receive) -> bytes:
+async def read_body(head: Head, receive: Receive, *, forms: bool = False) -> bytes:
     """The whole body; raises WrongMediaType, BodyTooLarge, or Left. How long it may take is the lounge's to say."""
-    if not head.json:
+    if not head.json and not (forms and head.form):
         raise WrongMediaType("The body must be JSON: send the header `Content-Type: application/json`.")
     if head.length is not None and head.length > BODY_LIMIT:
         raise _too_large()

@@ -128,10 +128,10 @@ class Visit:
         """Who has begun to answer, for the log."""
         self.model, self.decision = model, decision
 
-    async def body(self, head: Head, seconds: float) -> bytes:
+    async def body(self, head: Head, seconds: float, *, forms: bool = False) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
         self.must_have_body_at = self._loop.time() + seconds
-        body = await read_body(head, self._receive)
+        body = await read_body(head, self._receive, forms=forms)
         self.must_have_body_at = 0.0
         self._lounge.watch_soon(self)
         return body

@@ -37,7 +37,7 @@ def in_vain(tried: Tried, prices: Prices) -> Attempt:
     """An attempt that brought nothing: it costs what its provider may have read, if it may have been at work."""
     unasked = LEFT if tried.left else RESTING
     outcome = unasked if tried.error is None else tried.error.kind
-    attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3))
+    attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3), cache=tried.cache)
     if tried.prompt:
         count(attempt, Counted(Usage(tried.prompt, 0, tried.prompt), estimated=True), prices)
     return attempt
@@ -90,6 +90,7 @@ def _final(decision: Decision) -> Row:
         estimated=outcome.estimated,
         ttft_ms=outcome.ttft_ms,
         duration_ms=outcome.duration_ms,
+        cache=outcome.cache,
     )
 
 
@@ -98,7 +99,7 @@ def _row(decision: Decision, attempt: Attempt, row: Row, number: int) -> Row:
     row.attempt = number
     row.model = attempt.model[:MOST_NAME]
     row.status = decision.outcome.ended if attempt.outcome == ANSWERED else attempt.outcome
-    row.estimated = attempt.estimated
+    row.estimated, row.cache = attempt.estimated, attempt.cache
     row.ttft_ms, row.duration_ms = attempt.ttft_ms, attempt.duration_ms
     if attempt.usage is None:
         row.cost = 0

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
+from gateway.upstream.flights import MISS, Cache
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons
@@ -30,6 +31,7 @@ class Attempt(Struct, omit_defaults=True):
     usage: Usage | None = None
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
+    cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
 
 
 class Outcome(Struct, omit_defaults=True):
@@ -42,6 +44,7 @@ class Outcome(Struct, omit_defaults=True):
     estimated: bool = False  # a part of the tokens is our count
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    cache: Cache = MISS
     overhead_ms: float = 0.0  # of our own, before the first provider was asked
 
     @property

@@ -43,10 +43,11 @@ from gateway.core.money import PICO
 from gateway.records import exposition
 from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
 from gateway.records.series import Counts, Times
+from gateway.upstream.flights import HIT, JOINED, MISS
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
-    *("admin", "sessions", "threads", "memories"),
+    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
 )
 STATUSES = tuple(
     "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
@@ -56,7 +57,7 @@ OUTCOMES = (
     "upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
 ERRORS = (
-    "ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
+    "above_ceiling ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
     "email_not_verified email_unusual forbidden_parameter insufficient_quota internal_error invalid_api_key "
     "invalid_header invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
     "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
@@ -66,7 +67,7 @@ ERRORS = (
     "upstream_timeout upstream_unreachable wrong_organisation"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
-CACHE = ("hit", "joined", "miss")
+CACHE = (HIT, JOINED, MISS)
 LIMITS = ("admitted", "limited", "spent")
 DEGRADED = ("keys", "limits", "memory", "cache", "ledger")
 HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
@@ -169,7 +170,7 @@ class Metrics:
         """A request that went to providers is over."""
         outcome = decision.outcome
         for attempt in decision.attempts:
-            if attempt.outcome != RESTING:
+            if attempt.outcome != RESTING and attempt.cache == MISS:
                 ended = (
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
@@ -180,11 +181,12 @@ class Metrics:
             self._degraded.add(what)
         if not outcome.model:
             return
-        self.cached("miss")  # until there is a cache
+        self.cached(outcome.cache)
         provider = _provider(outcome.model)
-        self.duration(provider, outcome.duration_ms / 1e3)
-        if outcome.ttft_ms is not None:
-            self.ttft(provider, outcome.ttft_ms / 1e3)
+        if outcome.cache == MISS:  # the provider's own pace
+            self.duration(provider, outcome.duration_ms / 1e3)
+            if outcome.ttft_ms is not None:
+                self.ttft(provider, outcome.ttft_ms / 1e3)
         if not decision.pinned and decision.plan is not None and decision.facts is not None:
             self.routed(decision.plan.policy, decision.facts.intent, provider)
 

@@ -21,7 +21,9 @@ from gateway.core.pace import Pace
 from gateway.core.tokens import estimate_prompt
 from gateway.stores.cooldowns import Cooldowns
 from gateway.upstream.answer import Opened, Sent
+from gateway.upstream.flights import MISS, Cache
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
+from gateway.upstream.share import Circle
 
 
 class Begun(Struct):
@@ -42,6 +44,7 @@ class Tried(Struct, frozen=True):
     left: bool = False  # the client did not wait for the first word
     prompt: int = 0  # tokens that the provider may have read, and may bill
     seconds: float = 0.0
+    cache: Cache = MISS
 
 
 class Fallback:
@@ -71,12 +74,14 @@ class Fallback:
         stack: AsyncExitStack,
         *,
         tried: Callable[[Tried], None],
+        circle: Circle | None = None,
     ) -> Begun:
         """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with.
 
-        `credentials` are the caller's own keys, by provider; the others are the environment's.
+        `credentials` are the caller's own keys, by provider; the others are the environment's. Within a `circle`
+        the answer may be one that others have asked for.
         """
-        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline)
+        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline, circle=circle)
         failure: SyntraError | None = None
         for candidate in candidates:
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
@@ -127,19 +132,21 @@ class Fallback:
                 opened.close()
                 raise
         except SyntraError as error:
-            self._failed(candidate, began, error)
+            self._failed(candidate, began, sent, error)
             raise
         except BaseException:  # the client left: that says nothing of the provider
             self._health.released(candidate.key, began)
             raise
         stack.callback(opened.close)
         ttft = time.monotonic() - began
-        if candidate.provider != SIMULATED:
+        if candidate.provider != SIMULATED and sent.cache == MISS:
             self._began(candidate, ttft, streamed=bool(request.body.stream))
-        return Begun(candidate, opened, first, ttft, partial(self._failed, candidate, began))
+        return Begun(candidate, opened, first, ttft, partial(self._failed, candidate, began, sent))
 
-    def _failed(self, candidate: Candidate, began: float, error: SyntraError) -> None:
-        """Tell the others of a failure, before the first word or after it."""
+    def _failed(self, candidate: Candidate, began: float, sent: Sent, error: SyntraError) -> None:
+        """Tell the others of a failure, before the first word or after it; of a shared call one tells it for all."""
+        if sent.cache != MISS:
+            return
         cooldown = self._health.failed(candidate.key, error, time.monotonic(), began)
         if cooldown is not None:
             self._counted(candidate.provider, cooldown.reason)
@@ -163,7 +170,8 @@ def in_vain(
 ) -> Tried:
     """An attempt without a first word; where it may have been at work on the prompt, it has a price all the same."""
     may_have_run = sent.out and (error is None or isinstance(error, UpstreamBroken | UpstreamSilent))
-    return Tried(candidate, error, error is None, prompt() if may_have_run else 0, time.monotonic() - began)
+    tokens = prompt() if may_have_run else 0
+    return Tried(candidate, error, error is None, tokens, time.monotonic() - began, sent.cache)
 
 
 def _worse(before: SyntraError | None, error: UpstreamError) -> SyntraError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class Provider(Server, ABC):
         self.says = Script()
         self.by_model: dict[str, Script] = {}
         self.guard: Guard | None = None  # of its artefacts
+        self.refusals: list[Refused] = []
+        self.plays: Callable[[Request], Script] | None = None  # what it says depends on what it is asked
 
     # what a test uses
 
@@ -49,6 +51,8 @@ class Provider(Server, ABC):
         self.says = Script()
         self.by_model.clear()
         self.guard = None
+        self.plays = None
+        self.refusals.clear()
         self.requests.clear()
         self.failures.clear()
 
@@ -112,12 +116,13 @@ class Provider(Server, ABC):
                 return
             self.check(self.guard.check(request) if self.guard is not None else request)
         except Refused as refused:
+            self.refusals.append(refused)
             await self.fail(reply, self.refused(refused))
             return
         except (json.JSONDecodeError, UnicodeDecodeError):
             await self.fail(reply, self.refused(Refused("body", "We could not parse the JSON body of your request.")))
             return
-        script = self.by_model.get(self.model_of(request), self.says)
+        script = self.plays(request) if self.plays else self.by_model.get(self.model_of(request), self.says)
         if script.fault is not None:
             await act(script.fault, self, script, request, reply)
         elif self.wants_stream(request):
