@@ -7,6 +7,7 @@ again comes back from what is kept, or stays where the client has it.
 from __future__ import annotations
 
 import re
+from operator import is_
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +29,7 @@ _ARTEFACTS: Final = frozenset(
     }
 )
 _OF_CALLS: Final = frozenset({"extra_content", "provider_specific_fields"})
-_MARKS: Final = re.compile(
-    rb'"(?:thinking_blocks|reasoning|reasoning_details|reasoning_content|extra_content|provider_)'
-)
+_MARK: Final = re.compile(rb'"(?:thinking_blocks|reasoning|extra_content|provider_specific)')
 _NOTHING: Final[frozenset[str]] = frozenset()
 TAKES: Final = {  # whoever is not in it is a server that nobody here knows, and gets what its client gives
     "openai": _NOTHING,
@@ -72,6 +71,8 @@ def fit(request: ChatRequest, provider: Provider, model: str) -> ChatRequest:
             if thinks and message.tool_calls and b'"reasoning_content"' not in bytes(raws[place]):
                 raws[place] = _encode({**_object.decode(raws[place]), "reasoning_content": _UNSAID})
     fields = _with_tools(request) if provider.name == _ANTHROPIC else request.fields
+    if fields is request.fields and all(map(is_, raws, request.messages)):
+        return request
     return msgspec.structs.replace(request, messages=tuple(raws), fields=fields, kept={})
 
 
@@ -80,7 +81,7 @@ def _thoughts(raw: bytes | Raw, kept: Artefacts | None, provider: Provider) -> b
     takes = TAKES.get(provider.name, _ARTEFACTS)
     if kept is not None:
         takes = _NOTHING  # it is known whose thoughts these are: all of them come back, or none
-    elif not _MARKS.search(bytes(raw)) or takes is _ARTEFACTS:
+    elif takes is _ARTEFACTS or not _is_marked(bytes(raw)):
         return raw
     fields = {name: value for name, value in _object.decode(raw).items() if name not in _ARTEFACTS - takes}
     if bytes(fields.get("tool_calls", b"null")) != b"null":
@@ -91,6 +92,11 @@ def _thoughts(raw: bytes | Raw, kept: Artefacts | None, provider: Provider) -> b
     if kept is not None and kept.issuer == provider.issuer:
         fields = kept.into(fields)
     return _encode(fields)
+
+
+def _is_marked(raw: bytes) -> bool:
+    """Whether there may be artefacts in a message; most have none, and are not looked at twice."""
+    return _MARK.search(raw) is not None
 
 
 def _calls(raw: bytes | Raw, message: Message, renaming: Renaming) -> bytes | Raw:
