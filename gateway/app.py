@@ -40,6 +40,8 @@ from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
 from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
+from gateway.http.memories import PATH as MEMORIES
+from gateway.http.memories import MemoriesDesk
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
 from gateway.http.metrics import Exposition
@@ -109,6 +111,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
         books.settle,
         outside.prices,
+        backing.remembering.recollection if chosen.memory else None,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
@@ -130,6 +133,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
+
+    desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -179,6 +184,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
             asgi(SESSIONS, copy_scope=True)(sign_in.application),
+            asgi(MEMORIES, is_mount=True, copy_scope=True)(door.route(None, "memories", "member", desk.serve)),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
             told_live,

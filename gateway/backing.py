@@ -10,6 +10,7 @@ from gateway.core.limits import Limits
 from gateway.outside import Outside
 from gateway.people import PeopleLater
 from gateway.records import usage
+from gateway.remembering import Remembering
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
@@ -48,6 +49,7 @@ class Backing:
         outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
+        self.remembering = Remembering(self.postgres, self.vectors)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=self.defaults,
@@ -65,6 +67,7 @@ class Backing:
             self.bus.start(self.elsewhere.heard, self.elsewhere.deaf)
         if self.vectors is not None:
             await self.vectors.start()
+        self.remembering.open()
         await self.admission.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -81,6 +84,7 @@ class Backing:
         await self.elsewhere.close()
         await self.bus.close()
         await self.answers.close()
+        await self.remembering.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:
@@ -94,10 +98,12 @@ class Backing:
     def _heard(self, organisation: str) -> None:
         self.keys.heard(organisation)
         self.people.heard(organisation)
+        self.remembering.recollection.heard(organisation)
 
     def _deaf(self) -> None:
         self.keys.deaf()
         self.people.deaf()
+        self.remembering.recollection.deaf()
 
     @property
     def states(self) -> Mapping[str, str]:

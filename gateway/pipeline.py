@@ -22,15 +22,18 @@ from gateway.core.deadline import Deadline
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
+from gateway.core.memories import Mode, least
 from gateway.expectation import expected
 from gateway.records import billing
 from gateway.records.decision import ANSWERED, Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, Watch, told
+from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.company import circle
 from gateway.stages.fallback import Begun, Fallback, Tried
+from gateway.stages.memory import Recollection, Scope
 from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
@@ -55,6 +58,7 @@ class Services(Struct, frozen=True):
     fallback: Fallback
     settle: Settle
     prices: Prices
+    memory: Recollection | None = None
 
 
 class Wishes(Struct, frozen=True):
@@ -68,6 +72,8 @@ class Wishes(Struct, frozen=True):
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
     freshness: Freshness = ANY
+    user: str = ""  # whom the client speaks for
+    memory: Mode | None = None
 
 
 class Course(Struct):
@@ -77,6 +83,7 @@ class Course(Struct):
     request: ChatRequest
     wishes: Wishes
     admitted: Admitted = FREE
+    scope: Scope | None = None  # whose memory it speaks from
 
 
 async def answer(
@@ -102,11 +109,12 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
-    recall = services.moving.recall(caller, request, stack)
+    recall = services.moving.recall(caller, request, stack, wishes.user)
     await _admit(services, course, caller, route)  # 402, 429
-    request, skipped = await recall.recalled()
+    course.request, skipped = await recall.recalled()
     decision.degraded += skipped
-    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
+    noted = await _recall(services, course, caller, policy.memory_tokens(caller, route.plan.policy))
+    spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
@@ -120,7 +128,8 @@ async def answer(
     continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)
-    keeper = partial(services.moving.keeper, caller, request, carried=wishes.surface in CARRYING)
+    carried = wishes.surface in CARRYING
+    keeper = partial(services.moving.keeper, caller, request, carried=carried, person=wishes.user)
     watch = Watch(clean, keeper, continuing)
     limits = course.admitted.headers
     reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
@@ -164,6 +173,21 @@ async def _admit(services: Services, course: Course, caller: Caller, route: Rout
     course.decision.degraded += course.admitted.degraded
 
 
+async def _recall(services: Services, course: Course, caller: Caller, tokens: int) -> ChatRequest:
+    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
+    request, wishes, decision = course.request, course.wishes, course.decision
+    who = memory.person(caller, request.body.user, wishes.user)
+    if services.memory is None or not who:
+        return request
+    key = conversation(decision.organisation, decision.key_id, request, wishes.conversation)
+    course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
+    recalled = await services.memory.recall(course.scope, request, tokens)
+    decision.notes = recalled.notes
+    if recalled.degraded:
+        decision.degraded.append("memory")
+    return recalled.request
+
+
 def _note(decision: Decision, route: Route) -> None:
     """Keep what was decided, with all that it was decided from."""
     decision.document = route.document
@@ -196,6 +220,8 @@ def _settle(
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
+    if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
+        services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
         key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))

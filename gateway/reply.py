@@ -139,6 +139,9 @@ class Reply:
         chunk.created = self._created
         chunk.model = self._model
         chunk.object = "chat.completion.chunk"
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self.decision.outcome.finish = choice.finish_reason
         if self._masked:
             chunk.system_fingerprint = UNSET
             chunk.provider = UNSET
@@ -226,6 +229,7 @@ def told(decision: Decision, *, debug: bool) -> Headers:
         model = decision.attempts[-1].model
         headers.append((b"x-syntra-provider", model.partition("/")[0].encode("ascii", "replace")))
         headers.append((b"x-syntra-model", model.encode("ascii", "replace")))
+    headers.append((b"x-syntra-memory", str(len(decision.notes)).encode()))
     outcome = decision.outcome
     if outcome.usage is not None:
         headers.append((b"x-syntra-cost-usd", (outcome.cost_usd or "unknown").encode()))

@@ -136,6 +136,7 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     default: list[FullName] = []  # the end of the chain
     after_first_word: Literal["error", "continue"] = "error"  # what becomes of a text whose provider breaks off
     fallback: str = ""  # the policy that decides where no model of this one can
+    memory_tokens: Annotated[int, Meta(ge=0, le=100_000)] = 600  # of notes from memory at most; 0 for none
     quality: Quality | None = None  # written by `syntra policy fit`
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
+from gateway.core.memories import MODES, Mode
 from gateway.core.money import picodollars
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Head(Struct, frozen=True):
     organisation: str = ""  # x-org-id, which must be the key's
     conversation: str = ""  # the client's own name for it
     freshness: Freshness = ANY
+    user: str = ""  # whom the client speaks for
+    memory: Mode | None = None
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -86,6 +89,8 @@ def read_head(scope: HTTPScope) -> Head:
             (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
         freshness=freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
+        user=found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),
+        memory=_memory(found),
     )
 
 
@@ -103,6 +108,17 @@ def _switch(found: dict[bytes, bytes], name: bytes) -> bool | None:
         return None
     if (wanted := _SWITCH.get(value.strip().lower())) is None:
         raise BadRequest(f"The header {name.decode()} is either on or off.", code="invalid_header")
+    return wanted
+
+
+def _memory(found: dict[bytes, bytes]) -> Mode | None:
+    value = found.get(b"x-syntra-memory")
+    if value is None:
+        return None
+    named = value.strip().lower().decode("latin-1")
+    wanted = next((mode for mode in MODES if mode == named), None)
+    if wanted is None:
+        raise BadRequest("The header x-syntra-memory is off, read or read-write.", code="invalid_header")
     return wanted
 
 

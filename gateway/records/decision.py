@@ -38,6 +38,7 @@ class Outcome(Struct, omit_defaults=True):
     """How the request ended."""
 
     ended: str = ""
+    finish: str = ""  # why the model ended, as it said
     model: str = ""  # who answered
     usage: Usage | None = None  # of the attempt that answered
     cost: Picodollars | None = None  # of all attempts
@@ -70,6 +71,7 @@ class Decision(Struct, omit_defaults=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
+    notes: Sequence[str] = ()  # ids of the memories that whoever answered was told
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -87,6 +89,7 @@ def view(decision: Decision) -> dict[str, object]:
         told["instead_of"] = decision.instead_of
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
+    told["notes"] = list(decision.notes)
     attempts = [_view(attempt) for attempt in decision.attempts]
     return told | {"attempts": attempts, "outcome": {"cost_usd": None} | _view(decision.outcome)}
 

@@ -70,9 +70,9 @@ class Moving:
         self._store = store
         self._talks: OrderedDict[bytes, None] = OrderedDict()
 
-    def recall(self, caller: Caller, request: ChatRequest, stack: AsyncExitStack) -> Recall:
+    def recall(self, caller: Caller, request: ChatRequest, stack: AsyncExitStack, person: str = "") -> Recall:
         """Ask for what is kept of the request's turns; at once, so that it travels with what is asked next."""
-        owner = _owner(caller, request)
+        owner = _owner(caller, person, request.body.user or "")
         wanted = self._wanted(owner, request)
         found: dict[int, Artefacts] = {}
         missing: dict[int, bytes] = {}
@@ -89,9 +89,11 @@ class Moving:
             recall.wait_for(asked)
         return recall
 
-    def keeper(self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, carried: bool) -> Keeper:
+    def keeper(
+        self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, carried: bool, person: str = ""
+    ) -> Keeper:
         """What looks at an answer of `issuer`; `carried` where the client gives back all but a text's signature."""
-        owner = _owner(caller, request)
+        owner = _owner(caller, person, request.body.user or "")
 
         def keep(artefacts: Artefacts, text: str, first_call: str) -> None:
             if first_call:
@@ -227,9 +229,9 @@ def _of_a_call(message: Message) -> bool:
     return bool(message.tool_calls) and is_kept(message.tool_calls[0].id)  # type: ignore[index]  # it has calls
 
 
-def _owner(caller: Caller, request: ChatRequest) -> bytes:
-    """Whose conversation it is."""
-    said = f"{caller.organisation}\0{caller.key_id}\0{caller.user}\0{request.body.user or ''}"
+def _owner(caller: Caller, *named: str) -> bytes:
+    """Whose conversation it is; what was thought for one person may have come of that one's memory."""
+    said = "\0".join((caller.organisation, caller.key_id, caller.user, *named))
     return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

@@ -238,9 +238,9 @@ APART: dict[str, dict[str, Any]] = {
 def test_who_asks_for_chance_or_for_deeds_gets_a_call_of_its_own(more: dict[str, Any]) -> None:
     caller = Caller("org", "acme", "laptop")
     request = parse(json.dumps(body(**more)).encode())
-    assert circle(caller, request, ANY, Sharing()) is None
-    assert circle(caller, request, ANY, Sharing(random=True, acting=True)) is not None
-    assert circle(caller, request, ANY, Sharing(random=True, acting=True, joins_s=0)) is None
+    assert circle(caller, request, ANY, Sharing(), lambda: None) is None
+    assert circle(caller, request, ANY, Sharing(random=True, acting=True), lambda: None) is not None
+    assert circle(caller, request, ANY, Sharing(random=True, acting=True, joins_s=0, kept_s=0), lambda: None) is None
 
 
 def test_a_temperature_above_0_is_a_call_of_its_own_and_0_is_not(gateway: Gateway, providers: Fakes) -> None:

@@ -34,6 +34,7 @@ FLOORS = {
     "gateway.outside": 6,
     "gateway.people": 6,
     "gateway.books": 6,
+    "gateway.remembering": 5,
     "gateway.backing": 6,
     "gateway.engines": 6,
     "gateway.app": 7,

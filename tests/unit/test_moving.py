@@ -87,6 +87,8 @@ def test_another_worker_finds_a_turn_in_one_round_trip(tmp_path: Path) -> None:
                 assert (second.asked, degraded) == (1, ())
                 for stranger in (Caller("other", "other", "key-1"), Caller("acme", "acme", "key-2")):
                     assert not (await recalled(Moving(there), after(identity), stranger))[0].kept
+                async with AsyncExitStack() as stack:  # another person behind the same key
+                    assert not (await Moving(there).recall(ACME, after(identity), stack, "ann").recalled())[0].kept
 
     asyncio.run(run())
 
