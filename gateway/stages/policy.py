@@ -45,6 +45,7 @@ class Route(Struct, frozen=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     instead_of: str = ""  # the well-known model that has no key here
+    continues: bool = False  # whether another goes on with a text that was cut
 
     def searches(self, facts: Facts) -> bool:
         """Whether who is asked first searches the web, and was chosen for it."""
@@ -105,7 +106,9 @@ class Policy:
             raise _nothing(plan, facts, live)
         named = {candidate.name: candidate for _, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
-        return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent)
+        routing = self.library.routing.get(plan.policy)
+        goes_on = routing is not None and routing.after_first_word == "continue"
+        return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent, goes_on)
 
     def plan(self, policy: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
         """The policy's plan, or that of the policy it falls back to where it has nobody."""
