@@ -101,7 +101,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         rules.policies,
         backing.admission,
         rules.persona,
-        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
+        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown, retried=metrics.retried),
         books.settle,
         outside.prices,
     )

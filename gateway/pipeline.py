@@ -16,11 +16,12 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
+from gateway.core.ends import ANSWERED
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.ids import uuid7
 from gateway.expectation import expected
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, Decision
+from gateway.records.decision import Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, told
 from gateway.stages.admission import FREE, Admission, Admitted
@@ -97,7 +98,7 @@ async def answer(
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried
+        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, moves=route.moves
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)

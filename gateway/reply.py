@@ -9,11 +9,12 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from gateway.core.chat import ChatRequest
+from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
 from gateway.core.events import Chunk
 from gateway.core.ids import uuid7
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, CUT, Attempt, Decision
+from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
 from gateway.stages.policy import Route

@@ -6,7 +6,7 @@ Each file says its kind in its first key. Names of models are always whole, `pro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -20,6 +20,14 @@ FullName = Annotated[str, Meta(pattern="^[^/]+/.+$")]
 Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in it
 # "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
+
+
+# For what a request moves on to the next model, beside failures: the first finds the prompt too long, its provider's
+# rules forbid an answer, or it is later than it usually is and the next one is asked beside it.
+CONTEXT_LENGTH: Final = "context_length"
+CONTENT_POLICY: Final = "content_policy"
+LATENESS: Final = "lateness"
+Move = Literal["context_length", "content_policy", "lateness"]
 
 
 class DocumentError(Exception):
@@ -122,6 +130,7 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     fresh_from: Share = 0.6  # need for fresh facts from which on searching counts
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3  # how many are asked at most: primary, backup, default
     default: list[FullName] = []  # the end of the chain
+    moves: list[Move] = []  # for what the next is asked, beside failures
     fallback: str = ""  # the policy that decides where no model of this one can
     quality: Quality | None = None  # written by `syntra policy fit`
 

@@ -13,12 +13,13 @@ from gateway.core import embeddings
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.core.embeddings import EmbeddingsRequest
+from gateway.core.ends import ANSWERED
 from gateway.core.errors import SyntraError, UpstreamError
 from gateway.core.ids import uuid7
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, Attempt, Decision
+from gateway.records.decision import Attempt, Decision
 from gateway.records.settle import Settle
 from gateway.reply import told, warning
 from gateway.stages.admission import FREE, Admission, Admitted

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from gateway.core.ends import ANSWERED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
 from policies.engine import Plan, Scored
@@ -14,10 +15,6 @@ from policies.facts import Facts, Live
 from policies.reasons import line, reasons
 
 NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
-
-
-ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
-RESTING = "resting"  # an attempt that was none: another request is probing that model
 
 
 class Attempt(Struct, omit_defaults=True):

@@ -128,6 +128,7 @@ class Candidate(Struct, frozen=True):
     without: tuple[str, ...] = ()  # the request's fields that it refuses, left out because we chose it
     credential: str = ENVIRONMENT  # the id of the key that it is asked with
     most_output: int = 0  # tokens of an answer, 0 where that is not known
+    window: int = 0  # tokens of prompt and answer, the same
 
     @property
     def name(self) -> str:
@@ -145,10 +146,10 @@ class Candidate(Struct, frozen=True):
         return self.provider, self.model
 
 
-def candidate(name: str, without: tuple[str, ...] = (), most_output: int = 0) -> Candidate:
+def candidate(name: str, without: tuple[str, ...] = (), most_output: int = 0, window: int = 0) -> Candidate:
     """The candidate of this name, `provider/model`."""
     provider, _, model = name.partition("/")
-    return Candidate(provider, model, without, most_output=most_output)
+    return Candidate(provider, model, without, most_output=most_output, window=window)
 
 
 class Places:

@@ -19,6 +19,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from gateway.core.caller import Caller
+from gateway.core.ends import ANSWERED, CUT, LEFT
 from gateway.core.errors import BadKey, SyntraError, UpstreamError
 from gateway.core.health import REASONS
 from gateway.core.ids import uuid7
@@ -27,7 +28,7 @@ from gateway.http.door import Door
 from gateway.http.lounge import Lounge
 from gateway.http.metrics import Exposition
 from gateway.records import metrics as file
-from gateway.records.decision import ANSWERED, CUT, LEFT, Attempt, Decision, Outcome
+from gateway.records.decision import Attempt, Decision, Outcome
 from gateway.records.metrics import ERRORS, HEALTH, OUTCOMES, SURFACES, TOKENS, Metrics, Watched
 from gateway.records.series import OTHER
 from policies.engine import Plan
@@ -59,7 +60,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 # What only we can say, so that it is never `other`.
-INNER = {("kind", kind) for kind in TOKENS} | {("outcome", outcome) for outcome in ("taken", "refused")}
+INNER = {("kind", kind) for kind in TOKENS} | {("outcome", outcome) for outcome in ("taken", "refused", "made")}
 
 
 def count_everything(metrics: Metrics, *, known: bool = True) -> None:
@@ -80,6 +81,7 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     metrics.attempt(said("openai"), said("answered"))
     metrics.routed(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
+    metrics.retried(made=True)
     metrics.reloaded(taken=False)
     metrics.records_refused(3)
     metrics.flush()
