@@ -18,6 +18,7 @@ from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
 from gateway.stages.policy import Route
+from gateway.upstream.count import OTHER_MODEL
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
 
@@ -59,7 +60,7 @@ class Reply:
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
         ttft = round(begun.ttft * 1e3, 3)
         self._began = time.monotonic() - begun.ttft
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft)
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=_other_model(begun))
         decision.attempts.append(self._attempt)
         decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
 
@@ -148,6 +149,13 @@ class Reply:
         """That another model answers than was asked for."""
         absent = self.decision.instead_of
         return f"no key for {absent}, answered by {self._begun.candidate.name}" if absent else ""
+
+
+def _other_model(begun: Begun) -> tuple[str, ...]:
+    """Whether another model answers than was asked; a name with a date behind it is the same."""
+    named = next((chunk.model for chunk in begun.first if chunk.model), "")
+    asked = begun.candidate.model.rpartition("/")[2]
+    return () if not named or begun.candidate.provider == SIMULATED or asked in named else (OTHER_MODEL,)
 
 
 def warning(dropped: Sequence[str], stand_in: str = "") -> Headers:

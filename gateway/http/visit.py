@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
+from gateway.core.errors import BadRequest, Draining, Internal, Overloaded, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
 from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
@@ -113,6 +113,8 @@ class Visit:
             about.set(self.about)
             if self._lounge.draining:
                 raise Draining("This server is shutting down; please try again.")
+            if self._lounge.overloaded:
+                raise Overloaded("This server has more to do than it can; please try again.")
             await serve(self, head)
         except asyncio.CancelledError:
             if self._stopped is None or self._task is None:
@@ -131,7 +133,10 @@ class Visit:
     async def body(self, head: Head, seconds: float) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
         self.must_have_body_at = self._loop.time() + seconds
-        body = await read_body(head, self._receive)
+        try:
+            body = await read_body(head, self._receive)
+        except Left:  # or its chunks cannot be read: then somebody is there to hear it, and Granian would say 500
+            raise BadRequest("The body broke off, or is not what its head has said.") from None
         self.must_have_body_at = 0.0
         self._lounge.watch_soon(self)
         return body

@@ -30,6 +30,7 @@ class Settled(NamedTuple):
 def count(attempt: Attempt, counted: Counted, prices: Prices) -> None:
     """Note what an attempt has used."""
     attempt.usage, attempt.estimated = counted.usage, counted.estimated
+    attempt.odd += counted.odd
     if not attempt.model.startswith(f"{SIMULATED}/"):
         attempt.cost = prices.cost(attempt.model, counted.usage)
 

@@ -27,6 +27,7 @@ class Attempt(Struct, omit_defaults=True):
     usage: Usage | None = None
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
+    odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
 
 
 class Outcome(Struct, omit_defaults=True):

@@ -18,6 +18,7 @@
 | syntra_degraded_total | counter | what | requests of which something was skipped because a store did not answer |
 | syntra_store_health | gauge | store | 1 well, 0.5 slow, 0 away; as the worker sees it that sees it worst |
 | syntra_ledger_waiting | gauge | | records that are in no database yet |
+| syntra_provider_protocol_total | counter | provider, what | answers that were taken though odd: no end, no usage, other model |
 | syntra_cooldowns_total | counter | provider, reason | times that a provider's model was left alone for a while |
 | syntra_retries_total | counter | outcome | attempts beyond the first of a request: made, or refused because the budget was spent |
 | syntra_policy_reloads_total | counter | outcome | edits of the documents; taken or refused |
@@ -45,6 +46,7 @@ from gateway.core.money import PICO
 from gateway.records import exposition
 from gateway.records.decision import Decision
 from gateway.records.series import Counts, Times
+from gateway.upstream.count import ODD
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
@@ -123,6 +125,7 @@ class Metrics:
         self._limits = count("limits", "What limits said.", outcome=LIMITS, by=("valkey", "worker", "memory"))
         self._degraded = count("degraded", "Requests of which something was skipped.", what=DEGRADED)
         self._cooldowns = count("cooldowns", "Models left alone.", provider=providers, reason=REASONS)
+        self._odd = count("provider_protocol", "Answers taken though odd.", provider=providers, what=ODD)
         self._retries = count("retries", "Attempts beyond the first.", outcome=("made", "refused"))
         self._reloads = count("policy_reloads", "Edits of the documents.", outcome=("taken", "refused"))
         self._refusals = count("records_refused", "Requests that PostgreSQL would not record.")
@@ -178,6 +181,8 @@ class Metrics:
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
                 self.attempt(_provider(attempt.model), ended)
+                for what in attempt.odd:
+                    self.odd(_provider(attempt.model), what)
         if outcome.overhead_ms:
             self.overhead(outcome.overhead_ms / 1e3)
         for what in decision.degraded:
@@ -240,6 +245,10 @@ class Metrics:
     def cooldown(self, provider: str, reason: str) -> None:
         """A provider's model is left alone for a while."""
         self._cooldowns.add(provider, reason)
+
+    def odd(self, provider: str, what: str) -> None:
+        """A provider did otherwise than its wire has it, and was forgiven."""
+        self._odd.add(provider, what)
 
     def retried(self, *, made: bool) -> None:
         """One more attempt was made for a request, or there was no budget for it."""

@@ -82,6 +82,7 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     metrics.routed(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
     metrics.retried(made=True)
+    metrics.odd(said("openai"), said("no end"))
     metrics.reloaded(taken=False)
     metrics.records_refused(3)
     metrics.flush()
