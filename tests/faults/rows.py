@@ -342,7 +342,6 @@ ROWS = (
             "faults/test_shutdown.py::test_sigterm_lets_a_stream_finish_and_takes_no_new_work",
             "faults/test_shutdown.py::test_sigterm_ends_what_is_left_in_band",
             "faults/test_takeover.py::test_a_deploy_loses_no_stream_and_no_request",
-            "faults/test_takeover.py::test_workers_are_replaced_one_by_one_and_no_stream_is_cut",
         ),
     ),
     Row(
