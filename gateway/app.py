@@ -93,7 +93,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside.wire, metrics.limited)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
@@ -101,7 +101,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         rules.policies,
         backing.admission,
         rules.persona,
-        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown, retried=metrics.retried),
+        Fallback(
+            outside.upstream, health, pace, cooldowns, backing.pacer, counted=metrics.cooldown, retried=metrics.retried
+        ),
         books.settle,
         outside.prices,
     )

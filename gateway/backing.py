@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gateway import prepare
 from gateway.core.limits import Limits
+from gateway.outside import Outside
 from gateway.people import PeopleLater
 from gateway.records import usage
 from gateway.settings import Settings
@@ -16,22 +17,30 @@ from gateway.stores import valkey_place, vectors
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
+from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
 from gateway.stores.valkey import Valkey
-from gateway.upstream.wire import Wire
+from policies.documents import Tempo
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
-    def __init__(self, chosen: Settings, vectors_socket: str, wire: Wire, limited: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        chosen: Settings,
+        vectors_socket: str,
+        outside: Outside,
+        limited: Callable[[str, str], None],
+        tempos: Callable[[], Mapping[str, Tempo]],
+    ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
         self.preparation = prepare.Preparation(chosen, self.postgres, self.pepper)
         self.vault = prepare.vault(chosen)
         self.identities = Identities(self.postgres, self.vault)
         memberships = Memberships(self.postgres, self.identities)
-        self.people = PeopleLater(chosen, self.pepper, memberships, wire)
+        self.people = PeopleLater(chosen, self.pepper, memberships, outside.wire)
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
@@ -43,6 +52,7 @@ class Backing:
             spent=self._spent,
             counted=limited,
         )
+        self.pacer = Pacer(outside.tempos, tempos, self.valkey, workers=chosen.workers)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -53,6 +63,7 @@ class Backing:
         if self.vectors is not None:
             await self.vectors.start()
         await self.admission.start()
+        self.pacer.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.preparation.until_done()),
@@ -64,6 +75,7 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.pacer.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:

@@ -98,7 +98,14 @@ async def answer(
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, moves=route.moves
+        route.candidates,
+        caller.credentials,
+        spoken,
+        deadline,
+        stack,
+        tried=tried,
+        organisation=caller.organisation,
+        moves=route.moves,
     )  # 4xx, 429, 5xx
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, request, voice=voice)

@@ -74,12 +74,27 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_s: Positive = 80.0  # until measured
 
 
+class Tempo(Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a provider is asked with one key, by all workers together; 0 is no limit."""
+
+    rps: Annotated[float, Meta(ge=0, le=1e6)] = 0.0  # requests a second
+    burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # that may come at once; 0 for what comes in one second
+    concurrency: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # that may run at once
+    wait: Annotated[float, Meta(ge=0, le=60)] = 2.0  # seconds that a request waits for its turn
+
+    @property
+    def whole_burst(self) -> float:
+        """The burst, at least one request."""
+        return max(1.0, self.burst or self.rps)
+
+
 class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
     """The catalogue: every model that Syntra may choose, and who embeds for `syntra`, first choice first."""
 
     version: int
     model: list[Model]
     embeddings: list[FullName]
+    pace: dict[str, Tempo] = {}  # by provider, for each of its keys; OPENAI_RPS and its like go before it
 
 
 class Intent(Struct, frozen=True, forbid_unknown_fields=True):

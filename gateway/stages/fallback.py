@@ -19,6 +19,7 @@ from gateway.core.ends import LEFT, OUTRUN, RESTING
 from gateway.core.errors import (
     ContextTooLong,
     Internal,
+    Paced,
     SyntraError,
     UpstreamBroken,
     UpstreamBusy,
@@ -32,6 +33,7 @@ from gateway.core.pace import Pace
 from gateway.core.retries import Retries, pause
 from gateway.core.tokens import estimate_prompt
 from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Opened, Sent
 from gateway.upstream.count import Counted
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
@@ -65,6 +67,7 @@ class _Asked(Struct, frozen=True):
     """One request while somebody is looked for who answers it."""
 
     ask: Callable[..., Awaitable[Opened]]
+    organisation: str
     request: ChatRequest
     deadline: Deadline
     moves: Collection[str]
@@ -83,6 +86,7 @@ class Fallback:
         health: Health,
         pace: Pace,
         cooldowns: Cooldowns,
+        pacer: Pacer,
         *,
         counted: Callable[[str, str], None],
         retried: Callable[..., None],
@@ -91,6 +95,7 @@ class Fallback:
         self._health = health
         self._pace = pace
         self._cooldowns = cooldowns
+        self._pacer = pacer
         self._counted = counted
         self._retried = retried
         self._retries = Retries()
@@ -104,16 +109,17 @@ class Fallback:
         stack: AsyncExitStack,
         *,
         tried: Callable[[Tried], None],
+        organisation: str = "",
         moves: Collection[str] = (),
     ) -> Begun:
         """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with.
 
-        `credentials` are the caller's own keys, by provider; the others are the environment's. `moves` are what the
-        policy says that a request moves on for, beside failures.
+        `credentials` are the caller's own keys, by provider; the others are the environment's. Among `organisation`s
+        the wait for a provider is shared fairly. `moves` are what the policy moves on for, beside failures.
         """
         self._retries.request(time.monotonic())
         ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline)
-        asked = _Asked(ask, request, deadline, moves, tried, [], set(), set())
+        asked = _Asked(ask, organisation, request, deadline, moves, tried, [], set(), set())
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
             last_hope = not asked.failures and candidate is candidates[-1]
@@ -136,10 +142,14 @@ class Fallback:
 
     async def _once_more(self, candidate: Candidate, asked: _Asked) -> bool:
         """Whether there is budget for another attempt; who has just failed is given a moment first."""
+        if all(isinstance(error, Paced) for error in asked.failures):
+            return True  # nobody has been asked yet
         if not self._may_retry():
             return False
         failures = sum(
-            isinstance(error, UpstreamError) and error.provider == candidate.provider for error in asked.failures
+            isinstance(error, UpstreamError) and error.provider == candidate.provider
+            for error in asked.failures
+            if not isinstance(error, Paced)
         )
         if failures:
             await asyncio.sleep(asked.deadline.left(pause(failures)))
@@ -189,7 +199,14 @@ class Fallback:
         sent, began = Sent(), time.monotonic()
         asked.seen.add(candidate.name)
         try:
-            return await self._peek(candidate, asked, sent)
+            release = await self._pacer.enter(candidate.key, asked.organisation, asked.deadline)
+            try:
+                begun = await self._peek(candidate, asked, sent)
+            except BaseException:
+                release()
+                raise
+            begun.opened = msgspec.structs.replace(begun.opened, close=partial(_both, begun.opened.close, release))
+            return begun
         except (UpstreamError, ContextTooLong) as error:
             if isinstance(error, UpstreamError):
                 error.provider = candidate.provider
@@ -218,6 +235,7 @@ class Fallback:
         try:
             taken, left_out = request.without(candidate.without)
             opened = await asked.ask(candidate, request=taken.at_most(candidate.most_output), sent=sent)
+            self._pacer.heard(candidate.key, opened.headers)
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:
@@ -240,6 +258,8 @@ class Fallback:
 
     def _failed(self, candidate: Candidate, began: float, error: SyntraError) -> None:
         """Tell the others of a failure, before the first word or after it."""
+        if isinstance(error, UpstreamBusy):
+            self._pacer.limited(candidate.key, error.retry_after)
         cooldown = self._health.failed(candidate.key, error, time.monotonic(), began)
         if cooldown is not None:
             self._rests(cooldown)
@@ -265,6 +285,11 @@ class Fallback:
             self._rests(cooldown)
         if streamed:
             self._pace.first_token(candidate.pace_key, ttft * 1e3, now)
+
+
+def _both(close: Callable[[], None], release: Callable[[], None]) -> None:
+    close()
+    release()
 
 
 def in_vain(

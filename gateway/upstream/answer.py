@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,6 +52,7 @@ class Opened(Struct, frozen=True):
     answer: Answer
     close: Callable[[], None]
     dropped: tuple[str, ...] = ()  # the client's fields that this wire cannot carry
+    headers: Mapping[str, str] = {}  # of the provider's reply
 
 
 class StreamedAnswer:
@@ -184,7 +185,7 @@ class Remote:
             exchange.close()
             raise
         lost = request.lost if request.native is None else ()
-        return Opened(answer, exchange.close, (*outbound.dropped, *lost))
+        return Opened(answer, exchange.close, (*outbound.dropped, *lost), exchange.headers)
 
     async def _open(self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest) -> Answer:
         if request.native is not None:

@@ -19,6 +19,7 @@ from gateway.upstream.egress import split
 from gateway.upstream.openai_wire import Manners, OpenAIWire
 from gateway.upstream.simulate import Simulated
 from gateway.upstream.translate import Translated, is_loaded, load, names
+from policies.documents import Tempo
 
 SIMULATED = "simulated"
 ENVIRONMENT = "env"  # the credential that the operator has set for everybody
@@ -76,6 +77,24 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
             dialect = Translated(name)
             base_url = environ.get(f"{_stem(name)}_BASE_URL", "").strip() or dialect.home()
             found[name] = _provider(name, base_url, key, dialect)
+    return found
+
+
+def tempos(environ: Mapping[str, str], live: Iterable[str]) -> dict[str, Tempo]:
+    """The pace of the environment's keys, by provider: OPENAI_RPS, OPENAI_BURST, OPENAI_CONCURRENCY and their like."""
+    known = {one.name: one.stems for one in KNOWN}
+    found: dict[str, Tempo] = {}
+    for name in live:
+        stems = known.get(name) or (_stem(name),)
+        given = {field: _first(environ, stems, f"_{field.upper()}") for field in ("rps", "burst", "concurrency")}
+        try:
+            tempo = msgspec.convert({field: value for field, value in given.items() if value}, Tempo, strict=False)
+        except msgspec.ValidationError as error:
+            field = next((field for field in given if f"$.{field}" in str(error)), "rps")
+            words = str(error).partition(" - at")[0]
+            raise ProvidersError(f"{stems[0]}_{field.upper()}={given[field]!r}: {words}.") from None
+        if any(given.values()):
+            found[name] = tempo
     return found
 
 

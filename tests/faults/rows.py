@@ -351,6 +351,7 @@ ROWS = (
         (
             "ledger/test_bad_days.py::test_what_a_worker_had_kept_when_it_was_killed_is_recorded_by_the_next",
             "faults/test_limits.py::test_what_a_worker_holds_that_is_killed_comes_back",
+            "faults/test_pacer.py::test_the_places_of_a_worker_that_was_killed_come_back",
         ),
     ),
     Row(

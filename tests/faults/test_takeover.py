@@ -34,7 +34,6 @@ class Balancer:
                 told = ask(gateway, OPENAI.model, max_tokens=5)
             except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError) as error:
                 refused[type(error).__name__] += 1  # no byte of an answer came
-                refused["draining"] += 1
                 continue
             if told.status == 503 and told.json["error"]["code"] == "draining":
                 refused["draining"] += 1

@@ -19,6 +19,7 @@ from gateway.core.pace import Pace
 from gateway.core.secret import Secret
 from gateway.stages.fallback import Begun, Fallback, Tried
 from gateway.stores.cooldowns import Cooldowns
+from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Remote
 from gateway.upstream.dialect import Provider
 from gateway.upstream.egress import Egress
@@ -111,6 +112,7 @@ class Scene:
         self.counted: list[tuple[str, str]] = []
         self.retries: list[bool] = []
         self.pace = Pace()
+        self.pacer = Pacer({}, dict, None, workers=1)
         self.moves: tuple[str, ...] = ()
         self.spent = False  # the budget for retries
 
@@ -126,7 +128,13 @@ class Scene:
         stack.callback(wire.close)
         upstream = Upstream(Places({}, self.providers), Remote(wire, PATIENCE))
         fallback = Fallback(
-            upstream, self.health, self.pace, Cooldowns(self.health, None), counted=self.count, retried=self.retry
+            upstream,
+            self.health,
+            self.pace,
+            Cooldowns(self.health, None),
+            self.pacer,
+            counted=self.count,
+            retried=self.retry,
         )
         if self.spent:
             while fallback._retries.take(time.monotonic()):
