@@ -3,7 +3,7 @@
 # make check   formatter, linter, types, floors, tests
 # make bench   the figures of the README, beside the raw upstream (needs Go)
 # make quality PERSONA=FILE   the sanitizer on rows of {text, prompt, leak}
-# make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}
+# make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}, or on tests/quality/chatter.txt
 # make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
 # make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
 # make lock    write the lock files anew

@@ -50,6 +50,7 @@ create table if not exists organisation (
     name text not null unique check (name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'),
     operator boolean not null default false, -- whose owners may make organisations
     limits jsonb not null default '{}',
+    ceiling jsonb not null default '{}', -- the limits that the operator has set; its own go no higher
     created_at timestamptz not null default now(),
     deleted_at timestamptz
 );

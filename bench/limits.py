@@ -1,19 +1,31 @@
-"""What limits cost a request: `python -m bench.limits`, on a quiet machine.
+"""What limits cost a request: `python -m bench.limits`, on a quiet machine; needs Go.
 
-One worker over a Valkey of its own on the same machine. `alone`: one request after the other, as a single client sees
-it; `crowd`: 64 at a time, where settles travel together. CPU is this process's, without Valkey's.
+First a worker's own part, over a Valkey of its own on the same machine. `alone`: one request after the other, as a
+single client sees it; `crowd`: 64 at a time, where settles travel together. CPU is this process's, without Valkey's.
+
+Then what a client sees, through a whole gateway on the stand of bench/README.md: the same load with a key without
+limits and with keys that have some, turn by turn, so that the machine's moods meet all alike. `more` is the median of
+what the turns differ in, `at best` the difference between the quietest turns of each; CPU is that of
+the gateway and the engines that it started, on a busy machine the one to trust. A crowd is 32 connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import http.client
+import json
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 import uvloop
 
+from bench import stand
+from bench.processes import cores
+from bench.stand import Gateway, Plan, Stand
 from gateway.core.caller import Caller
 from gateway.core.ids import uuid7
 from gateway.core.limits import Limits
@@ -35,10 +47,62 @@ _CALLERS = {
 }
 _COST = picodollars(0.001)
 _ALONE, _CROWD, _AT_A_TIME = 5_000, 20_000, 64
+_ROUNDS, _SECONDS, _CONNECTIONS = 8, 2.0, 32
 
 
-async def main(url: str) -> None:
-    """One line for each caller."""
+def through(folder: Path) -> None:
+    """What a client sees: one line for each key."""
+    stand.build()
+    with (
+        Stand(folder, Plan(seconds=_SECONDS), cores(), lambda _: None) as here,
+        here.new_gateway("one", ("OPENAI",)) as at,
+    ):
+        keys = _keys(at)
+        waits: dict[str, list[float]] = {name: [] for name in keys}
+        costs: dict[str, list[float]] = {name: [] for name in keys}
+        rates: dict[str, list[float]] = {name: [] for name in keys}
+        for turn in range(_ROUNDS):
+            for name in list(keys)[:: 1 if turn % 2 else -1]:
+                target = dataclasses.replace(at, key=keys[name])
+                found = here.load(target, 1, "chat")
+                waits[name].append(found["total_ms.p50"])
+                costs[name].append(1000 * found.get("own", 0.0) / found["rps"])
+                rates[name].append(here.load(target, _CONNECTIONS, "chat")["rps"])
+    heads = f"{'alone p50':>11}{'more':>8}{'at best':>9}{'CPU':>8}"
+    print(f"\n{'through a gateway, ms':32}{heads}{'requests/s of a crowd':>24}")
+    bare = waits["no limits"]
+    for name, seen in waits.items():
+        more = statistics.median(one - other for one, other in zip(seen, bare, strict=True))
+        cells = (statistics.median(seen), more, min(seen) - min(bare), statistics.median(costs[name]))
+        told = "".join(f"{cell:>{width}.2f}" for cell, width in zip(cells, (11, 8, 9, 8), strict=True))
+        print(f"{name:32}{told}{statistics.median(rates[name]):>24.0f}")
+
+
+def _keys(at: Gateway) -> dict[str, str]:
+    """Keys of one gateway: without limits, with those of requests, with all that there are on key and organisation."""
+
+    def made(path: str, key: str, body: object) -> str:
+        connection = http.client.HTTPConnection(at.url.removeprefix("http://"), timeout=30)
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        connection.request("POST", path, json.dumps(body), headers)
+        reply = connection.getresponse()
+        text = reply.read()
+        if reply.status != 201:
+            raise stand.StandError(f"{path}: {reply.status} {text[:500]!r}")
+        connection.close()
+        return str(json.loads(text)["key"])
+
+    some, everything = msgspec.to_builtins(_REQUESTS), msgspec.to_builtins(_ALL)
+    owner = made("/api/orgs", at.key, {"name": "limited", "limits": everything})
+    return {
+        "no limits": at.key,
+        "requests of the key": made("/api/orgs/local/keys", at.key, {"name": "some", "limits": some}),
+        "every limit there is, of both": made("/api/orgs/limited/keys", owner, {"name": "all", "limits": everything}),
+    }
+
+
+async def inside(url: str) -> None:
+    """What a worker has to do: one line for each caller."""
     print(f"{'':32}{'alone p50':>11}{'p99':>8}{'CPU':>8}{'crowd CPU':>11}{'Valkey':>8}   µs a request")
     async with Valkey(place(url)) as valkey:
         admission = Admission(SharedLimits(valkey))
@@ -87,4 +151,6 @@ async def _cpu(valkey: Valkey) -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, Engine(Path(home)) as engine:
-        uvloop.run(main(engine.url))
+        uvloop.run(inside(engine.url))
+    with tempfile.TemporaryDirectory() as home:
+        through(Path(home))

@@ -26,17 +26,22 @@ class Example(NamedTuple):
     line: str
 
 
+def written(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Language, intent and text of every line of a file; a line `%% de coding_help` says what follows it."""
+    lang, intent = "en", path.stem
+    for raw in path.read_text("utf-8").splitlines():
+        if raw.startswith("%%"):
+            words = raw.split()
+            lang = words[1] if len(words) > 1 and len(words[1]) == 2 else lang
+            intent = words[-1] if words[-1] in INTENTS else intent
+        elif raw.strip():
+            yield lang, intent, raw.replace("\\n", "\n")
+
+
 def lines(folder: Path = HERE) -> Iterator[tuple[str, str, str]]:
-    """Language, intent and text of every written line; a line `%% de coding_help` says what follows it."""
+    """Language, intent and text of every line that was written."""
     for path in sorted(folder.glob("*.txt")):
-        lang, intent = "en", path.stem
-        for raw in path.read_text("utf-8").splitlines():
-            if raw.startswith("%%"):
-                words = raw.split()
-                lang = words[1] if len(words) > 1 and len(words[1]) == 2 else lang
-                intent = words[-1] if words[-1] in INTENTS else intent
-            elif raw.strip():
-                yield lang, intent, raw.replace("\\n", "\n")
+        yield from written(path)
 
 
 def slots(folder: Path = HERE) -> dict[str, list[str]]:
@@ -68,6 +73,25 @@ _FRAMES: Final = (
 )  # fmt: skip
 
 
+# What people say before they say what they want; it is small talk only if nothing follows.
+_GREETINGS: Final = {
+    "en": (
+        "hi! ", "Hey, ", "hello, ", "good morning, ", "good evening. ", "yo ", "thanks! ", "Thank you. ", "ok cool, ",
+        "haha ok, ", "omg ", "sorry, ", "hey quick question: ", "hi there. ", "so ", "thank you so much! ", "lol ",
+    ),
+    "de": ("Hallo, ", "hi, ", "Moin! ", "danke! ", "super, ", "Guten Morgen. "),
+    "fr": ("Bonjour, ", "salut, ", "merci ! ", "coucou, ", "bonsoir. "),
+    "es": ("Hola, ", "buenas, ", "¡gracias! ", "oye, ", "buenos días. "),
+    "pt": ("Oi, ", "olá! ", "obrigado! ", "bom dia, "),
+    "it": ("Ciao, ", "salve, ", "grazie! ", "buongiorno. "),
+    "ru": ("Привет, ", "здравствуйте! ", "спасибо! ", "слушай, "),
+    "zh": ("你好，", "你好，请问", "嗨，", "谢谢！", "早上好，"),
+    "ja": ("こんにちは、", "ありがとう！", "おはよう。"),
+    "ko": ("안녕하세요, ", "안녕, ", "고마워! "),
+    "vi": ("chào bạn, ", "cảm ơn! "),
+}  # fmt: skip
+
+
 def _mistyped(text: str, chance: random.Random) -> str:
     at = chance.randrange(1, max(2, len(text) - 1))
     kind = chance.randrange(3)
@@ -78,7 +102,7 @@ def _mistyped(text: str, chance: random.Random) -> str:
     return text[:at] + text[at : at + 1] + text[at:]
 
 
-def worn(text: str, intent: str, chance: random.Random) -> str:
+def worn(text: str, intent: str, lang: str, chance: random.Random) -> str:
     """The prompt as somebody in a hurry, somebody polite or a program might send it."""
     roll = chance.random()
     if intent != "social_chat":
@@ -88,6 +112,8 @@ def worn(text: str, intent: str, chance: random.Random) -> str:
             text += chance.choice(_AFTER)
         elif roll < 0.16:
             text = chance.choice(_FRAMES).format(text)
+        elif roll < 0.26 and lang in _GREETINGS:
+            text = chance.choice(_GREETINGS[lang]) + text[:1].lower() + text[1:]
     roll = chance.random()
     if roll < 0.12:
         text = text.lower()
@@ -100,12 +126,14 @@ def worn(text: str, intent: str, chance: random.Random) -> str:
     return text
 
 
-def variants(line: str, intent: str, words: dict[str, list[str]], chance: random.Random, copies: int) -> list[str]:
+def variants(
+    line: str, intent: str, lang: str, words: dict[str, list[str]], chance: random.Random, copies: int
+) -> list[str]:
     """The distinct prompts that a line becomes; the first of them is as written."""
     seen: dict[str, None] = {}
     for copy in range(copies):
         text = filled(line, words, chance)
-        seen[worn(text, intent, chance) if copy else text] = None
+        seen[worn(text, intent, lang, chance) if copy else text] = None
     return list(seen)
 
 
@@ -116,5 +144,5 @@ def examples(folder: Path = HERE) -> list[Example]:
     for lang, intent, line in lines(folder):
         chance = random.Random(f"{lang} {intent} {line}")  # noqa: S311  the same on every run
         copies = min(PER_LINE, 2 + 3 * len(_SLOT.findall(line))) if _SLOT.search(line) else 2
-        made += [Example(text, intent, lang, line) for text in variants(line, intent, words, chance, copies)]
+        made += [Example(text, intent, lang, line) for text in variants(line, intent, lang, words, chance, copies)]
     return made

@@ -37,8 +37,8 @@ def own() -> list[Row]:
     words = slots(HERE) | slots(PROMPTS)
     asked = [
         Row(text, int(kind == "fresh"), OWN / COPIES)
-        for _, kind, line in lines(HERE)
-        for text in variants(line, "qa_retrieval", words, random.Random(line), COPIES)  # noqa: S311  the same each time
+        for lang, kind, line in lines(HERE)
+        for text in variants(line, "qa_retrieval", lang, words, random.Random(line), COPIES)  # noqa: S311  the same each time
     ]
     rest = [example.text for example in examples() if example.intent != "qa_retrieval"]
     chosen = random.Random(0).sample(rest, OTHERS)  # noqa: S311  the same each time

@@ -38,6 +38,7 @@ from gateway.http.decisions import DecisionLookup
 from gateway.http.door import Door
 from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
+from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
@@ -49,6 +50,7 @@ from gateway.http.public import live as told_live
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
+from gateway.http.single import Terms
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -59,6 +61,7 @@ from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.upstream import providers
+from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
 
 _SWITCH = (
@@ -111,10 +114,12 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds)
-    door = Door(backing.keys.identify, lounge, ended)
+    door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    embeddings = Embeddings(rules.policies, backing.admission, outside.embedder, books.settle, outside.prices, **waits)
+    terms = Terms(backing.admission, books.settle, outside.prices)
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
@@ -127,6 +132,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
+        **{f"/v1{one.path}": door.route("POST", one.surface, "member", partial(hosted.serve, one)) for one in SERVICES},
     }
 
     @asynccontextmanager
@@ -216,9 +222,8 @@ def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) ->
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:
     """What the administrative API works with."""
     verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.model])
-    return Parts(
-        backing.postgres, backing.pepper, backing.vault, verify.verify, [place.name for place in outside.places]
-    )
+    providers = [place.name for place in outside.places]
+    return Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, providers, backing.defaults)
 
 
 def _cors(frontend_url: str) -> CORSConfig | None:

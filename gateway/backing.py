@@ -19,6 +19,7 @@ from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
 from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
+from gateway.stores.twins import Twins
 from gateway.stores.valkey import Valkey
 from policies.documents import Tempo
 
@@ -45,13 +46,15 @@ class Backing:
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
+        self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
         self.admission = Admission(
             SharedLimits(self.valkey),
-            defaults=Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day),
+            defaults=self.defaults,
             workers=chosen.workers,
             spent=self._spent,
             counted=limited,
         )
+        self.twins = Twins(self.valkey, self.pepper.twins)
         self.pacer = Pacer(outside.tempos, tempos, self.valkey, workers=chosen.workers)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,6 +79,7 @@ class Backing:
             task.cancel()
         await self.admission.close()
         await self.pacer.close()
+        await self.twins.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:

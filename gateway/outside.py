@@ -10,6 +10,7 @@ from gateway.upstream.answer import Remote
 from gateway.upstream.counter import Counter
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
+from gateway.upstream.hosted import Host
 from gateway.upstream.wire import Wire
 
 
@@ -26,6 +27,7 @@ class Outside:
         self.wire = Wire(egress, chosen.patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
         self.upstream = providers.Upstream(self.places, Remote(self.wire, chosen.patience))
         self.embedder = Embedder(self.wire, chosen.patience, self.places)
+        self.host = Host(self.wire, chosen.patience, self.places)
         self.counter = Counter(self.wire, self.places)
 
     def close(self) -> None:

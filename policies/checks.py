@@ -89,9 +89,10 @@ def _models(models: Models, house: House) -> Iterator[Mistake]:
             yield ("model", index, "name"), f"{model.name!r} stands here twice; the first is model[{seen[model.name]}]"
         seen.setdefault(model.name, index)
         yield from _model(model, ("model", index), house)
-    for index, name in enumerate(models.embeddings):
-        if not house.known(name):
-            yield ("embeddings", index), f"LiteLLM's map has no model {name!r}"
+    for kind, names in models.hosts.items():
+        for index, name in enumerate(names):
+            if not house.known(name):
+                yield (kind, index), f"LiteLLM's map has no model {name!r}"
 
 
 def _model(model: Model, at: lines.Path, house: House) -> Iterator[Mistake]:

@@ -21,6 +21,8 @@ Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in i
 # "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
+HOSTED = ("embeddings", "images", "speech", "transcription", "moderation", "rerank")  # what is no chat
+
 
 # For what a request moves on to the next model, beside failures: the first finds the prompt too long, its provider's
 # rules forbid an answer, or it is later than it usually is and the next one is asked beside it.
@@ -89,12 +91,22 @@ class Tempo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
-    """The catalogue: every model that Syntra may choose, and who embeds for `syntra`, first choice first."""
+    """The catalogue: every model that Syntra may choose, and who does what is no chat, first choice first."""
 
     version: int
     model: list[Model]
     embeddings: list[FullName]
     pace: dict[str, Tempo] = {}  # by provider, for each of its keys; OPENAI_RPS and its like go before it
+    images: list[FullName] = []
+    speech: list[FullName] = []
+    transcription: list[FullName] = []
+    moderation: list[FullName] = []
+    rerank: list[FullName] = []
+
+    @property
+    def hosts(self) -> dict[str, list[FullName]]:
+        """Those who do what is no chat, by what it is."""
+        return {kind: getattr(self, kind) for kind in HOSTED}
 
 
 class Intent(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,7 +38,7 @@ REQUESTS_PER_MINUTE, REQUESTS_PER_DAY, TOKENS_PER_MINUTE, TOKENS_PER_DAY, CONCUR
 )
 COUNT: Final = 7
 
-# Why a request may not pass; where several limits refuse, the gravest is told. The numbers are those of limits.lua.
+# Why a request may not pass; where several limits refuse, the gravest is told. The numbers are those of admit.lua.
 ADMITTED: Final = 0
 WAIT: Final = 1  # a retry helps, after `wait`
 NEVER: Final = 2  # it asks for more than the limit ever gives
@@ -79,6 +79,12 @@ def completed(limits: Limits, defaults: Limits) -> Limits:
         return limits
     pairs = ((name, getattr(limits, name)) for name in Limits.__struct_fields__)
     return Limits(**{name: getattr(defaults, name) if own is None else own for name, own in pairs})
+
+
+def above(limits: Limits, ceiling: Limits) -> list[str]:
+    """The names of those limits that are higher than their ceiling."""
+    pairs = ((name, getattr(limits, name), getattr(ceiling, name)) for name in Limits.__struct_fields__)
+    return [name for name, own, most in pairs if own is not None and most is not None and own > most]
 
 
 def nanodollars(usd: float) -> int:

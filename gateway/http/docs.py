@@ -32,6 +32,7 @@ from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import Proof
+from gateway.upstream.hosted import SERVICES
 
 KEY = "key"  # the name of the security scheme
 ADMINISTRATION = Path(__file__).with_name("admin") / "openapi.json"  # made by gateway.http.admin.openapi
@@ -145,6 +146,10 @@ def describe(document: OpenAPI) -> None:
     paths["/v1/messages/count_tokens"] = PathItem(
         post=_operation("Count a message's tokens", "messages", says='`{"input_tokens": …}`')
     )
+    for service in SERVICES:
+        paths[f"/v1{service.path}"] = PathItem(
+            post=_operation(f"Pass on to who has it: {service.path.strip('/').replace('/', ', ')}", service.surface)
+        )
     paths["/v1/responses"] = PathItem(post=_operation("Create a response", "responses"))
     paths["/v1/completions"] = PathItem(post=_operation("Create a text completion", "completions"))
     paths["/v1/models"] = PathItem(get=_operation("List the models", "models"))

@@ -45,6 +45,7 @@ class Head(Struct, frozen=True):
     request_id: str
     bearer: str | None
     json: bool
+    form: bool
     length: int | None
     persona: bool | None
     debug: bool
@@ -70,6 +71,7 @@ def read_head(scope: HTTPScope) -> Head:
         request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else uuid7(),
         bearer=_bearer(found),
         json=b"content-type" not in found or _JSON.fullmatch(found[b"content-type"]) is not None,
+        form=found.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"),
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
         persona=_switch(found, b"x-syntra-persona"),
         debug=bool(_switch(found, b"x-syntra-debug")),
@@ -110,9 +112,9 @@ def _amount(found: dict[bytes, bytes], name: bytes) -> float | None:
     return float(value)
 
 
-async def read_body(head: Head, receive: Receive) -> bytes:
+async def read_body(head: Head, receive: Receive, *, forms: bool = False) -> bytes:
     """The whole body; raises WrongMediaType, BodyTooLarge, or Left. How long it may take is the lounge's to say."""
-    if not head.json:
+    if not head.json and not (forms and head.form):
         raise WrongMediaType("The body must be JSON: send the header `Content-Type: application/json`.")
     if head.length is not None and head.length > BODY_LIMIT:
         raise _too_large()

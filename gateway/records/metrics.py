@@ -50,7 +50,7 @@ from gateway.upstream.count import ODD
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
-    *("admin", "sessions", "threads", "memories"),
+    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
 )
 STATUSES = tuple(
     "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
@@ -60,15 +60,15 @@ OUTCOMES = (
     "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
 ERRORS = (
-    "ambiguous_authorization conflict content_policy_violation context_length_exceeded decision_not_found draining "
-    "email_missing email_not_verified email_unusual forbidden_parameter idempotency_key_in_use "
-    "idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header invalid_token "
-    "invalid_value issuer_away last_owner method_not_allowed missing_required_parameter model_not_allowed "
-    "model_not_found no_candidate not_allowed not_found not_operator organisation_not_found organisation_required "
-    "overloaded paced provider_key_refused provider_key_sealed rate_limit_exceeded role_too_low server_error "
-    "store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model unsupported_provider "
-    "unsupported_parameter unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
-    "upstream_timeout upstream_unreachable wrong_organisation"
+    "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "
+    "decision_not_found draining email_missing email_not_verified email_unusual forbidden_parameter "
+    "idempotency_key_in_use idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header "
+    "invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
+    "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
+    "organisation_required overloaded paced provider_key_refused provider_key_sealed rate_limit_exceeded "
+    "role_too_low server_error store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model "
+    "unsupported_provider unsupported_parameter unsupported_value upstream_broken upstream_credential upstream_error "
+    "upstream_rejected upstream_timeout upstream_unreachable wrong_organisation"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = ("hit", "joined", "miss")

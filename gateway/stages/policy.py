@@ -137,9 +137,9 @@ class Policy:
             self._allowed[key] = None if len(names) == len(self._offers) else names
         return self._allowed[key]
 
-    def embedder(self, caller: Caller, name: str) -> Candidate | None:
-        """Who embeds for this name, None where nobody has a key; raises UnknownModel or NotAllowed."""
-        found = self.names.embedder(caller.name, name)
+    def host(self, caller: Caller, kind: str, name: str) -> Candidate | None:
+        """Who does what is no chat under this name, None where nobody has a key; raises UnknownModel or NotAllowed."""
+        found = self.names.host(caller.name, kind, name)
         if found is not None and not self._allows(caller, found.name):
             raise NotAllowed(f"This key or its organisation may not use {found.name[:200]}.", param="model")
         return None if found is None else _paid_by(caller, found)

@@ -13,6 +13,7 @@ from gateway.core.caller import Caller, Credential, Scopes
 from gateway.core.limits import Limits
 from gateway.core.secret import Secret
 from gateway.stores.postgres import Postgres
+from gateway.stores.vault import Unsealable
 
 log = logging.getLogger("syntra")
 
@@ -24,7 +25,7 @@ class Opens(Protocol):
     """What opens sealed provider keys."""
 
     def open(self, organisation: str, credential_id: str, provider: str, sealed: bytes, master: str) -> Secret:
-        """The key."""
+        """The key. Raises Unsealable."""
 
 
 class Identity(Struct, frozen=True):
@@ -65,7 +66,7 @@ class Identities:
         name = str(row["id"])
         try:
             secret = self._vault.open(organisation, name, row["provider"], bytes(row["sealed"]), row["master"])
-        except Exception:  # whatever its reason: the other providers of the organisation go on
+        except Unsealable:  # the other providers of the organisation go on
             log.exception("the %s key %s of organisation %s cannot be opened", row["provider"], name, organisation)
             secret = Secret("")
         return Credential(name, secret)

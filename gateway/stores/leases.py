@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from gateway.stores.accounts import Account
 from gateway.stores.breaker import Unavailable
-from gateway.stores.script import Script
+from gateway.stores.script import Scripts
 from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 
 log = logging.getLogger("syntra")
@@ -52,9 +52,9 @@ class Lease(Struct, eq=False, weakref=True):
 class Leases:
     """The leases of a worker; without a Valkey there is nobody to tell."""
 
-    def __init__(self, valkey: Valkey | None, script: Script, seconds: float) -> None:
+    def __init__(self, valkey: Valkey | None, scripts: Scripts, seconds: float) -> None:
         self._valkey = valkey
-        self._script = script
+        self._scripts = scripts
         self._seconds = seconds
         self._ttl = round(seconds * 1000)
         self._me = secrets.token_hex(8)
@@ -145,7 +145,9 @@ class Leases:
 
     def telling(self, account: Account, ends: Iterable[tuple[str | int, ...]]) -> Command:
         """The call that tells."""
-        return self._script.call(account.keys, "settle", account.key, account.counts, *chain.from_iterable(ends))
+        return self._scripts.call(
+            "settle", account.keys, account.key, int(account.own), self._ttl, *chain.from_iterable(ends)
+        )
 
     def _put(self, account: Account, end: _End) -> None:
         if self._valkey is None:
@@ -204,7 +206,7 @@ class Leases:
             batch = [(account, self.take(account)) for account, _ in [*islice(self._untold.values(), _TOGETHER)]]
             try:
                 calls = [self.telling(account, ends) for account, ends in batch]
-                replies = await self._script.pipeline(valkey, calls, within)
+                replies = await self._scripts.pipeline(valkey, calls, within)
             except BaseException:
                 for account, ends in batch:
                     self.put_back(account, ends)
@@ -241,8 +243,8 @@ class Leases:
         """Renew each organisation's leases, and be one of the workers that are there."""
         groups = self._due()
         calls = [self._renewal(leases) for leases in groups]
-        calls.append(self._script.call([WORKERS], "workers", self._me, self._ttl))
-        *epochs, workers = await self._script.pipeline(valkey, calls, BACKGROUND_DEADLINE)
+        calls.append(self._scripts.call("workers", [WORKERS], self._me, self._ttl))
+        *epochs, workers = await self._scripts.pipeline(valkey, calls, BACKGROUND_DEADLINE)
         if not isinstance(workers, Refused):
             self.workers = workers
         now = asyncio.get_running_loop().time()
@@ -267,4 +269,4 @@ class Leases:
         parts: list[tuple[str | int, ...]] = [
             (one.request_id, one.epoch, one.tokens, one.cost, one.second, one.account.key) for one in leases
         ]
-        return self._script.call(leases[0].account.keys, "renew", self._ttl, *chain.from_iterable(parts))
+        return self._scripts.call("renew", leases[0].account.keys, self._ttl, *chain.from_iterable(parts))

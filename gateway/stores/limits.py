@@ -1,4 +1,4 @@
-"""What organisations and keys use of their limits, counted in Valkey by one script (counters.lua and limits.lua).
+"""What organisations and keys use of their limits, counted in Valkey by scripts that stand on counters.lua.
 
 `admit` asks in one round trip and takes all that a request needs, or nothing. Tokens, money and the place among those
 that run are leased, until the request has told what it came to (stores/leases.py).
@@ -16,11 +16,15 @@ from gateway.core.limits import Limits, Verdict, counted
 from gateway.stores.accounts import Account, opened
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease, Leases
-from gateway.stores.script import Script
+from gateway.stores.script import Scripts
 from gateway.stores.valkey import BACKGROUND_DEADLINE, Refused, Valkey
 
+SCRIPTS: Final = {
+    **{name: ("counters.lua", f"{name}.lua") for name in ("admit", "settle", "renew", "seed")},
+    "workers": ("workers.lua",),
+}
 LEASE_SECONDS: Final = 60.0
-KNOWN, STALE, NOBODY_SAYS, NOT_ASKED = range(4)  # how well it is known what has been spent; as in limits.lua
+KNOWN, STALE, NOBODY_SAYS, NOT_ASKED = range(4)  # how well it is known what has been spent; as in admit.lua
 
 Spent = tuple[int | str, int | str]  # nanodollars of the day and of the month
 ASK: Final[Spent] = ("?", "?")  # say UNKNOWN where Valkey does not know
@@ -32,14 +36,14 @@ class SharedLimits:
 
     def __init__(self, valkey: Valkey | None, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._valkey = valkey
-        self._script = Script("counters.lua", "limits.lua")
+        self._scripts = Scripts(SCRIPTS)
         self._ttl = round(lease_seconds * 1000)
-        self.leases = Leases(valkey, self._script, lease_seconds)
+        self.leases = Leases(valkey, self._scripts, lease_seconds)
 
     def account(self, organisation: str, key: str, limits: Limits, key_limits: Limits) -> Account:
         """The account of a key: made once, for many requests."""
         most = (*counted(limits), *counted(key_limits))
-        return opened(organisation, key, most, self._script, self._ttl)
+        return opened(organisation, key, most, self._scripts, self._ttl)
 
     async def admit(
         self, account: Account, request_id: str, tokens: int, cost: int, spent: tuple[Spent, Spent] = (ASK, ASK)
@@ -56,9 +60,9 @@ class SharedLimits:
         ended = self.leases.take(account) if valkey.state == "ok" else []
         try:
             if ended:
-                told, reply = await self._script.pipeline(valkey, [self.leases.telling(account, ended), command])
+                told, reply = await self._scripts.pipeline(valkey, [self.leases.telling(account, ended), command])
             else:
-                (reply,) = await self._script.pipeline(valkey, [command])
+                (reply,) = await self._scripts.pipeline(valkey, [command])
         except BaseException as error:
             self.leases.put_back(account, ended)
             if isinstance(error, asyncio.CancelledError):
@@ -93,5 +97,5 @@ class SharedLimits:
     async def seed(self, account: Account, organisation: Spent, key: Spent) -> None:
         """Tell what the ledger says has been spent; raises Unavailable."""
         if self._valkey is not None:
-            command = self._script.call(account.keys, "seed", *organisation, *key)
-            await self._script.pipeline(self._valkey, [command], BACKGROUND_DEADLINE)
+            command = self._scripts.call("seed", account.keys, *organisation, *key)
+            await self._scripts.pipeline(self._valkey, [command], BACKGROUND_DEADLINE)

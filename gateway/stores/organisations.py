@@ -88,9 +88,13 @@ async def create_organisation(
 async def add_organisation(cursor: Cursor, made: Organisation, actor: str) -> Organisation | None:
     """Make an organisation in its own transaction; None where the name is taken."""
     limits = msgspec.to_builtins(made.limits)
+    text = msgspec.json.encode(limits).decode()
     await cursor.execute(
-        "insert into organisation (id, name, operator, limits) values (%s, %s, %s, %s::jsonb) on conflict do nothing",
-        (made.id, made.name, made.operator, msgspec.json.encode(limits).decode()),
+        """
+        insert into organisation (id, name, operator, limits, ceiling) values (%s, %s, %s, %s::jsonb, %s::jsonb)
+        on conflict do nothing
+        """,
+        (made.id, made.name, made.operator, text, text),
     )
     if not cursor.rowcount:
         return None

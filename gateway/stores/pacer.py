@@ -25,7 +25,7 @@ from gateway.core.health import Key
 from gateway.core.ids import uuid7
 from gateway.core.tempo import Gate, Learned, held_for
 from gateway.stores.breaker import Unavailable
-from gateway.stores.script import Script
+from gateway.stores.script import Scripts
 from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
 from policies.documents import Tempo
 
@@ -163,7 +163,7 @@ class Pacer:
         self._documented = documented
         self._valkey = valkey
         self._workers = workers
-        self._script = Script("pacer.lua")
+        self._scripts = Scripts({"pace": ("pacer.lua",)})
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._learned: OrderedDict[Key, Learned] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -237,9 +237,11 @@ class Pacer:
         if self._valkey is None:
             return None
         tempo, lease = lane.tempo, round(LEASE_SECONDS * 1e3)
-        call = self._script.call(lane.keys, repr(tempo.rps), repr(tempo.whole_burst), tempo.concurrency, name, lease)
+        call = self._scripts.call(
+            "pace", lane.keys, repr(tempo.rps), repr(tempo.whole_burst), tempo.concurrency, name, lease
+        )
         try:
-            (reply,) = await self._script.pipeline(self._valkey, [call])
+            (reply,) = await self._scripts.pipeline(self._valkey, [call])
         except Unavailable:
             return None
         except asyncio.CancelledError:

@@ -35,6 +35,7 @@ class OrganisationRow(SQLModel, table=True):
     name: str
     operator: bool
     limits: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    ceiling: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime
     deleted_at: datetime | None
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
+from libvalkey import pack_command
 from msgspec import Struct
 from valkey.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from valkey.exceptions import (
@@ -133,7 +134,8 @@ class _Link:
             self._unsent.clear()
             self._sent.extend(asked)
             if asked:
-                packed = self._connection.pack_commands([command for one in asked for command in one.commands])
+                # In C: the connection's own `pack_commands` takes seven times as long, half of what limits cost us.
+                packed = b"".join(pack_command(command) for one in asked for command in one.commands)
                 await self._connection.send_packed_command(packed, check_health=False)
 
     async def receive(self) -> None:

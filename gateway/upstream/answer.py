@@ -215,9 +215,14 @@ async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: 
     return exchange
 
 
+async def checked(exchange: Exchange, provider: Provider) -> None:
+    """Raise what the status of a reply means, unless that is 200."""
+    await _refuse_failure(exchange, provider)
+
+
 async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
     """The JSON body of a reply that is not streamed; raises what its status means."""
-    await _refuse_failure(exchange, provider)
+    await checked(exchange, provider)
     return await _json_body(exchange)
 
 

@@ -40,8 +40,10 @@ class Names:
         self._live = live
         self._prices = prices
         self._meanings: dict[tuple[str, str, str | None], Meaning] = {}
-        embedders = map(candidate, library.models.embeddings)
-        self._embedders = [one for one in embedders if one.provider in live]
+        self._hosts = {
+            kind: next((one for one in map(candidate, names) if one.provider in live), None)
+            for kind, names in library.models.hosts.items()
+        }
 
     def organisation(self, name: str) -> Organisation:
         """What the documents say of an organisation."""
@@ -68,10 +70,10 @@ class Names:
             return Meaning(policy=wanted or self._policy(rules, name.removeprefix(f"{SYNTRA}-")))
         return self._pinned(organisation, name)
 
-    def embedder(self, organisation: str, name: str) -> Candidate | None:
-        """Who embeds for this name, None where nobody has a key for it; raises UnknownModel."""
+    def host(self, organisation: str, kind: str, name: str) -> Candidate | None:
+        """Who does what is no chat under this name, None where nobody has a key for it; raises UnknownModel."""
         if name == SYNTRA:
-            return self._embedders[0] if self._embedders else None
+            return self._hosts[kind]
         meaning = self._pinned(organisation, name)
         if meaning.pinned is None:
             raise UnknownModel(name[:_LONGEST], self.near(organisation, name))

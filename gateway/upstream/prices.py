@@ -13,10 +13,13 @@ from msgspec import Struct
 
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, Price, picodollars
+from gateway.core.tariff import Tariff
 
 _FILE: Final = "model_prices_and_context_window_backup.json"
 _OWN_NAMES: Final = {"google": "gemini", "kimi": "moonshot"}  # our provider's name to LiteLLM's
 _MODES: Final = frozenset({"chat", "responses", "embedding"})
+# What is passed through: named by who asks for it, not listed among the models that chat.
+_HOSTED: Final = frozenset({"image_generation", "audio_speech", "audio_transcription", "moderation", "rerank"})
 
 # The map also knows who searches the web, but means that a tool for it exists on some endpoint: of no use here.
 _ABILITIES: Final = {
@@ -51,6 +54,7 @@ class Model(Struct, frozen=True):
     window: int  # tokens, 0 where unknown
     most_output: int
     abilities: frozenset[str] = frozenset()  # as policies/documents.py names them
+    tariff: Tariff | None = None  # of what is passed through
 
 
 class Prices:
@@ -58,7 +62,9 @@ class Prices:
 
     def __init__(self, models: Mapping[str, Model], unlisted: Collection[str] = ()) -> None:
         self._models = models
-        self._names = sorted(name for name in models if name.partition("/")[0] not in unlisted)
+        self._names = sorted(
+            name for name, model in models.items() if model.tariff is None and name.partition("/")[0] not in unlisted
+        )
 
     def get(self, name: str) -> Model | None:
         """What is known of `provider/model`."""
@@ -88,7 +94,7 @@ def load(providers: Collection[str], known: Collection[str] = ()) -> Prices:
     for name, raw in entries.items():
         kind = _kind(raw)
         provider = wanted.get(kind.litellm_provider) if kind is not None else None
-        if kind is None or provider is None or kind.mode not in _MODES or name.startswith("ft:"):
+        if kind is None or provider is None or kind.mode not in _MODES | _HOSTED or name.startswith("ft:"):
             continue
         stem = name.removeprefix(kind.litellm_provider + "/")
         model = _model(f"{provider}/{stem}", kind.mode, msgspec.json.decode(raw))
@@ -116,7 +122,25 @@ def _model(name: str, mode: str, entry: Mapping[str, Any]) -> Model:
     if "tools" not in abilities:
         abilities.discard("forced_tools")
     window, most_output = _number(entry.get("max_input_tokens")), _number(entry.get("max_output_tokens"))
-    return Model(name, mode, _price(name, entry), int(window or 0), int(most_output or 0), frozenset(abilities))
+    tariff = _tariff(entry) if mode in _HOSTED else None
+    return Model(name, mode, _price(name, entry), int(window or 0), int(most_output or 0), frozenset(abilities), tariff)
+
+
+def _tariff(entry: Mapping[str, Any]) -> Tariff:
+    """What is not chat; of several names for one rate the narrowest holds."""
+
+    def rate(*names: str) -> Picodollars:
+        return _pico(next((found for name in names if (found := _number(entry.get(name)))), None))
+
+    return Tariff(
+        input=rate(_INPUT),
+        output=rate("output_cost_per_image_token", "output_cost_per_audio_token", _OUTPUT),
+        input_media=rate("input_cost_per_image_token", "input_cost_per_audio_token"),
+        image=rate("output_cost_per_image", "input_cost_per_image"),
+        second=rate("input_cost_per_second", "output_cost_per_second"),
+        character=rate("input_cost_per_character"),
+        query=rate("input_cost_per_query"),
+    )
 
 
 def _price(name: str, entry: Mapping[str, Any]) -> Price | None:

@@ -105,10 +105,10 @@ def test_the_readme_names_make_targets_that_exist() -> None:
         assert f"\n{target}:" in makefile, target
 
 
-def test_every_test_that_the_security_page_names_exists() -> None:
-    page = (ROOT / "SECURITY.md").read_text("utf-8")
-    for path in re.findall(r"`(tests/[\w/.]+)`", page):
-        assert Path(ROOT / path).exists(), path
+def test_every_test_that_a_page_names_exists() -> None:
+    for page in (ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
+        for path in re.findall(r"`(tests/[\w/.]+)[`:]", page.read_text("utf-8")):
+            assert Path(ROOT / path).exists(), (page.name, path)
 
 
 def test_an_unknown_name_proposes_near_ones(keyless: Gateway) -> None:

@@ -134,7 +134,7 @@ def test_claude_code_finds_models_that_it_takes(gateway: Gateway) -> None:
 def test_a_tool_loop_stays_with_its_model_also_beside_a_subagent_of_the_same_session(
     start_gateway: Callable[..., Gateway], providers: Fakes
 ) -> None:
-    gateway = start_gateway("openai kimi google", SYNTRA_LOG="info")
+    gateway = start_gateway("openai kimi google")
     session = {"x-claude-code-session-id": "0b1c2d3e-0000-4000-8000-000000000000", "x-syntra-debug": "1"}
     for fake in providers.values():
         fake.script(tool_calls=(ToolCall("call_a", "look_up", "{}"),))

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -64,11 +65,10 @@ class ValkeyEngine:
 
     def numbered(self, number: int) -> str:
         """The URL of another of its databases, empty."""
-        url = (
-            self.url.replace("?db=0", f"?db={number}")
-            if "?db=0" in self.url
-            else f"{self.url.rpartition('/')[0]}/{number}"
-        )
+        if "?db=0" in self.url:
+            url = self.url.replace("?db=0", f"?db={number}")
+        else:
+            url = urlsplit(self.url)._replace(path=f"/{number}").geturl()
         client = valkey.Valkey.from_url(url)
         client.flushdb()
         client.close()

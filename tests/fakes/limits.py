@@ -17,8 +17,8 @@ from gateway.core.money import Picodollars, picodollars
 from gateway.stages.admission import Admission, Admitted
 from gateway.stores.accounts import Account
 from gateway.stores.leases import Lease
-from gateway.stores.limits import ASK, NOT_ASKED, SharedLimits, Spent
-from gateway.stores.script import Script
+from gateway.stores.limits import ASK, NOT_ASKED, SCRIPTS, SharedLimits, Spent
+from gateway.stores.script import Scripts
 from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
 from tests.faults.test_cooldowns import until
@@ -56,9 +56,9 @@ class Worker:
     async def read(self, *command: str | int) -> Any:
         return await self.valkey.run(*command, within=5)
 
-    async def spent(self, name: str = "syntra:{acme-id}:spent") -> int:
+    async def spent(self, name: str = "syntra:{acme-id}:counts") -> int:
         """Picodollars of today."""
-        return int(await self.read("HGET", name, "day") or 0) * 1000
+        return int(await self.read("HGET", name, "sd") or 0) * 1000
 
     @property
     def told(self) -> bool:
@@ -84,15 +84,16 @@ def limited(
     return structs.replace(CALLER, organisation=organisation, limits=limits, key_limits=key_limits, key_id=key)
 
 
-class Clocked(Script):
-    """The script as it is, but that it asks a key for the time."""
+class Clocked(Scripts):
+    """The scripts as they are, but that they ask a key for the time."""
 
     def __init__(self) -> None:
-        super().__init__("counters.lua", "limits.lua")
+        super().__init__(SCRIPTS)
         asked = "redis.call('TIME')"
-        assert self._text.count(asked) == 1
-        self._text = self._text.replace(asked, f"redis.call('HMGET', '{CLOCK}', 's', 'us')")
-        self._digest = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        for name, text in self._texts.items():
+            assert text.count(asked) == 1
+            self._texts[name] = text.replace(asked, f"redis.call('HMGET', '{CLOCK}', 's', 'us')")
+            self._digests[name] = hashlib.sha1(self._texts[name].encode(), usedforsecurity=False).hexdigest()
 
 
 class Counter:
@@ -100,9 +101,9 @@ class Counter:
 
     def __init__(self, valkey: Valkey, ttl: float = 60.0) -> None:
         self.valkey = valkey
-        self.script = Clocked()
+        self.scripts = Clocked()
         self.shared = SharedLimits(valkey, lease_seconds=ttl)
-        self.shared._script = self.shared.leases._script = self.script
+        self.shared._scripts = self.shared.leases._scripts = self.scripts
 
     def account(self, key: str, limits: Limits, key_limits: Limits, organisation: str = "acme") -> Account:
         return self.shared.account(organisation, key, limits, key_limits)
@@ -127,11 +128,11 @@ class Counter:
     ) -> int:
         """How many of one were counted."""
         call = self.shared.leases.telling(account, [(request_id, epoch, requests, tokens, cost)])
-        (reply,) = await self.script.pipeline(self.valkey, [call], 5)
+        (reply,) = await self.scripts.pipeline(self.valkey, [call], 5)
         assert isinstance(reply, int), reply
         return reply
 
     async def renew(self, *leases: Lease) -> None:
-        (epoch,) = await self.script.pipeline(self.valkey, [self.shared.leases._renewal(list(leases))], 5)
+        (epoch,) = await self.scripts.pipeline(self.valkey, [self.shared.leases._renewal(list(leases))], 5)
         for lease in leases:
             lease.epoch = epoch

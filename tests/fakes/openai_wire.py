@@ -6,6 +6,7 @@ import base64
 import struct
 from typing import Any
 
+from tests.fakes import hosted
 from tests.fakes import openai_responses as responses
 from tests.fakes.openai_request import check_body
 from tests.fakes.provider import Provider
@@ -54,7 +55,7 @@ class OpenAI(Provider):
         refuse(sent, "authorization", "You didn't provide an API key.", status=401)
         right = sent == f"Bearer {self.key}"
         refuse(right, "authorization", f"Incorrect API key provided: {sent}.", status=401, code="invalid_api_key")
-        if method == "POST":
+        if method == "POST" and not hosted.is_form(request):
             kind = request.headers.get("content-type", "").partition(";")[0]
             refuse(kind == "application/json", "content-type", f"Unsupported content type: '{kind}'.")
 
@@ -67,6 +68,11 @@ class OpenAI(Provider):
             self.check_door(request, "GET", "/models")
             model = {"id": "gpt-4o-mini", "object": "model", "created": CREATED, "owned_by": self.name}
             await reply.whole(200, dumps({"object": "list", "data": [model]}), *self.json_headers())
+            return True
+        path = request.path.removeprefix(self.prefix)
+        if path in hosted.PATHS:
+            self.check_door(request, "POST", path)
+            await hosted.serve(path, request, reply, cut=self.says.fault is not None)
             return True
         return False
 

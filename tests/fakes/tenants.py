@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import LiteralString
 
 from gateway.core.apikey import Pepper
 from gateway.core.secret import Secret
@@ -15,8 +16,23 @@ from gateway.stores.identities import Identities
 from gateway.stores.organisations import NewKey, Organisation
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
+from gateway.stores.vault import Unsealable
 
 PEPPER = Pepper(Secret("a secret key of the tests, of 32 characters"))
+
+# A row in every table that an organisation has, beside those that are written when it and its key are made.
+FILL: LiteralString = """
+    with one as (select %(org)s::uuid as org, %(id)s::uuid as id),
+    a as (insert into member (org_id, id, email, role) select org, id, 'ada@example.com', 'owner' from one),
+    b as (insert into provider_key (org_id, id, provider, sealed, master, last4)
+          select org, id, 'openai', 'x', 'm', 'abcd' from one),
+    c as (insert into ledger (org_id, request_id, attempt, at, key_id, surface, asked, status)
+          select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
+    d as (insert into response (org_id, id, input, output, reply)
+          select org, 'resp_1', '[]', '[]', '{}' from one),
+    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
+    insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
+"""
 
 
 class Plain:
@@ -27,7 +43,7 @@ class Plain:
 
     def open(self, organisation: str, credential_id: str, provider: str, sealed: bytes, master: str) -> Secret:
         if master != "plain":
-            raise ValueError("sealed by somebody else")
+            raise Unsealable("sealed by somebody else")
         return Secret(sealed.decode())
 
 

@@ -29,6 +29,7 @@ CUT = f"{UPSTREAM}a_cut_stream_is_never_a_stop"
 MOVES = "unit/test_fallback_moves.py::test_"
 BILLED = "ledger/test_billing.py::test_an_attempt_is_billed_for_what_happened"
 BREAKERS = "faults/test_breakers.py::test_"
+TWINS = "faults/test_twins.py::test_"
 CLIENTS = "faults/test_clients.py::test_"
 
 ROWS = (
@@ -226,6 +227,18 @@ ROWS = (
         (
             "conformance/test_request_fields.py::test_no_field_chooses_a_host_or_a_credential",
             "conformance/test_request_fields.py::test_a_field_that_nobody_knows_yet_travels",
+        ),
+    ),
+    Row(
+        "C9",
+        "the same request twice",
+        "with an Idempotency-Key: one call, the same answer; 409 while it runs, 422 for another request",
+        (
+            f"{TWINS}the_same_request_is_answered_once_and_told_twice",
+            f"{TWINS}a_twin_that_comes_meanwhile_is_told_to_come_back",
+            f"{TWINS}the_same_key_for_another_request_is_refused",
+            f"{TWINS}what_the_provider_may_have_done_is_not_done_again",
+            f"{TWINS}who_leaves_has_not_been_answered",
         ),
     ),
     Row(

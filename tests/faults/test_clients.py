@@ -27,6 +27,7 @@ from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
 from tests.conftest import StartGateway
 from tests.fakes.caller import HELLO, ask
+from tests.fakes.doors import NO_TWINS
 from tests.fakes.gateway import OPENAI, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.server import wait_for
@@ -104,7 +105,7 @@ def application(lounge: Lounge, serve: Callable[[Visit, Head, Caller], Awaitable
             raise BadKey("no")
         return Caller("acme", "k", "acme")
 
-    return Door(identify, lounge, lambda _, __: None).route("POST", "chat", "member", serve)
+    return Door(identify, lounge, lambda _, __: None, NO_TWINS).route("POST", "chat", "member", serve)
 
 
 SCOPE = {

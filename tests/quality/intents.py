@@ -1,6 +1,7 @@
 """How well prompts are told apart by what they ask for: `python -m tests.quality.intents PATH`.
 
-PATH is a jsonl of {text, intent, lang, source}.
+PATH is a jsonl of {text, intent, lang, source}, or lines of ours like those of `fit/prompts`, but never among them:
+`chatter.txt` holds small talk and, in every language, tasks that sound like it.
 """
 
 import argparse
@@ -12,8 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from fit.examples import written
 from gateway.core.reading import INTENTS
 from gateway.stores.classifier import Classifier
+
+
+def given(path: Path) -> list[dict[str, str]]:
+    """The rows of the file."""
+    if path.suffix == ".txt":
+        return [{"lang": lang, "intent": intent, "text": text} for lang, intent, text in written(path)]
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
 def confusion(truth: Sequence[str], found: Sequence[str]) -> np.ndarray:
@@ -52,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     args = parser.parse_args()
-    rows = [json.loads(line) for line in args.path.read_text("utf-8").split("\n") if line]
+    rows = given(args.path)
     begin = time.perf_counter()
     classifier = Classifier.load()
     loading = (time.perf_counter() - begin) * 1e3

@@ -12,6 +12,7 @@ import httpx
 from litestar import Litestar, asgi
 
 from gateway.core.errors import UpstreamUnreachable
+from gateway.core.limits import NO_LIMITS, Limits
 from gateway.core.secret import Secret
 from gateway.http.admin.door import PATH, Administration
 from gateway.http.admin.parts import Parts
@@ -24,6 +25,7 @@ from gateway.stores.identities import Identities
 from gateway.stores.organisations import NewKey
 from gateway.stores.postgres import Postgres
 from gateway.stores.vault import Vault
+from tests.fakes.doors import NO_TWINS
 from tests.fakes.tenants import PEPPER
 
 T = TypeVar("T")
@@ -42,28 +44,28 @@ async def verify(provider: str, key: Secret) -> bool:
 class Office:
     """One worker that serves the administrative API, asked from another thread."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, defaults: Limits = NO_LIMITS) -> None:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self.place = postgres_place.place(database)
         self.statuses: list[int] = []
         self._made: dict[str, str] = {}
-        self.run(self._open())
+        self.run(self._open(defaults))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the worker's loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
-    async def _open(self) -> None:
+    async def _open(self, defaults: Limits) -> None:
         self.postgres = Postgres(self.place)
         await self.postgres.start()
         self.vault = Vault([MASTER])
         self.keys = Keys(Identities(self.postgres, self.vault), PEPPER)
         self._listening = asyncio.create_task(self.postgres.listen(self.keys.heard, self.keys.deaf))
-        parts = Parts(self.postgres, PEPPER, self.vault, verify, PROVIDERS)
+        parts = Parts(self.postgres, PEPPER, self.vault, verify, PROVIDERS, defaults)
         lounge = Lounge(1.0)
-        door = Door(self.keys.identify, lounge, lambda surface, visit: self.statuses.append(visit.status))
+        door = Door(self.keys.identify, lounge, lambda surface, visit: self.statuses.append(visit.status), NO_TWINS)
         self.administration = Administration(parts)
         serve = door.route(None, "admin", "viewer", self.administration.serve)
         app = Litestar(
@@ -125,8 +127,8 @@ class Office:
 
 
 @contextmanager
-def office_at(database: str) -> Iterator[Office]:
-    made = Office(database)
+def office_at(database: str, defaults: Limits = NO_LIMITS) -> Iterator[Office]:
+    made = Office(database, defaults)
     try:
         yield made
     finally:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.tenancy.office import Office
+from gateway.core.limits import Limits
+from tests.tenancy.office import Office, office_at
 
 
 def audited(office: Office, name: str, key: str) -> list[dict[str, Any]]:
@@ -76,7 +77,7 @@ def test_the_operators_own_cannot_be_deleted(office: Office) -> None:
 def test_the_operator_limits_renames_and_ends_but_does_not_look_inside(office: Office) -> None:
     operator, owner = office.key("local"), office.key("initech")
     made = office.ok("GET", "/initech", operator)
-    assert set(made) == {"id", "object", "name", "operator", "created_at", "limits"}
+    assert set(made) == {"id", "object", "name", "operator", "created_at", "limits", "ceiling"}
     office.ok("PATCH", "/initech", operator, json={"limits": {"usd_per_day": 1}})
     assert office.ok("GET", "/initech/limits", owner) == {"usd_per_day": 1}
     assert office.refused(403, "PATCH", "/initech", owner, json={"name": "vip"})["code"] == "not_operator"
@@ -126,3 +127,56 @@ def test_limits_are_set_as_a_whole_and_read_by_everybody(office: Office) -> None
     ):
         error = office.refused(400, "PUT", "/limited/limits", admin, json=wrong)
         assert error["param"] == next(iter(wrong))
+
+
+def test_nobody_but_the_operator_lifts_what_the_operator_has_set(office: Office) -> None:
+    operator = office.key("local")
+    set_by_it = {"requests_per_minute": 60, "usd_per_month": 500.0}
+    owner = office.ok("POST", "", operator, json={"name": "bounded", "limits": set_by_it})["key"]
+    admin = office.key("bounded", "admin")
+    lift = {"requests_per_minute": 61, "usd_per_month": 500.5, "usd_per_day": 1.0}
+    for key, method, path, body in (
+        (admin, "PUT", "/bounded/limits", lift),
+        (owner, "PUT", "/bounded/limits", lift),
+        (owner, "PATCH", "/bounded", {"limits": lift}),
+    ):
+        error = office.refused(403, method, path, key, json=body)
+        assert (error["code"], error["param"]) == ("above_ceiling", "requests_per_minute")
+        assert "usd_per_month" in error["message"]
+        assert "usd_per_day" not in error["message"]
+    for nothing in ({}, {"requests_per_minute": None}):  # to leave one out lifts it no more
+        assert office.ok("PUT", "/bounded/limits", admin, json=nothing) == set_by_it
+    assert office.ok("PATCH", "/bounded", owner, json={"limits": {}})["limits"] == set_by_it
+
+
+def test_an_organisation_lowers_its_limits_adds_others_and_takes_that_back(office: Office) -> None:
+    operator = office.key("local")
+    owner = office.ok("POST", "", operator, json={"name": "modest", "limits": {"usd_per_month": 500.0}})["key"]
+    own = {"usd_per_month": 20.0, "concurrency": 4}
+    assert office.ok("PUT", "/modest/limits", owner, json=own) == own
+    seen = office.ok("GET", "/modest", operator)
+    assert (seen["limits"], seen["ceiling"]) == (own, {"usd_per_month": 500.0})
+    assert office.ok("PUT", "/modest/limits", owner, json={}) == {"usd_per_month": 500.0}
+    office.ok("PUT", "/modest/limits", owner, json=own)
+    raised = office.ok("PATCH", "/modest", operator, json={"limits": {"usd_per_month": 900}})
+    assert raised["limits"] == raised["ceiling"] == {"usd_per_month": 900.0}
+    assert office.ok("PUT", "/modest/limits", owner, json={"usd_per_month": 900}) == {"usd_per_month": 900.0}
+    assert office.ok("PATCH", "/modest", operator, json={"limits": {}})["ceiling"] == {}
+    assert office.ok("PUT", "/modest/limits", owner, json={"usd_per_month": 10_000}) == {"usd_per_month": 10_000.0}
+
+
+def test_the_operators_default_is_a_ceiling_where_it_has_set_none(office: Office, database: str) -> None:
+    with office_at(database, Limits(requests_per_day=1000, tokens_per_day=10)) as strict:
+        operator, owner = strict.key("local"), strict.key("by-default")
+        error = strict.refused(403, "PUT", "/by-default/limits", owner, json={"requests_per_day": 1001})
+        assert error["param"] == "requests_per_day"
+        assert strict.ok("PUT", "/by-default/limits", owner, json={"requests_per_day": 9}) == {"requests_per_day": 9}
+        strict.ok("PATCH", "/by-default", operator, json={"limits": {"requests_per_day": 5000}})
+        assert strict.ok("PUT", "/by-default/limits", owner, json={}) == {"requests_per_day": 5000}
+
+
+def test_the_operators_owners_limit_their_own_organisation_and_its_admins_keep_to_that(office: Office) -> None:
+    operator, admin = office.key("local"), office.key("local", "admin")
+    assert office.ok("PUT", "/local/limits", operator, json={"concurrency": 100}) == {"concurrency": 100}
+    assert office.refused(403, "PUT", "/local/limits", admin, json={"concurrency": 101})["code"] == "above_ceiling"
+    assert office.ok("PUT", "/local/limits", operator, json={}) == {}

@@ -18,7 +18,7 @@ from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
 from gateway.stores.rows import SQLModel
 from gateway.stores.schema import SchemaError
-from tests.fakes.tenants import PEPPER, set_up
+from tests.fakes.tenants import FILL, PEPPER, set_up
 
 # Tables that belong to no organisation, each with its reason.
 EVERYBODYS = {
@@ -49,20 +49,6 @@ def place(database: str) -> PostgresPlace:
 
     asyncio.run(fill())
     return place
-
-
-FILL = """
-    with one as (select %(org)s::uuid as org, %(id)s::uuid as id),
-    a as (insert into member (org_id, id, email, role) select org, id, 'ada@example.com', 'owner' from one),
-    b as (insert into provider_key (org_id, id, provider, sealed, master, last4)
-          select org, id, 'openai', 'x', 'm', 'abcd' from one),
-    c as (insert into ledger (org_id, request_id, attempt, at, key_id, surface, asked, status)
-          select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
-    d as (insert into response (org_id, id, input, output, reply)
-          select org, 'resp_1', '[]', '[]', '{}' from one),
-    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
-    insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
-"""
 
 
 @pytest.fixture

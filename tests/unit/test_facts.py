@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+from fit.examples import written
 from gateway.core import surface
 from gateway.core.language import language
 from gateway.core.reading import INTENTS, Reading
@@ -15,6 +17,8 @@ from gateway.core.words import split
 from gateway.stores.classifier import Classifier
 from gateway.stores.embedding import Encoder
 from tests.laps import laps
+
+CHATTER = Path(__file__).parents[1] / "quality" / "chatter.txt"
 
 
 @cache
@@ -66,6 +70,13 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.text[:40])
 def test_a_prompt_is_read_for_what_it_asks(case: Case) -> None:
     assert read(case.text).intent == case.intent
+
+
+def test_small_talk_is_told_from_tasks_that_sound_like_it() -> None:
+    rows = [(intent, read(text).intent) for _, intent, text in written(CHATTER)]
+    small_talk = [intent == found for intent, found in rows if "social_chat" in (intent, found)]
+    assert sum(small_talk) / len(small_talk) > 0.8
+    assert sum(intent == found for intent, found in rows) / len(rows) > 0.85
 
 
 def test_being_sure_means_more_than_guessing() -> None:

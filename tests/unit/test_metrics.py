@@ -33,6 +33,7 @@ from gateway.records.metrics import ERRORS, HEALTH, OUTCOMES, SURFACES, TOKENS, 
 from gateway.records.series import OTHER
 from policies.engine import Plan
 from policies.facts import Facts
+from tests.fakes.doors import NO_TWINS
 from tests.fakes.gateway import ROOT
 from tests.laps import laps
 from tests.unit.wire_rig import Run
@@ -365,7 +366,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(identify, Lounge(1.0), lambda surface, visit: None)
+        door = Door(identify, Lounge(1.0), lambda surface, visit: None, NO_TWINS)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 

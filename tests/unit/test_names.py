@@ -81,9 +81,9 @@ def test_an_alias_means_what_its_organisation_says_and_nothing_to_others() -> No
 
 
 def test_an_embedder_is_chosen_from_its_own_list() -> None:
-    assert names(*ALL).embedder(ORG, "syntra") == Candidate("openai", "text-embedding-3-small")
-    assert names("openai").embedder(ORG, "openai/x") == Candidate("openai", "x")
-    assert names().embedder(ORG, "syntra") is None
+    assert names(*ALL).host(ORG, "embeddings", "syntra") == Candidate("openai", "text-embedding-3-small")
+    assert names("openai").host(ORG, "embeddings", "openai/x") == Candidate("openai", "x")
+    assert names().host(ORG, "embeddings", "syntra") is None
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from gateway.stores import postgres_place, schema
+from gateway.core.ids import uuid7
+from gateway.core.limits import Limits
+from gateway.stores import organisations, postgres_place, schema
 from gateway.stores.breaker import Unavailable
+from gateway.stores.organisations import NewKey
+from gateway.stores.postgres import Postgres
 from gateway.stores.schema import SchemaError
 from tests.fakes.engines import PostgresEngine
-from tests.fakes.tenants import PEPPER
+from tests.fakes.tenants import FILL, PEPPER
 
 CHECK = PEPPER.check
 
@@ -44,6 +49,79 @@ def test_changes_are_applied_in_order_once_and_by_the_owner_of_the_tables(url: s
         assert connection.execute("select text from syntra.note order by 1").fetchall() == [("x",), ("xy",)]
         owner = connection.execute("select tableowner from pg_tables where tablename = 'note'").fetchone()
     assert owner == ("syntra_owner",)
+
+
+def fill(place: postgres_place.PostgresPlace, limits: Limits) -> organisations.Organisation:
+    """A row in every table that an organisation has."""
+
+    async def rows() -> organisations.Organisation:
+        async with Postgres(place) as postgres:
+            made = await organisations.create_organisation(postgres, "acme", "test", limits)
+            assert made is not None
+            await organisations.create_key(postgres, PEPPER, made.id, NewKey("laptop", limits=limits), "test")
+            async with postgres.tenant(made.id) as cursor:
+                await cursor.execute(FILL, {"org": made.id, "id": uuid7()})
+            return made
+
+    return asyncio.run(rows())
+
+
+def kept(url: str) -> dict[str, list[tuple[str]]]:
+    """Every row of every table as JSON, but which changes were applied, and when."""
+    with psycopg.connect(url) as connection:
+        connection.execute("set search_path = syntra")
+        names = [name for (name,) in connection.execute("select tablename from pg_tables where schemaname = 'syntra'")]
+        return {
+            name: connection.execute(
+                sql.SQL("select to_jsonb(t)::text from {} t order by 1").format(sql.Identifier(name))
+            ).fetchall()
+            for name in names
+            if name != "change"
+        }
+
+
+def test_the_schema_is_applied_again_over_rows_and_loses_none(url: str) -> None:
+    place = postgres_place.place(url)
+    schema.migrate(place, CHECK)
+    fill(place, Limits(usd_per_day=5.0))
+    before = kept(url)
+    assert all(before.values()), [name for name, found in before.items() if not found]
+    with psycopg.connect(url, autocommit=True) as connection:  # as if another text had been the last
+        connection.execute("update syntra.change set name = 'another' where number = 0")
+    assert schema.pending(place) == ["schema.sql"]
+    schema.migrate(place, CHECK)
+    assert schema.pending(place) == []
+    assert kept(url) == before
+    with psycopg.connect(url, autocommit=True) as connection:  # and by hand, as a whole, with nothing asked
+        for _ in range(2):
+            connection.execute(schema.WHOLE.read_text("utf-8").encode())
+    assert kept(url) == before
+
+
+def test_the_database_of_an_older_version_keeps_its_rows_and_its_limits(url: str, tmp_path: Path) -> None:
+    place = postgres_place.place(url)
+    schema.migrate(place, CHECK)
+    made = fill(place, Limits(usd_per_day=5.0))
+    with psycopg.connect(url, autocommit=True) as connection:  # before the first change
+        connection.execute("alter table syntra.organisation drop column ceiling")
+        connection.execute("delete from syntra.change where number > 0")
+        connection.execute("update syntra.change set name = 'older' where number = 0")
+    before = kept(url)
+    assert schema.pending(place) == ["schema.sql", *(change.name for change in schema.changes())]
+    assert schema.migrate(place, CHECK) == [change.name for change in schema.changes()]
+    after = kept(url)
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select id, limits, ceiling from syntra.organisation").fetchone()
+        forced = connection.execute(
+            "select relforcerowsecurity from pg_class where oid = 'syntra.organisation'::regclass"
+        ).fetchone()
+    assert row is not None
+    assert (str(row[0]), *row[1:]) == (made.id, {"usd_per_day": 5.0}, {"usd_per_day": 5.0})
+    assert forced == (True,)
+    assert after | {"organisation": before["organisation"]} == before
+    (tmp_path / "0002-later.sql").write_text("alter table member add column note text not null default 'none';")
+    assert schema.migrate(place, CHECK, tmp_path) == ["0002-later.sql"]
+    assert len(kept(url)["member"]) == 1
 
 
 def test_a_change_that_fails_leaves_nothing_behind(url: str, tmp_path: Path) -> None:

@@ -47,10 +47,12 @@ _A_KEY: Final[dict[str, Any]] = {
 }
 _WHOLE: Final = "sk-syn-4f1d0c9be2a7-…"
 
+_LIMITS: Final = Limits(usd_per_month=500)
+
 EXAMPLES: Final[tuple[Struct, ...]] = (
     Organisation(**_ORGANISATION),
-    OrganisationDetail(**_ORGANISATION, limits=Limits(usd_per_month=500)),
-    OrganisationMade(**_ORGANISATION, limits=Limits(usd_per_month=500), key_id=_ID, key=_WHOLE),
+    OrganisationDetail(**_ORGANISATION, limits=Limits(usd_per_month=200), ceiling=_LIMITS),
+    OrganisationMade(**_ORGANISATION, limits=_LIMITS, ceiling=_LIMITS, key_id=_ID, key=_WHOLE),
     Member(id=_ID, email="ada@example.com", name="Ada", role="admin", created_at=_AT),
     Key(**_A_KEY),
     KeyMade(**_A_KEY, key=_WHOLE),

@@ -22,6 +22,7 @@ from gateway.core.ids import uuid7
 from gateway.core.limits import NO_LIMITS, Limits
 from gateway.http.admin.desk import Desk, cursor
 from gateway.http.admin.guard import may, operates, unknown
+from gateway.http.admin.limits import changes
 from gateway.http.admin.paging import After, Deleted, Limit, Page, page
 from gateway.stores.organisations import NewKey, add_key, add_organisation, is_name
 from gateway.stores.organisations import Organisation as Made
@@ -60,6 +61,7 @@ class OrganisationDetail(Organisation, frozen=True, kw_only=True):
     """An organisation with its limits."""
 
     limits: Limits
+    ceiling: Annotated[Limits, Meta(description="What the operator has set; the organisation's own go no higher.")]
 
 
 class OrganisationMade(OrganisationDetail, frozen=True, kw_only=True):
@@ -125,23 +127,27 @@ async def change(
     data: Annotated[OrganisationChange, Body(examples=[Example(value={"limits": {"usd_per_day": 50}})])],
     desk: NamedDependency[Desk],
 ) -> OrganisationDetail:
-    """Change an organisation's limits; its name is the operator's to change, for policy documents know it by that."""
+    """Change an organisation's limits; its name is the operator's to change, for policy documents know it by that.
+
+    Its own owners set no limit higher than the operator's; the operator's word replaces what they have set.
+    """
     changed: dict[str, Any] = {}
-    if data.limits is not UNSET:
-        changed["limits"] = msgspec.to_builtins(data.limits)
     if data.name is not UNSET:
         if not operates(desk.caller):
             raise Forbidden("Only the organisation that operates this installation renames.", code="not_operator")
         _check_name(data.name)
         changed["name"] = data.name
-    if not changed:
+    if not changed and data.limits is UNSET:
         async with desk.reading() as reading:
             return _detail(await _row(reading, desk))
     try:
         async with desk.acting() as acting:
-            row = await _row(acting, desk)
+            row = await _row(acting, desk, lock=True)
+            if data.limits is not UNSET:
+                changed |= changes(desk, row, data.limits)
             await acting.change(update(OrganisationRow).where(col(OrganisationRow.id) == row.id).values(**changed))
             shown = _detail(await _row(acting, desk))
+            changed.pop("ceiling", None)  # it is the same as the limits, where there is one
             await desk.tell(acting, "organisation.update", row.id, changed)
             return shown
     except UniqueViolation:
@@ -168,10 +174,10 @@ async def end(desk: NamedDependency[Desk]) -> Deleted:
     return Deleted(str(row.id), "organisation.deleted")
 
 
-async def _row(rows: Rows, desk: Desk) -> OrganisationRow:
+async def _row(rows: Rows, desk: Desk, *, lock: bool = False) -> OrganisationRow:
     """The organisation itself; it can have been deleted a moment ago."""
     wanted = select(OrganisationRow).where(OrganisationRow.id == desk.org_id, col(OrganisationRow.deleted_at).is_(None))
-    found = await rows.first(wanted)
+    found = await rows.first(wanted.with_for_update() if lock else wanted)
     if found is None:
         raise unknown()
     return found
@@ -188,6 +194,7 @@ def _detail(row: OrganisationRow) -> OrganisationDetail:
         operator=row.operator,
         created_at=row.created_at,
         limits=msgspec.convert(row.limits, Limits),
+        ceiling=msgspec.convert(row.ceiling, Limits),
     )
 
 

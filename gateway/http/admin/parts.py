@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from gateway.core.apikey import Pepper
+from gateway.core.limits import NO_LIMITS, Limits
 from gateway.core.secret import Secret
 from gateway.stores.postgres import Postgres
 
@@ -30,4 +31,5 @@ class Parts(Struct, frozen=True):
     vault: Seals
     verify: Callable[[str, Secret], Awaitable[bool]]  # whether a provider takes a key; raises UpstreamError
     providers: Sequence[str]  # the names of those that can be asked
+    defaults: Limits = NO_LIMITS  # of organisations for which the operator has set none
     body_seconds: float = 10.0  # within which a body must have come

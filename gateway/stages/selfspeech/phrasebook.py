@@ -19,7 +19,7 @@ class Part(Protocol):
     def put(self, book: "Phrasebook", after: Places) -> Places: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One word of a set."""
 
@@ -29,7 +29,7 @@ class Kind:
         return frozenset([book.place(self.words, after)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One part after another."""
 
@@ -41,7 +41,7 @@ class Row:
         return after
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """Any one of the parts."""
 
@@ -51,7 +51,7 @@ class Choice:
         return frozenset[int]().union(*(book.put(part, after) for part in self.parts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Times:
     """The part at least and at most so many times."""
 
@@ -139,10 +139,11 @@ class Phrasebook:
 
     def __init__(self) -> None:
         self._labels: list[frozenset[str]] = [frozenset()]
-        self._after: list[Places] = [frozenset()]
+        self._after: list[tuple[int, ...]] = [()]  # a fifth of what as many sets would take
         self._numbers: dict[Places, int] = {frozenset(): DEAD}
         self._places: list[Places] = [frozenset()]
         self._moves: list[dict[str, int]] = [{}]
+        self._alike: dict[frozenset[str], frozenset[str]] = {}  # words that are equal are there once
         self._hopes: dict[int, frozenset[str]] = {}
         self._put: dict[tuple[int, Places], tuple[Part, Places]] = {}
 
@@ -154,8 +155,8 @@ class Phrasebook:
         return known[1]
 
     def place(self, words: frozenset[str], after: Places) -> int:
-        self._labels.append(words)
-        self._after.append(after)
+        self._labels.append(self._alike.setdefault(words, words))
+        self._after.append(tuple(after))
         return len(self._labels) - 1
 
     def learn(self, phrases: Iterable[Part]) -> Places:

@@ -1,0 +1,81 @@
+"""What requests have in common that are no chat: one candidate, asked once, and what it came to recorded."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from gateway.core.caller import Caller
+from gateway.core.ends import ANSWERED
+from gateway.core.errors import SyntraError
+from gateway.core.ids import uuid7
+from gateway.core.money import Picodollars
+from gateway.http.intake import Head
+from gateway.http.visit import Headers, Visit
+from gateway.records import billing
+from gateway.records.decision import Attempt, Decision
+from gateway.records.settle import Settle
+from gateway.reply import told
+from gateway.stages.admission import FREE, Admission
+from gateway.stages.fallback import Tried
+from gateway.upstream.prices import Prices
+from gateway.upstream.providers import SIMULATED, Candidate
+
+
+class Terms:
+    """What such requests are let in by, priced with and recorded in."""
+
+    def __init__(self, admission: Admission, settle: Settle, prices: Prices) -> None:
+        self.admission = admission
+        self.settle = settle
+        self.prices = prices
+
+
+class Single:
+    """One such request; a context that records, pays and tells it, however it ends."""
+
+    def __init__(self, terms: Terms, visit: Visit, head: Head, caller: Caller, surface: str, asked: str) -> None:
+        self.decision = Decision(uuid7(), caller.organisation, caller.key_id, asked, surface, caller.user)
+        self.decision.degraded += caller.degraded
+        self._terms = terms
+        self._visit = visit
+        self._debug = head.debug
+        self._caller = caller
+        self._admitted = FREE
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        settled = self._terms.settle.settle(self.decision, error, time.perf_counter() - self._visit.began)
+        self._admitted.settle(settled.tokens, settled.cost)
+        if isinstance(error, SyntraError):
+            error.told = (*told(self.decision, debug=self._debug), *self._admitted.headers)
+
+    async def admit(self, tokens: int, cost: Picodollars | None) -> None:
+        """Let it in, if its key and its organisation may have what it is thought to take; raises 402, 429, 503."""
+        self._terms.settle.require_room()
+        if self._terms.admission.concerns(self._caller):
+            self._admitted = await self._terms.admission.admit(self._caller, self.decision.id, tokens, cost)
+            self.decision.degraded += self._admitted.degraded
+
+    def in_vain(self, tried: Tried) -> None:
+        """Nobody answered."""
+        self.decision.attempts.append(billing.in_vain(tried, self._terms.prices))
+
+    def count(self, attempt: Attempt, *, ended: bool = True) -> None:
+        """What an attempt has come to; not `ended` where its answer was not heard to its end."""
+        attempt.duration_ms = round((time.monotonic() - self._began) * 1e3, 3)
+        self.decision.attempts.append(attempt)
+        outcome = self.decision.outcome
+        outcome.model, outcome.usage, outcome.cost = attempt.model, attempt.usage, billing.total(self.decision.attempts)
+        if ended:
+            outcome.ended = ANSWERED
+        self._visit.answered(attempt.model, self.decision.id)
+
+    def headers(self, candidate: Candidate) -> Headers:
+        """What the reply's head says."""
+        simulated = [(b"x-syntra-simulated", b"true")] if candidate.provider == SIMULATED else []
+        return (*told(self.decision, debug=self._debug), *self._admitted.headers, *simulated)
