@@ -1,6 +1,7 @@
 # make run     build .venv if needed and serve on 127.0.0.1:8000 (heeds HOST, PORT, SYNTRA_DATA_DIR)
 # make test    the tests
 # make check   formatter, linter, types, floors, tests
+# make clients real clients, from their registries, driven against the gateway over the fakes (needs npm)
 # make bench   the figures of the README, beside the raw upstream (needs Go)
 # make quality PERSONA=FILE   the sanitizer on rows of {text, prompt, leak}
 # make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}, or on tests/quality/chatter.txt
@@ -12,7 +13,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 
-.PHONY: run test check format bench quality lock
+.PHONY: run test check format clients bench quality lock
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m gateway serve
@@ -29,6 +30,9 @@ check: .venv/dev.stamp
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+clients: .venv/dev.stamp
+	$(BIN)/python -m tests.clients $(CLIENTS)
 
 bench: .venv/run.stamp
 	$(BIN)/python -m bench.run

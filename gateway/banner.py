@@ -14,10 +14,15 @@ from gateway.settings import Settings
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # what to dial when listening on every address
 
 
+def origin(settings: Settings) -> str:
+    """Where a client on this machine finds the gateway."""
+    host = _ANYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return f"http://{host}:{settings.port}"
+
+
 def show(console: Console, settings: Settings, key: Secret, live: list[str], stores: str) -> None:
     """Print the banner; the curl line stands on a line of its own, so that it can be pasted."""
-    host = _ANYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
-    base_url = f"http://{host}:{settings.port}/v1"
+    base_url = f"{origin(settings)}/v1"
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
@@ -25,7 +30,7 @@ def show(console: Console, settings: Settings, key: Secret, live: list[str], sto
     facts.add_row("Key", f"{key.reveal()}\n[dim]{settings.data_path / 'key'}[/dim]")
     facts.add_row("Providers", ", ".join(live) if live else "[yellow]none: answers are simulated[/yellow]")
     facts.add_row("Stores", stores)
-    facts.add_row("Docs", f"http://{host}:{settings.port}/docs")
+    facts.add_row("Docs", f"{origin(settings)}/docs")
     console.print(Panel(facts, title=f"Syntra {__version__}", border_style="cyan", expand=False))
     if not live:
         console.print(

@@ -10,7 +10,7 @@ from typing import Final
 
 import rich_click as click
 
-NAMES: Final = ("audit", "key", "migrate", "policy", "route")
+NAMES: Final = ("audit", "doctor", "key", "migrate", "policy", "route")
 
 
 class Commands(click.RichGroup):

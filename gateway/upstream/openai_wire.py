@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamFailed
 from gateway.core.events import Chunk, decode_chunk, decode_completion
+from gateway.core.given_back import given_back
 from gateway.core.native import RESPONSES
 from gateway.upstream import faults, openai_responses
 from gateway.upstream.dialect import Decoder, Outbound, Provider
@@ -89,12 +90,13 @@ class OpenAIWire:
     def _messages(self, request: ChatRequest) -> list[Raw]:
         """The messages' bytes, with `developer` said as `system` where only that is known."""
         raws = [message if isinstance(message, Raw) else Raw(message) for message in request.messages]
-        if not self._manners.developer:
-            for k, message in enumerate(request.body.messages):
-                if message.role == "developer":
-                    fields = _object.decode(raws[k])
-                    fields["role"] = Raw(b'"system"')
-                    raws[k] = Raw(_encode(fields))
+        for k, message in enumerate(request.body.messages):
+            if message.role == "assistant":
+                raws[k] = given_back(raws[k])
+            elif message.role == "developer" and not self._manners.developer:
+                fields = _object.decode(raws[k])
+                fields["role"] = Raw(b'"system"')
+                raws[k] = Raw(_encode(fields))
         return raws
 
     def _stream_options(self, request: ChatRequest) -> dict[str, object]:

@@ -85,9 +85,9 @@ class Wire:
         length = b"content-length: %d\r\n" % len(body)
         return await self._ask(b"POST", url, length + headers, body, deadline, first_event, sent)
 
-    async def get(self, url: str, deadline: Deadline, *, first_event: float) -> Exchange:
+    async def get(self, url: str, deadline: Deadline, *, first_event: float, headers: bytes = b"") -> Exchange:
         """GET, under the same rules as `post`."""
-        return await self._ask(b"GET", url, b"", b"", deadline, first_event)
+        return await self._ask(b"GET", url, headers, b"", deadline, first_event)
 
     async def _ask(
         self,

@@ -64,6 +64,7 @@ MESSAGES: Mapping[str, Check] = {
         {
             "content": either(null, string, array(either(TEXT_PART, REFUSAL_PART), 1)),
             "refusal": maybe(string),
+            "annotations": maybe(array(mapping)),  # as it comes with every answer, so that answers can be given back
             "name": string,
             "audio": maybe(record({"id": string})),
             "tool_calls": array(TOOL_CALL, 1, 128),

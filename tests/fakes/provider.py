@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,8 @@ class Provider(Server, ABC):
         self.key = key or f"sk-upstream-{self.name}-5f0e8d1c2b3a49586776859403f2e1d0"
         self.says = Script()
         self.by_model: dict[str, Script] = {}
+        self.refusals: list[Refused] = []
+        self.plays: Callable[[Request], Script] | None = None  # what it says depends on what it is asked
 
     # what a test uses
 
@@ -44,6 +46,8 @@ class Provider(Server, ABC):
     def reset(self) -> None:
         self.says = Script()
         self.by_model.clear()
+        self.plays = None
+        self.refusals.clear()
         self.requests.clear()
         self.failures.clear()
 
@@ -107,12 +111,13 @@ class Provider(Server, ABC):
                 return
             self.check(request)
         except Refused as refused:
+            self.refusals.append(refused)
             await self.fail(reply, self.refused(refused))
             return
         except (json.JSONDecodeError, UnicodeDecodeError):
             await self.fail(reply, self.refused(Refused("body", "We could not parse the JSON body of your request.")))
             return
-        script = self.by_model.get(self.model_of(request), self.says)
+        script = self.plays(request) if self.plays else self.by_model.get(self.model_of(request), self.says)
         if script.fault is not None:
             await act(script.fault, self, script, request, reply)
         elif self.wants_stream(request):

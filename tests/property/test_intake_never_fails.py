@@ -213,7 +213,7 @@ def test_a_body_in_any_pieces_is_the_body_or_its_sender_has_left(
     async def receive() -> dict[str, Any]:
         return next(coming)
 
-    head = Head("r", None, json=is_json, length=None, persona=None, debug=False)
+    head = Head("r", None, json=is_json, form=False, length=None, persona=None, debug=False)
     try:
         body = asyncio.run(read_body(head, cast("Receive", receive)))
     except WrongMediaType:

@@ -37,6 +37,7 @@ FLOORS = {
     "gateway.engines": 6,
     "gateway.app": 7,
     "gateway.banner": 7,
+    "gateway.doctor": 7,
     "gateway.commands": 8,
     "gateway.__main__": 9,
 }
@@ -67,7 +68,7 @@ SETTINGS_READERS = {
         "gateway.banner",
     ),
     *("gateway.commands.offline", "gateway.commands.policy"),
-    "gateway.commands.database",
+    *("gateway.commands.database", "gateway.commands.doctor", "gateway.doctor.installation", "gateway.doctor.storage"),
 }
 LITELLM = "gateway.upstream.translate"
 STORES = {"gateway.stores.postgres", "gateway.stores.schema"}  # psycopg's connections, to DATABASE_URL alone
@@ -307,7 +308,7 @@ def test_the_environment_is_looked_at_only_where_it_enters() -> None:
     }
     # A worker that was just forked reads its settings; LiteLLM itself reads variables while it is imported.
     # The child that counts tokens tells tiktoken where its files are; that has no other way to be told.
-    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "database")}
+    commands = {f"gateway.commands.{name}" for name in ("route", "policy", "database", "doctor")}
     assert (
         looking == {"gateway.__main__", "gateway.app", "gateway.prepare", "gateway.stores.counting", LITELLM} | commands
     )

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct, structs
 from gateway.core import chat, native
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest, Unknown
+from gateway.core.given_back import given_back
 from gateway.core.native import Aside, Native
 from gateway.dialects.responses import body as bodies
 from gateway.dialects.responses import calling as callings
@@ -167,7 +168,7 @@ def _spoken(fields: Mapping[str, Raw], items: Sequence[Raw]) -> dict[str, Raw]:
     said = {name: raw for name, raw in fields.items() if name not in _OURS and name not in PRIVATE}
     if bytes(fields.get("input", b"")).startswith(b'"') and len(items) == 1:
         return said
-    said["input"] = Raw(_encode([item for item in items if _readable(item)]))
+    said["input"] = Raw(_encode([given_back(item) for item in items if _readable(item)]))
     return said
 
 
