@@ -34,6 +34,7 @@ FLOORS = {
     "gateway.people": 6,
     "gateway.books": 6,
     "gateway.backing": 6,
+    "gateway.dependencies": 6,
     "gateway.engines": 6,
     "gateway.app": 7,
     "gateway.banner": 7,
@@ -60,6 +61,7 @@ SETTINGS_READERS = {
     *(
         "gateway.app",
         "gateway.backing",
+        "gateway.dependencies",
         "gateway.outside",
         "gateway.people",
         "gateway.engines",
