@@ -374,6 +374,12 @@ ROWS = (
         (f"{CLIENTS}a_worker_that_cannot_keep_up_says_so",),
     ),
     Row(
+        "P4",
+        "memory grows",
+        "it does not: `make soak` fails where it does beyond doubt",
+        ("faults/test_soak.py::test_a_slope_is_found_and_noise_is_not",),
+    ),
+    Row(
         "P5",
         "connections are closed while they are used",
         "only what rests is closed",
