@@ -9,6 +9,7 @@
 # make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}, or on tests/quality/chatter.txt
 # make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
 # make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
+# make quality MEMORY=DIR     memory on conversations of {turns, qa}, with the embedded stores
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -48,6 +49,7 @@ soak: .venv/dev.stamp
 quality: .venv/run.stamp
 	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))
 	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
+	$(if $(MEMORY),$(BIN)/python -m tests.quality.memory $(MEMORY))
 	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
 	$(if $(FRESH),$(MAKE) .venv/quality.stamp && $(BIN)/python -m tests.quality.fresh $(FRESH))
 

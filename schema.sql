@@ -85,6 +85,8 @@ create table if not exists api_key ( -- a virtual key, sk-syn-<public>-<secret>;
     primary key (org_id, id),
     unique (org_id, public)
 );
+alter table api_key add column if not exists memory text not null default 'read-write'
+    check (memory in ('off', 'read', 'read-write'));
 create index if not exists api_key_public on api_key (public);
 
 create table if not exists provider_key ( -- an organisation's own key for a provider
@@ -123,8 +125,10 @@ create table if not exists ledger ( -- attempts of a request are numbered from 1
     estimated boolean not null default false, -- counted here, because the provider did not say
     ttft_ms real,
     duration_ms real not null default 0,
+    cache text not null default 'miss', -- or joined, hit: the answer was another request's, and is billed to that
     primary key (org_id, request_id, attempt)
 );
+alter table ledger add column if not exists cache text not null default 'miss';
 create index if not exists ledger_at on ledger (org_id, at);
 
 create table if not exists decision ( -- why a request went where it went; no word of prompt or answer
@@ -157,6 +161,42 @@ create table if not exists response_item ( -- which response an item of an outpu
     foreign key (org_id, response_id) references response (org_id, id) on delete cascade
 );
 create index if not exists response_item_of on response_item (org_id, response_id); -- for the cascade
+
+create table if not exists memory ( -- what a user has said that is worth knowing later; the vectors are made from it
+    org_id uuid not null,
+    id uuid not null,
+    person text not null,
+    place bigint not null, -- its place among all that this person has said
+    kind text not null check (kind in ('statement', 'fact')),
+    text text not null,
+    slot text not null default '', -- what a fact is about, as `name`; the latest of a slot is in force
+    thread text not null default '', -- the conversation that it was said in
+    at timestamptz not null, -- when it was said
+    digest bytea not null, -- of its words: what was said before is not kept twice
+    source uuid, -- the memory that it was derived from
+    decision uuid, -- the request that it was said in
+    superseded_by uuid,
+    indexed text not null default '', -- the generation of the vectors that has it
+    primary key (org_id, id),
+    unique (org_id, person, place)
+);
+create unique index if not exists memory_once on memory (org_id, person, digest) where superseded_by is null;
+create index if not exists memory_source on memory (org_id, source) where source is not null;
+create index if not exists memory_indexed on memory (indexed) where superseded_by is null;
+
+create table if not exists memory_gone ( -- forgotten here, and not yet known to be forgotten by the vectors
+    org_id uuid not null,
+    id uuid not null,
+    person text not null,
+    primary key (org_id, id)
+);
+
+create table if not exists memory_choice ( -- what a person has chosen for themselves
+    org_id uuid not null,
+    person text not null,
+    mode text not null check (mode in ('off', 'read', 'read-write')),
+    primary key (org_id, person)
+);
 
 create table if not exists audit ( -- what was done to keys, people, limits and policies; nobody can change a row
     org_id uuid not null,
@@ -194,6 +234,18 @@ $$;
 create or replace trigger append_only before update or delete or truncate on audit
     for each statement execute function refuse();
 
+-- The memories of one person, in one question instead of a transaction of four, because an answer waits for them. Who
+-- asks has no more rights here than anywhere: the policy on the table holds.
+create or replace function memories_told(org uuid, who text, wanted uuid[]) returns table (
+    id uuid, text text, at timestamptz, kind text, thread text, slot text, place bigint, source uuid
+) language plpgsql set search_path = syntra, pg_temp as $$
+begin
+    perform set_config('app.org_id', org::text, true);
+    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.source from memory m
+    where m.person = who and m.id = any(wanted) and m.superseded_by is null;
+end
+$$;
+
 -- Whoever keeps something of an organisation in memory hears within a second that it has changed.
 create or replace function tell() returns trigger
 language plpgsql as $$
@@ -205,11 +257,13 @@ begin
 end
 $$;
 create or replace trigger tell after insert or delete
-    or update of digest, role, person, persona, scopes, limits, expires_at, revoked_at on api_key
+    or update of digest, role, person, persona, memory, scopes, limits, expires_at, revoked_at on api_key
     for each row execute function tell();
 create or replace trigger tell after insert or update or delete on provider_key
     for each row execute function tell();
 create or replace trigger tell after insert or update or delete on member
+    for each row execute function tell();
+create or replace trigger tell after insert or update or delete on memory_choice
     for each row execute function tell();
 create or replace trigger tell after update on organisation
     for each row execute function tell();
@@ -217,12 +271,13 @@ create or replace trigger tell after update on organisation
 -- What must be known before the organisation is: each function sees what it needs and no more.
 
 reset role;
-create or replace function key_with(wanted text) returns table (
+drop function if exists key_with(text); -- what it tells has grown, which `or replace` does not take
+create function key_with(wanted text) returns table (
     org_id uuid, organisation text, operator boolean, organisation_limits jsonb, id uuid, digest bytea, role text,
-    person text, persona boolean, scopes jsonb, limits jsonb, expires_at timestamptz
+    person text, persona boolean, memory text, scopes jsonb, limits jsonb, expires_at timestamptz
 ) language sql stable security definer set search_path = syntra, pg_temp as $$
-    select k.org_id, o.name, o.operator, o.limits, k.id, k.digest, k.role, k.person, k.persona, k.scopes, k.limits,
-           k.expires_at
+    select k.org_id, o.name, o.operator, o.limits, k.id, k.digest, k.role, k.person, k.persona, k.memory, k.scopes,
+           k.limits, k.expires_at
     from api_key k join organisation o on o.id = k.org_id
     where k.public = wanted and k.revoked_at is null and o.deleted_at is null
 $$;
@@ -255,6 +310,14 @@ $$;
 create or replace function masters() returns table (org_id uuid, master text, sealed bigint)
 language sql stable security definer set search_path = syntra, pg_temp as $$
     select p.org_id, p.master, count(*) from provider_key p group by p.org_id, p.master
+$$;
+
+-- Whose memories the vectors of this generation do not have, or have still although they are forgotten.
+create or replace function memory_behind(wanted text) returns table (org_id uuid, person text)
+language sql stable security definer set search_path = syntra, pg_temp as $$
+    select m.org_id, m.person from memory m where m.indexed <> wanted and m.superseded_by is null
+    union select g.org_id, g.person from memory_gone g
+    limit 100
 $$;
 
 -- The next link of the chain of the organisation that is set; the lock on its head lets one in at a time.
@@ -302,6 +365,7 @@ set role syntra_owner;
 grant select on organisation, member, provider_key to syntra_door;
 grant select on api_key to syntra_door;
 grant select, delete on decision, response to syntra_door;
+grant select on memory, memory_gone to syntra_door;
 grant select, insert on audit to syntra_door;
 grant select, insert, update on audit_head to syntra_door;
 
@@ -312,6 +376,7 @@ grant select, insert, update, delete on member, api_key, provider_key to syntra_
 grant select, insert on ledger, decision to syntra_app;
 grant select, insert, delete on response to syntra_app;
 grant select, insert on response_item to syntra_app;
+grant select, insert, update, delete on memory, memory_gone, memory_choice to syntra_app;
 grant select on audit, audit_head to syntra_app;
 
 -- Every tenant's table has one policy for who serves, and one for the door where a function of its own looks in.

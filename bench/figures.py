@@ -101,6 +101,16 @@ def stream_lines(stand: Stand) -> list[Figure]:
     return [_rate(stand, "stream-lines", "stream lines, 32 connections", "stream", "lines/s", 0.50)]
 
 
+def kept_answers(stand: Stand) -> list[Figure]:
+    """Answers from the cache: how many, and how soon."""
+    rate = _rate(stand, "kept-answers", "answers that were kept, 32 connections", "kept", "rps", 0.30)
+    alone = [stand.load(stand.gateway(), 1, "kept") for _ in range(stand.plan.rounds)]
+    took = statistics.fmean(reading["total_ms.p50"] for reading in alone)
+    what, command = "an answer that was kept, whole, one connection, p50", load_command(stand, 1, "kept")
+    bar = Bar(1.0, "ms")
+    return [rate, Figure("kept-answer-p50", what, "", f"{took:.2f} ms", took, bar, command, others(alone))]
+
+
 def _rate(stand: Stand, name: str, what: str, body: str, unit: str, limit: float) -> Figure:
     """A share of the raw upstream's rate."""
     found = beside(stand, 32, body)
@@ -221,6 +231,7 @@ def sanitizer(stand: Stand) -> list[Figure]:
 FIGURES: dict[str, Callable[[Stand], list[Figure]]] = {
     "requests": requests,
     "stream-lines": stream_lines,
+    "kept-answers": kept_answers,
     "anthropic-lines": anthropic_lines,
     "first-byte": first_byte,
     "open-streams": open_streams,

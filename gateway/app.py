@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ from gateway.http.embeddings import Embeddings
 from gateway.http.front import Front
 from gateway.http.hosted import Hosted
 from gateway.http.lounge import Lounge
+from gateway.http.memories import PATH as MEMORIES
+from gateway.http.memories import MemoriesDesk
 from gateway.http.messages import COUNT_PATH, AnthropicModels, Messages, by_version
 from gateway.http.messages import PATH as MESSAGES
 from gateway.http.metrics import Exposition
@@ -109,17 +111,15 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         ),
         books.settle,
         outside.prices,
+        backing.remembering.recollection if chosen.memory else None,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds)
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
     door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     chat = ChatCompletions(services, **waits)
-    terms = Terms(backing.admission, books.settle, outside.prices)
-    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
-    hosted = Hosted(rules.policies, terms, outside.host, **waits)
     routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
 
@@ -131,9 +131,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
-        "/v1/embeddings": door.route("POST", "embeddings", "member", embeddings.serve),
-        **{f"/v1{one.path}": door.route("POST", one.surface, "member", partial(hosted.serve, one)) for one in SERVICES},
+        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
+
+    desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -183,6 +184,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
             asgi(SESSIONS, copy_scope=True)(sign_in.application),
+            asgi(MEMORIES, is_mount=True, copy_scope=True)(door.route(None, "memories", "member", desk.serve)),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
             told_live,
@@ -209,6 +211,17 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     return app
 
 
+def _single(
+    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+) -> Iterator[tuple[str, ASGIApp]]:
+    """The doors of what is no chat."""
+    embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
+    yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
+    hosted = Hosted(rules.policies, terms, outside.host, **waits)
+    for one in SERVICES:
+        yield f"/v1{one.path}", door.route("POST", one.surface, "member", partial(hosted.serve, one))
+
+
 def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) -> None:
     """A request is over: it is counted, and has its line in the log."""
     metrics.request(surface, visit.status)
@@ -232,4 +245,5 @@ def _cors(frontend_url: str) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["x-request-id", "x-syntra-decision", "x-syntra-simulated", "x-syntra-warning", "retry-after"]
+    exposed.append("x-syntra-cache")
     return CORSConfig(allow_origins=origins, expose_headers=exposed, max_age=600)

@@ -10,10 +10,13 @@ from gateway.core.limits import Limits
 from gateway.outside import Outside
 from gateway.people import PeopleLater
 from gateway.records import usage
+from gateway.remembering import Remembering
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
+from gateway.stores.answers import MOST_BYTES, Answers
+from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
@@ -21,6 +24,7 @@ from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
 from gateway.stores.twins import Twins
 from gateway.stores.valkey import Valkey
+from gateway.upstream.elsewhere import Elsewhere
 from policies.documents import Tempo
 
 
@@ -45,8 +49,13 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
+        self.bus = Bus(self.valkey, self.pepper.answers)
+        self.elsewhere = Elsewhere(self.bus)
+        outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
+        self.remembering = Remembering(self.postgres, self.vectors)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=self.defaults,
@@ -63,8 +72,10 @@ class Backing:
         await self.postgres.start()
         if self.valkey is not None:
             await self.valkey.start()
+            self.bus.start(self.elsewhere.heard, self.elsewhere.deaf)
         if self.vectors is not None:
             await self.vectors.start()
+        self.remembering.open()
         await self.admission.start()
         self.pacer.start()
         loop = asyncio.get_running_loop()
@@ -80,6 +91,10 @@ class Backing:
         await self.admission.close()
         await self.pacer.close()
         await self.twins.close()
+        await self.elsewhere.close()
+        await self.bus.close()
+        await self.answers.close()
+        await self.remembering.close()
         if self.valkey is not None:
             await self.valkey.close()
         if self.vectors is not None:
@@ -93,10 +108,12 @@ class Backing:
     def _heard(self, organisation: str) -> None:
         self.keys.heard(organisation)
         self.people.heard(organisation)
+        self.remembering.recollection.heard(organisation)
 
     def _deaf(self) -> None:
         self.keys.deaf()
         self.people.deaf()
+        self.remembering.recollection.deaf()
 
     @property
     def states(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from gateway.upstream.counter import Counter
 from gateway.upstream.egress import Egress
 from gateway.upstream.embed import Embedder
 from gateway.upstream.hosted import Host
+from gateway.upstream.share import Sharing
 from gateway.upstream.wire import Wire
 
 
@@ -25,7 +26,8 @@ class Outside:
         issuers = [url for url in (chosen.oidc_issuer, chosen.oidc_jwks_url) if url]
         egress = Egress([*(one.base_url for one in self.places), *issuers], private=chosen.allow_private)
         self.wire = Wire(egress, chosen.patience, ca_bundle=chosen.ca_bundle, proxy=chosen.outbound_proxy)
-        self.upstream = providers.Upstream(self.places, Remote(self.wire, chosen.patience))
+        self.sharing = Sharing()
+        self.upstream = providers.Upstream(self.places, Remote(self.wire, chosen.patience, self.sharing))
         self.embedder = Embedder(self.wire, chosen.patience, self.places)
         self.host = Host(self.wire, chosen.patience, self.places)
         self.counter = Counter(self.wire, self.places)

@@ -18,15 +18,20 @@ from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
+from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
+from gateway.core.memories import Mode, least
 from gateway.expectation import expected
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, told
+from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
+from gateway.stages.company import circle
 from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.memory import Recollection, Scope
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
@@ -34,6 +39,7 @@ from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from policies.facts import Facts
 
+CACHE = "cache"  # skipped, because its store did not answer
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -47,6 +53,7 @@ class Services(Struct, frozen=True):
     fallback: Fallback
     settle: Settle
     prices: Prices
+    memory: Recollection | None = None
 
 
 class Wishes(Struct, frozen=True):
@@ -59,6 +66,9 @@ class Wishes(Struct, frozen=True):
     began: float = 0.0  # time.perf_counter() when the request came in
     conversation: str = ""  # the client's own name for it
     surface: str = "chat"  # where it came in
+    freshness: Freshness = ANY
+    user: str = ""  # whom the client speaks for
+    memory: Mode | None = None
 
 
 class Course(Struct):
@@ -68,6 +78,7 @@ class Course(Struct):
     request: ChatRequest
     wishes: Wishes
     admitted: Admitted = FREE
+    scope: Scope | None = None  # whose memory it speaks from
 
 
 async def answer(
@@ -94,9 +105,12 @@ async def answer(
     route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
     _note(decision, route)
     await _admit(services, course, caller, route)  # 402, 429
-    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
+    noted = await _recall(services, course, caller, policy.memory_tokens(caller, route.plan.policy))
+    spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
+    sharing = policy.names.organisation(caller.name).sharing
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
     begun = await services.fallback.begin(
         route.candidates,
         caller.credentials,
@@ -104,6 +118,7 @@ async def answer(
         deadline,
         stack,
         tried=tried,
+        circle=company,
         organisation=caller.organisation,
         moves=route.moves,
     )  # 4xx, 429, 5xx
@@ -152,6 +167,21 @@ async def _admit(services: Services, course: Course, caller: Caller, route: Rout
     course.decision.degraded += course.admitted.degraded
 
 
+async def _recall(services: Services, course: Course, caller: Caller, tokens: int) -> ChatRequest:
+    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
+    request, wishes, decision = course.request, course.wishes, course.decision
+    who = memory.person(caller, request.body.user, wishes.user)
+    if services.memory is None or not who:
+        return request
+    key = conversation(decision.organisation, decision.key_id, request, wishes.conversation)
+    course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
+    recalled = await services.memory.recall(course.scope, request, tokens)
+    decision.notes = recalled.notes
+    if recalled.degraded:
+        decision.degraded.append("memory")
+    return recalled.request
+
+
 def _note(decision: Decision, route: Route) -> None:
     """Keep what was decided, with all that it was decided from."""
     decision.document = route.document
@@ -161,6 +191,11 @@ def _note(decision: Decision, route: Route) -> None:
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
+
+
+def _without_cache(decision: Decision) -> None:
+    if CACHE not in decision.degraded:
+        decision.degraded.append(CACHE)
 
 
 def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
@@ -179,6 +214,8 @@ def _settle(
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
+    if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
+        services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
         key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
         services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))

@@ -52,17 +52,21 @@ class Reply:
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
-        # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is.
+        self._share = begun.opened.share
+        # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is. Who gets
+        # the same answer gets it under the same id.
         own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
-        self.id = own.id if own else f"chatcmpl-{uuid7()}"
-        self._created = own.created if own and own.created else int(time.time())
+        self.id = own.id if own else self._share.id or f"chatcmpl-{uuid7()}"
+        self._created = own.created if own and own.created else self._share.created or int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
         ttft = round(begun.ttft * 1e3, 3)
         self._began = time.monotonic() - begun.ttft
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=_other_model(begun))
+        odd = _other_model(begun)
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=odd, cache=self._share.cache)
         decision.attempts.append(self._attempt)
         decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
+        decision.outcome.cache = self._share.cache
 
     @property
     def provider(self) -> str:
@@ -99,6 +103,9 @@ class Reply:
         chunk.created = self._created
         chunk.model = self._model
         chunk.object = "chat.completion.chunk"
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self.decision.outcome.finish = choice.finish_reason
         if self._masked:
             chunk.system_fingerprint = UNSET
             chunk.provider = UNSET
@@ -128,21 +135,21 @@ class Reply:
             self._count()
 
     def _count(self) -> None:
-        billing.count(self._attempt, self._begun.opened.answer.counted(), self._prices)
+        counted = self._begun.opened.answer.counted()
+        if self._share.pays():
+            billing.count(self._attempt, counted, self._prices)
         outcome = self.decision.outcome
-        outcome.usage, outcome.cost = self._attempt.usage, billing.total(self.decision.attempts)
+        outcome.usage, outcome.cost = counted.usage, billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""
         headers = [*told(self.decision, debug=self._debug), *self._limits]
+        headers.append((b"x-syntra-cache", self._share.cache.encode()))
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
         headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
-            headers += [
-                (b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()),
-                (b"x-syntra-cache", b"miss"),
-            ]
+            headers.append((b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()))
         return headers
 
     def _stand_in(self) -> str:
@@ -178,6 +185,7 @@ def told(decision: Decision, *, debug: bool) -> Headers:
         model = decision.attempts[-1].model
         headers.append((b"x-syntra-provider", model.partition("/")[0].encode("ascii", "replace")))
         headers.append((b"x-syntra-model", model.encode("ascii", "replace")))
+    headers.append((b"x-syntra-memory", str(len(decision.notes)).encode()))
     outcome = decision.outcome
     if outcome.usage is not None:
         headers.append((b"x-syntra-cost-usd", (outcome.cost_usd or "unknown").encode()))

@@ -53,6 +53,7 @@ class Settings(Struct, frozen=True):
     log: Literal["", "json", "text"] = field(default="", name="SYNTRA_LOG")
     log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
+    memory: bool = field(default=True, name="MEMORY_ENABLED")
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
@@ -77,7 +78,9 @@ class Settings(Struct, frozen=True):
         return self.data_path / "policies"
 
 
-_SWITCHED = frozenset({"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED"})
+_SWITCHED = frozenset(
+    {"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED", "MEMORY_ENABLED"}
+)
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 

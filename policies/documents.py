@@ -159,7 +159,19 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     default: list[FullName] = []  # the end of the chain
     moves: list[Move] = []  # for what the next is asked, beside failures
     fallback: str = ""  # the policy that decides where no model of this one can
+    memory_tokens: Annotated[int, Meta(ge=0, le=100_000)] = 600  # of notes from memory at most; 0 for none
     quality: Quality | None = None  # written by `syntra policy fit`
+
+
+class Sharing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which requests of one person, or of one key that is nobody's, may have the same answer."""
+
+    joins_s: Annotated[float, Meta(ge=0, le=60)] = 5.0  # how long after its start others may join a call; 0: never
+    kept_s: Annotated[float, Meta(ge=0, le=30 * 86_400)] = 300.0  # how long answers without chance are kept; 0: not
+    most_kept: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024)] = 1024 * 1024  # bytes of one, as its provider sent it
+    near: Annotated[float, Meta(ge=0.9, le=1)] | None = None  # the least likeness of a question that asks the same
+    random: bool = False  # also those that ask for chance: a temperature above 0 without a seed, several choices
+    acting: bool = False  # also those whose provider does more than answer: it runs tools, or stores
 
 
 class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +181,7 @@ class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
     policy: str = "balanced"  # what `syntra` means
     policies: list[str] | None = None  # which policies it may name; all if not said
     aliases: dict[str, str] = {}  # a name of its own to a model or to a policy's name
+    sharing: Sharing = Sharing()
 
 
 class Organisations(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="organisations"):

@@ -18,6 +18,7 @@ from gateway.core import apikey
 from gateway.core.apikey import PREFIX, Pepper
 from gateway.core.caller import ROLES, Scopes
 from gateway.core.limits import Limits
+from gateway.core.memories import MODES
 from gateway.stores import keyfile, organisations
 from gateway.stores.organisations import FIRST, NewKey, Organisation
 from gateway.stores.postgres import Postgres, Row
@@ -65,6 +66,9 @@ def key() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True, help="What it may administer.")
 @click.option("--person", default="", help="Whose it is, by e-mail address; none for a key that is shared.")
 @click.option("--persona/--no-persona", default=True, help="Whether its answers speak as Syntra.")
+@click.option(
+    "--memory", type=click.Choice(MODES), default="read-write", show_default=True, help="What it may remember."
+)
 @click.option("--expires", type=Until(), help="When it ends: 30d, 12h, 2027-01-31; else never.")
 @click.option("--model", "models", multiple=True, help="A model, or a pattern of models, that it is for; else all.")
 @click.option("--policy", "policies", multiple=True, help="A policy that it is for; else all.")
@@ -155,6 +159,7 @@ def _wanted(wished: dict[str, Any]) -> NewKey:
         role=wished["role"],
         person=organisations.person_of(wished["person"]),
         persona=wished["persona"],
+        memory=wished["memory"],
         scopes=Scopes(**scopes),
         limits=within,
         expires_at=wished["expires"],

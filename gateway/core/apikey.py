@@ -48,6 +48,7 @@ class Pepper:
         self._sessions = _derived(secret_key, b"syntra-session")
         self._thoughts = _derived(secret_key, b"syntra-thoughts")
         self._twins = _derived(secret_key, b"syntra-twins")
+        self._answers = _derived(secret_key, b"syntra-answers")
 
     def digest(self, key: ApiKey) -> bytes:
         """What is stored of a key's secret, and compared."""
@@ -76,6 +77,11 @@ class Pepper:
     def twins(self) -> bytes:
         """What is sealed with that is kept for who asks again."""
         return self._twins
+
+    @property
+    def answers(self) -> bytes:
+        """What answers are sealed with that are kept for a while."""
+        return self._answers
 
 
 def _derived(secret_key: Secret, purpose: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.memories import Mode
 from gateway.core.secret import Secret
 
 Role = Literal["viewer", "member", "admin", "owner"]
@@ -40,6 +41,7 @@ class Caller(Struct, frozen=True):
     key_id: str
     role: Role = "member"
     persona: bool = True
+    memory: Mode = "read-write"  # what the key allows at most
     user: str = ""  # the person behind the key, where it is one person's
     scopes: Scopes = EVERYTHING
     key_limits: Limits = NO_LIMITS

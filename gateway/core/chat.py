@@ -264,6 +264,13 @@ class ChatRequest(Struct, frozen=True):
             raw["content"] = Raw(_encode(content))
         return self._with_head(text, msgspec.structs.replace(first, content=content), _encode(raw), replaced=1)
 
+    def with_last(self, text: str) -> ChatRequest:
+        """The same request with another text in its last message."""
+        last = msgspec.structs.replace(self.body.messages[-1], content=text)
+        raw = {**_fields.decode(self.messages[-1]), "content": Raw(_encode(text))}
+        body = msgspec.structs.replace(self.body, messages=[*self.body.messages[:-1], last])
+        return msgspec.structs.replace(self, body=body, messages=(*self.messages[:-1], _encode(raw)))
+
     def _with_head(self, text: str, message: Message, raw: bytes, *, replaced: int) -> ChatRequest:
         """The request with `text` in another first message, in place of the first `replaced` ones."""
         native = self.native and self.native.with_system(text)

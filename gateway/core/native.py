@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
 from msgspec import Raw, Struct, structs
 
 RESPONSES: Final = "responses"
 MESSAGES: Final = "messages"
+# Where each has its messages, and what it calls a part that is text.
+_SAID: Final = {RESPONSES: ("input", "input_text"), MESSAGES: ("messages", "text")}
+
+_encode = msgspec.json.Encoder().encode
+_list = msgspec.json.Decoder(list[Raw])
+_message = msgspec.json.Decoder(dict[str, Raw])
+_content = msgspec.json.Decoder(str | list[Raw])
+
+
+class _Kind(Struct):
+    type: str = ""
 
 
 class Native(Struct, frozen=True):
@@ -28,9 +40,33 @@ class Native(Struct, frozen=True):
         """The same with `text` before everything else in the system prompt."""
         return structs.replace(self, system=f"{text}\n\n{self.system}" if self.system else text)
 
+    def with_notes(self, text: str) -> Native:
+        """The same with `text` behind the user's last words; all other bytes stay."""
+        place, kind = _SAID[self.dialect]
+        said = msgspec.json.decode(self.fields[place], type=str | list[Raw])
+        if isinstance(said, str):
+            return structs.replace(self, fields={**self.fields, place: Raw(_encode(f"{said}\n\n{text}"))})
+        for at in range(len(said) - 1, -1, -1):
+            message = _message.decode(said[at])
+            if bytes(message.get("role", b"")) == b'"user"' and (
+                content := noted(_content.decode(message["content"]), text, kind)
+            ):
+                said[at] = Raw(_encode({**message, "content": content}))
+                return structs.replace(self, fields={**self.fields, place: Raw(_encode(said))})
+        return self
+
     def without(self, names: frozenset[str]) -> Native:
         """The same without these fields."""
         return structs.replace(self, fields={name: raw for name, raw in self.fields.items() if name not in names})
+
+
+def noted(content: str | list[Raw], text: str, kind: str = "text") -> str | list[Raw] | None:
+    """A message's content with `text` behind it; None where it has no words of its own."""
+    if isinstance(content, str):
+        return f"{content}\n\n{text}" if content.strip() else None
+    if not any(msgspec.json.decode(part, type=_Kind).type == kind for part in content):
+        return None
+    return [*content, Raw(_encode({"type": kind, "text": text}))]
 
 
 class Aside(Struct, frozen=True):

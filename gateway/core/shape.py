@@ -14,6 +14,8 @@ from msgspec import Struct
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Choice, Chunk, Delta
 
+_BY_ITSELF = frozenset({"stop", "tool_calls", "function_call"})  # and not at a limit or by a filter
+
 
 class _Track(Struct):
     """What is known of one choice so far."""
@@ -33,6 +35,7 @@ class Shape:
         self._streamed = streamed
         self._tracks: dict[int, _Track] = {}
         self._open = 0
+        self.well = True  # no choice has ended but by itself
         self.characters = 0  # of text, thoughts and arguments, for an estimate where the provider does not count
 
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
@@ -75,6 +78,7 @@ class Shape:
             choice.finish_reason = None  # some servers write "" for it in every chunk
         else:
             track.finished = True
+            self.well = self.well and choice.finish_reason in _BY_ITSELF
             self._open -= 1
         return True
 

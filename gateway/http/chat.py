@@ -57,7 +57,18 @@ def _read(raw: bytes) -> ChatRequest:
 def wishes_of(head: Head, visit: Visit, surface: str = "chat") -> Wishes:
     """What the headers ask for."""
     limits = Limits(head.max_cost, head.max_ttft_ms)
-    return Wishes(head.persona, head.debug, head.policy, limits, visit.began, head.conversation, surface)
+    return Wishes(
+        head.persona,
+        head.debug,
+        head.policy,
+        limits,
+        visit.began,
+        head.conversation,
+        surface,
+        head.freshness,
+        head.user,
+        head.memory,
+    )
 
 
 async def _stream(visit: Visit, reply: Reply) -> None:

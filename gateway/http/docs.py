@@ -75,6 +75,7 @@ _DECISION = {
     "model": "syntra",
     "pinned": False,
     **_EXPLAINED,
+    "notes": [],
     "attempts": [
         {
             "model": _CANDIDATE["model"],
@@ -87,6 +88,13 @@ _DECISION = {
         }
     ],
     "outcome": {"ended": "answered", "model": _CANDIDATE["model"], "cost_usd": "0.000011", "duration_ms": 402.7},
+}
+_MEMORY = {
+    "id": "0199f0c1b2a47d3e8f60718293a4b5c6",
+    "object": "memory",
+    "text": "My favourite tea is Darjeeling.",
+    "kind": "statement",
+    "at": "2026-11-26T12:00:00Z",
 }
 _SESSION = {
     "object": "session",
@@ -156,6 +164,7 @@ def describe(document: OpenAPI) -> None:
     name = Parameter(name="model", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
     _describe_decisions(paths, schemas[0])
+    _describe_memories(paths)
     paths[SESSIONS] = PathItem(
         post=_operation(
             "Sign in: exchange an identity token for a session",
@@ -203,6 +212,42 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
         shows={"object": "session", "token": "eyJ…", "organisation": "acme", "role": "admin"},
     )
     paths["/api/sessions"] = PathItem(post=signing_in)
+
+
+def _describe_memories(paths: dict[str, PathItem]) -> None:
+    """What is kept of a user."""
+    tag = "memories"
+    one = Parameter(name="id", param_in="path", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
+    some = [
+        Parameter(name=name, param_in="query", schema=Schema(type="string"), description=says)  # type: ignore[arg-type]
+        for name, says in (
+            ("query", "What they shall be about; the best first."),
+            ("limit", "How many at most, up to 100."),
+            ("after", "The `last_id` of the page before."),
+            ("user", "Whose, where the key is nobody's own; as the header `x-syntra-user`."),
+        )
+    ]
+    listed = {"object": "list", "data": [_MEMORY], "has_more": False}
+    add = '`{"text", "at"?, "thread"?}`, or `{"memories": […]}` with up to 1,000 of them in their order.'
+    paths["/api/memories"] = PathItem(
+        get=_operation(
+            "List or search a user's memories", tag, parameters=some, says="The latest first.", shows=listed
+        ),
+        post=_operation("Remember something", tag, says=add, shows=_MEMORY),
+        delete=_operation("Forget everything", tag, says="How many there were."),
+    )
+    cascade = "With `cascade=true` also what was derived from it. The ids of what is gone."
+    paths["/api/memories/{id}"] = PathItem(
+        get=_operation("Look a memory up", tag, parameters=[one], says="The memory.", shows=_MEMORY),
+        patch=_operation("Correct a memory", tag, parameters=[one], says='`{"text"}` takes its place.', shows=_MEMORY),
+        delete=_operation("Forget a memory", tag, parameters=[one], says=cascade),
+    )
+    paths["/api/memories/export"] = PathItem(get=_operation("Export all memories", tag, says="All, the oldest first."))
+    chosen = {"object": "memory.settings", "memory": "read-write"}
+    paths["/api/memories/settings"] = PathItem(
+        get=_operation("Look up what a user has chosen", tag, says="The choice.", shows=chosen),
+        put=_operation("Choose: off, read or read-write", tag, says="The choice.", shows=chosen),
+    )
 
 
 def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
+from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
+from gateway.core.memories import MODES, Mode
 from gateway.core.money import picodollars
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _CONVERSATION = (
     b"session-id",
     b"session_id",
 )
+_CACHE = b"x-syntra-cache-control"
 _LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
@@ -54,6 +57,9 @@ class Head(Struct, frozen=True):
     max_ttft_ms: float | None = None
     organisation: str = ""  # x-org-id, which must be the key's
     conversation: str = ""  # the client's own name for it
+    freshness: Freshness = ANY
+    user: str = ""  # whom the client speaks for
+    memory: Mode | None = None
 
 
 def read_head(scope: HTTPScope) -> Head:
@@ -82,6 +88,9 @@ def read_head(scope: HTTPScope) -> Head:
         conversation=next(
             (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
+        freshness=freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
+        user=found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),
+        memory=_memory(found),
     )
 
 
@@ -99,6 +108,17 @@ def _switch(found: dict[bytes, bytes], name: bytes) -> bool | None:
         return None
     if (wanted := _SWITCH.get(value.strip().lower())) is None:
         raise BadRequest(f"The header {name.decode()} is either on or off.", code="invalid_header")
+    return wanted
+
+
+def _memory(found: dict[bytes, bytes]) -> Mode | None:
+    value = found.get(b"x-syntra-memory")
+    if value is None:
+        return None
+    named = value.strip().lower().decode("latin-1")
+    wanted = next((mode for mode in MODES if mode == named), None)
+    if wanted is None:
+        raise BadRequest("The header x-syntra-memory is off, read or read-write.", code="invalid_header")
     return wanted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from gateway.core.errors import BodyTooSlow, Draining
 from gateway.http.intake import Left
@@ -22,8 +22,9 @@ _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
 class Lounge:
     """The visits of this process that are being served."""
 
-    def __init__(self, drain_seconds: float) -> None:
+    def __init__(self, drain_seconds: float, elsewhere: Callable[[], Awaitable[None]] | None = None) -> None:
         self.draining = False
+        self._elsewhere = elsewhere  # returns when nobody elsewhere hears what is said here
         self._drain_seconds = drain_seconds
         self._parent = os.getppid()
         self._visits: set[Visit] = set()
@@ -79,6 +80,8 @@ class Lounge:
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._empty.wait()
+                if self._elsewhere is not None:
+                    await self._elsewhere()
         except TimeoutError:
             for visit in tuple(self._visits):
                 visit.stop(Draining("This server is shutting down and could not finish the answer in time."))

@@ -38,7 +38,7 @@ def count(attempt: Attempt, counted: Counted, prices: Prices) -> None:
 def in_vain(tried: Tried, prices: Prices) -> Attempt:
     """An attempt that brought nothing: it costs what its provider may have read, if it may have been at work."""
     outcome = tried.ended if tried.error is None else tried.error.kind
-    attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3))
+    attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3), cache=tried.cache)
     if tried.counted is not None:
         count(attempt, tried.counted, prices)
     elif tried.prompt:
@@ -93,6 +93,7 @@ def _final(decision: Decision) -> Row:
         estimated=outcome.estimated,
         ttft_ms=outcome.ttft_ms,
         duration_ms=outcome.duration_ms,
+        cache=outcome.cache,
     )
 
 
@@ -101,7 +102,7 @@ def _row(decision: Decision, attempt: Attempt, row: Row, number: int) -> Row:
     row.attempt = number
     row.model = attempt.model[:MOST_NAME]
     row.status = decision.outcome.ended if attempt.outcome == ANSWERED else attempt.outcome
-    row.estimated = attempt.estimated
+    row.estimated, row.cache = attempt.estimated, attempt.cache
     row.ttft_ms, row.duration_ms = attempt.ttft_ms, attempt.duration_ms
     if attempt.usage is None:
         row.cost = 0

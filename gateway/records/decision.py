@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from gateway.core.ends import ANSWERED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
+from gateway.upstream.flights import MISS, Cache
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons
@@ -28,18 +29,21 @@ class Attempt(Struct, omit_defaults=True):
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
     odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
+    cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
 
 
 class Outcome(Struct, omit_defaults=True):
     """How the request ended."""
 
     ended: str = ""
+    finish: str = ""  # why the model ended, as it said
     model: str = ""  # who answered
     usage: Usage | None = None  # of the attempt that answered
     cost: Picodollars | None = None  # of all attempts
     estimated: bool = False  # a part of the tokens is our count
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    cache: Cache = MISS
     overhead_ms: float = 0.0  # of our own, before the first provider was asked
 
     @property
@@ -65,6 +69,7 @@ class Decision(Struct, omit_defaults=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
+    notes: Sequence[str] = ()  # ids of the memories that whoever answered was told
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -82,6 +87,7 @@ def view(decision: Decision) -> dict[str, object]:
         told["instead_of"] = decision.instead_of
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
+    told["notes"] = list(decision.notes)
     attempts = [_view(attempt) for attempt in decision.attempts]
     return told | {"attempts": attempts, "outcome": {"cost_usd": None} | _view(decision.outcome)}
 

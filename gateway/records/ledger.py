@@ -63,6 +63,7 @@ class Row(Struct, omit_defaults=True, gc=False):
     estimated: bool = False
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    cache: str = "miss"
 
 
 class _Line(Struct, gc=False):

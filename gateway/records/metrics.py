@@ -47,13 +47,14 @@ from gateway.records import exposition
 from gateway.records.decision import Decision
 from gateway.records.series import Counts, Times
 from gateway.upstream.count import ODD
+from gateway.upstream.flights import HIT, JOINED, MISS
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
     *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
 )
 STATUSES = tuple(
-    "200 400 401 402 403 404 405 408 409 413 415 422 424 429 499 500 501 502 503 504 529".split()
+    "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
 OUTCOMES = (
     "answered cut left outrun content_policy_violation context_length_exceeded model_not_found rate_limit_exceeded "
@@ -63,15 +64,16 @@ ERRORS = (
     "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "
     "decision_not_found draining email_missing email_not_verified email_unusual forbidden_parameter "
     "idempotency_key_in_use idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header "
-    "invalid_token invalid_value issuer_away last_owner method_not_allowed missing_required_parameter "
-    "model_not_allowed model_not_found no_candidate not_allowed not_found not_operator organisation_not_found "
-    "organisation_required overloaded paced provider_key_refused provider_key_sealed rate_limit_exceeded "
-    "role_too_low server_error store_unavailable unknown_parameter unknown_policy unknown_url unsupported_model "
-    "unsupported_provider unsupported_parameter unsupported_value upstream_broken upstream_credential upstream_error "
-    "upstream_rejected upstream_timeout upstream_unreachable wrong_organisation"
+    "invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
+    "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
+    "not_operator organisation_not_found organisation_required overloaded paced provider_key_refused "
+    "provider_key_sealed rate_limit_exceeded role_too_low server_error store_unavailable stream_gone "
+    "thread_not_found unknown_parameter unknown_policy unknown_url unsupported_model unsupported_parameter "
+    "unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
+    "upstream_timeout upstream_unreachable wrong_organisation wrong_user"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
-CACHE = ("hit", "joined", "miss")
+CACHE = (HIT, JOINED, MISS)
 LIMITS = ("admitted", "limited", "spent")
 DEGRADED = ("keys", "limits", "memory", "cache", "store", "idempotency")
 HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
@@ -176,7 +178,7 @@ class Metrics:
         """A request that went to providers is over."""
         outcome = decision.outcome
         for attempt in decision.attempts:
-            if attempt.outcome not in UNASKED:
+            if attempt.outcome not in UNASKED and attempt.cache == MISS:
                 ended = (
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
@@ -189,11 +191,12 @@ class Metrics:
             self._degraded.add(what)
         if not outcome.model:
             return
-        self.cached("miss")  # until there is a cache
+        self.cached(outcome.cache)
         provider = _provider(outcome.model)
-        self.duration(provider, outcome.duration_ms / 1e3)
-        if outcome.ttft_ms is not None:
-            self.ttft(provider, outcome.ttft_ms / 1e3)
+        if outcome.cache == MISS:  # the provider's own pace
+            self.duration(provider, outcome.duration_ms / 1e3)
+            if outcome.ttft_ms is not None:
+                self.ttft(provider, outcome.ttft_ms / 1e3)
         if not decision.pinned and decision.plan is not None and decision.facts is not None:
             self.routed(decision.plan.policy, decision.facts.intent, provider)
 

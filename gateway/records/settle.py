@@ -14,6 +14,7 @@ from gateway.records import billing
 from gateway.records.billing import Settled
 from gateway.records.decision import Decision
 from gateway.records.ledger import Ledger
+from gateway.upstream.flights import MISS
 
 if TYPE_CHECKING:  # prometheus_client must not be imported before the parent has said where to count
     from gateway.records.metrics import Metrics
@@ -63,7 +64,7 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        if outcome.usage is None:
+        if outcome.usage is None or outcome.cache != MISS:
             return
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0

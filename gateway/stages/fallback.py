@@ -36,7 +36,9 @@ from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Opened, Sent
 from gateway.upstream.count import Counted
+from gateway.upstream.flights import MISS, Cache
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
+from gateway.upstream.share import Circle
 from policies.documents import CONTENT_POLICY, CONTEXT_LENGTH, LATENESS
 
 log = logging.getLogger("syntra")
@@ -61,6 +63,7 @@ class Tried(Struct, frozen=True):
     prompt: int = 0  # tokens that the provider may have read, and may bill
     seconds: float = 0.0
     counted: Counted | None = None  # of an answer that had begun
+    cache: Cache = MISS
 
 
 class _Asked(Struct, frozen=True):
@@ -109,16 +112,18 @@ class Fallback:
         stack: AsyncExitStack,
         *,
         tried: Callable[[Tried], None],
+        circle: Circle | None = None,
         organisation: str = "",
         moves: Collection[str] = (),
     ) -> Begun:
         """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with.
 
-        `credentials` are the caller's own keys, by provider; the others are the environment's. Among `organisation`s
-        the wait for a provider is shared fairly. `moves` are what the policy moves on for, beside failures.
+        `credentials` are the caller's own keys, by provider; the others are the environment's. Within a `circle` the
+        answer may be one that others have asked for; among `organisation`s the wait for a provider is shared fairly.
+        `moves` are what the policy moves on for, beside failures.
         """
         self._retries.request(time.monotonic())
-        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline)
+        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline, circle=circle)
         asked = _Asked(ask, organisation, request, deadline, moves, tried, [], set(), set())
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
@@ -199,14 +204,7 @@ class Fallback:
         sent, began = Sent(), time.monotonic()
         asked.seen.add(candidate.name)
         try:
-            release = await self._pacer.enter(candidate.key, asked.organisation, asked.deadline)
-            try:
-                begun = await self._peek(candidate, asked, sent)
-            except BaseException:
-                release()
-                raise
-            begun.opened = msgspec.structs.replace(begun.opened, close=partial(_both, begun.opened.close, release))
-            return begun
+            return await self._peek(candidate, asked, sent)
         except (UpstreamError, ContextTooLong) as error:
             if isinstance(error, UpstreamError):
                 error.provider = candidate.provider
@@ -232,10 +230,20 @@ class Fallback:
     async def _peek(self, candidate: Candidate, asked: _Asked, sent: Sent) -> Begun:
         """Ask and wait for the first chunks, so that a failure still has a status; a failed attempt is closed here."""
         began, request = time.monotonic(), asked.request
+        waited = 0.0  # for our own pace: that is not the provider's slowness
+
+        async def entry() -> Callable[[], None]:
+            nonlocal waited
+            came = time.monotonic()
+            release = await self._pacer.enter(candidate.key, asked.organisation, asked.deadline)
+            waited = time.monotonic() - came
+            return release
+
         try:
             taken, left_out = request.without(candidate.without)
-            opened = await asked.ask(candidate, request=taken.at_most(candidate.most_output), sent=sent)
-            self._pacer.heard(candidate.key, opened.headers)
+            opened = await asked.ask(candidate, request=taken.at_most(candidate.most_output), sent=sent, entry=entry)
+            if sent.cache == MISS:
+                self._pacer.heard(candidate.key, opened.headers)
             if left_out:
                 opened = msgspec.structs.replace(opened, dropped=(*opened.dropped, *left_out))
             try:
@@ -246,18 +254,23 @@ class Fallback:
                 opened.close()
                 raise
         except SyntraError as error:
-            self._failed(candidate, began, error)
+            self._failed(candidate, began, sent, error)
             raise
         except BaseException:  # the client left: that says nothing of the provider
             self._health.released(candidate.key, began)
             raise
-        ttft = time.monotonic() - began
-        if candidate.provider != SIMULATED:
+        ttft = time.monotonic() - began - waited
+        if candidate.provider != SIMULATED and sent.cache == MISS:
             self._began(candidate, ttft, streamed=bool(request.body.stream))
-        return Begun(candidate, opened, first, ttft, partial(self._failed, candidate, began))
+        return Begun(candidate, opened, first, ttft, partial(self._failed, candidate, began, sent))
 
-    def _failed(self, candidate: Candidate, began: float, error: SyntraError) -> None:
-        """Tell the others of a failure, before the first word or after it."""
+    def _failed(self, candidate: Candidate, began: float, sent: Sent, error: SyntraError) -> None:
+        """Tell the others of a failure, before the first word or after it; of a shared call one tells it for all."""
+        if sent.cache != MISS:
+            return
+        if isinstance(error, Paced):  # nobody has been asked
+            self._health.released(candidate.key, began)
+            return
         if isinstance(error, UpstreamBusy):
             self._pacer.limited(candidate.key, error.retry_after)
         cooldown = self._health.failed(candidate.key, error, time.monotonic(), began)
@@ -287,11 +300,6 @@ class Fallback:
             self._pace.first_token(candidate.pace_key, ttft * 1e3, now)
 
 
-def _both(close: Callable[[], None], release: Callable[[], None]) -> None:
-    close()
-    release()
-
-
 def in_vain(
     candidate: Candidate,
     prompt: Callable[[], int],
@@ -302,7 +310,8 @@ def in_vain(
 ) -> Tried:
     """An attempt without a first word; where it may have been at work on the prompt, it has a price all the same."""
     worked = error is None or isinstance(error, UpstreamBroken | UpstreamSilent | UpstreamUnwilling)
-    return Tried(candidate, error, ended, prompt() if sent.out and worked else 0, time.monotonic() - began)
+    tokens = prompt() if sent.out and worked else 0
+    return Tried(candidate, error, ended, tokens, time.monotonic() - began, cache=sent.cache)
 
 
 async def _first_that_begins(running: dict[asyncio.Task[Begun], Candidate]) -> Begun:

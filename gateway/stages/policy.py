@@ -118,6 +118,11 @@ class Policy:
         dear = facts.max_cost is not None and (None in costs or sum(filter(None, costs)) > facts.max_cost)
         return [move for move in routing.moves if not (dear and move == LATENESS)]
 
+    def memory_tokens(self, caller: Caller, policy: str) -> int:
+        """Tokens that notes from memory may take; without a policy, that of the organisation's own."""
+        documents = self.library.routing
+        return documents[policy if policy in documents else self.names.organisation(caller.name).policy].memory_tokens
+
     def _doing(self, one: Offer, asked: Candidate, facts: Facts, now: float) -> Live:
         """How a model is doing: measured, or the catalogue's start."""
         speed = self._pace.of(asked.pace_key)

@@ -23,6 +23,7 @@ STEP: Final = 127  # int8 holds -127..127 steps of a row's own scale
 ALL: Final = slice(None)
 LONGEST: Final = 100  # characters; a longer word is no word, as BERT has it
 REMEMBERED: Final = 20_000  # words whose pieces are kept; then they are learned anew
+_OFTEN: Final = 500  # places of the vocabulary in which every word is common
 INNER: Final = "##"  # begins a piece that does not begin a word
 
 _CHINESE: Final = re.compile(r"([一-鿿㐀-䶿豈-﫿\U00020000-\U0002FA1F])")
@@ -52,6 +53,10 @@ class Pieces(dict[str, bytes]):
         if len(word) <= LONGEST:
             self[word] = found
         return found
+
+    def place(self, word: str) -> int:
+        """Where a word stands in the vocabulary; behind it where it is none of it."""
+        return self._ids.get(word, len(self._ids))
 
     def _split(self, word: str) -> list[int]:
         """The longest known beginning, again and again."""
@@ -116,6 +121,10 @@ class Encoder:
     def pieces(self, words: Sequence[str]) -> Integers:
         """The numbers of the pieces of these words; what is in no vocabulary is left out."""
         return np.frombuffer(b"".join(map(self._pieces.__getitem__, words)), np.int64)
+
+    def rarity(self, word: str) -> float:
+        """How rare a word is, from 0 up: the vocabulary stands in the order of frequency; what it lacks is rarest."""
+        return math.log1p(self._pieces.place(word) / _OFTEN)
 
     def rows(self, pieces: Integers) -> Rows:
         """The vectors of these pieces."""

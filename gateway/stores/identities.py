@@ -79,6 +79,7 @@ def _caller(row: Mapping[str, Any], credentials: Mapping[str, Credential]) -> Ca
         key_id=str(row["id"]),
         role=row["role"],
         persona=row["persona"],
+        memory=row["memory"],
         user=row["person"],
         scopes=msgspec.convert(row["scopes"], Scopes),
         key_limits=msgspec.convert(row["limits"], Limits),

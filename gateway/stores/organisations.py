@@ -21,6 +21,7 @@ from gateway.core.apikey import ApiKey, Pepper, make
 from gateway.core.caller import EVERYTHING, Role, Scopes
 from gateway.core.ids import uuid7
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.memories import Mode
 from gateway.stores.postgres import Postgres, Row
 
 FIRST: Final = "local"  # the operator: the organisation of the first start
@@ -47,6 +48,7 @@ class NewKey(Struct, frozen=True):
     role: Role = "member"
     person: str = ""
     persona: bool = True
+    memory: Mode = "read-write"
     scopes: Scopes = EVERYTHING
     limits: Limits = NO_LIMITS
     expires_at: datetime | None = None
@@ -173,8 +175,9 @@ async def _insert_key(
     told: dict[str, Any] = msgspec.to_builtins(wanted)
     await cursor.execute(
         """
-        insert into api_key (org_id, id, public, digest, name, role, person, persona, scopes, limits, expires_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s) on conflict (org_id, public) do nothing
+        insert into api_key
+            (org_id, id, public, digest, name, role, person, persona, memory, scopes, limits, expires_at)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s) on conflict (org_id, public) do nothing
         """,
         (
             organisation,
@@ -185,6 +188,7 @@ async def _insert_key(
             wanted.role,
             wanted.person,
             wanted.persona,
+            wanted.memory,
             msgspec.json.encode(wanted.scopes).decode(),
             msgspec.json.encode(wanted.limits).decode(),
             wanted.expires_at,

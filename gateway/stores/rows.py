@@ -66,6 +66,7 @@ class KeyRow(SQLModel, table=True):
     role: str
     person: str
     persona: bool
+    memory: str
     scopes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     limits: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     expires_at: datetime | None

@@ -24,7 +24,6 @@ import qdrant_edge as qdrant
 from gateway.stores import vectors_talk as talk
 
 _FLUSH_SECONDS: Final = 5.0  # a killed process loses nothing, the log has it; a power cut loses these at most
-_FUSED: Final = 4  # candidates of each kind for one that is asked for, where two rankings are joined
 
 
 class Shard:
@@ -74,23 +73,29 @@ class Shard:
 
     def _search(self, asked: talk.Search) -> list[talk.Hit]:
         mine = _of(asked.organisation, asked.user, asked.where)
-        ways: list[tuple[qdrant.Query, qdrant.SearchParams | None]] = []
+        by_text: list[talk.Scored[UUID]] = []
+        by_words: list[talk.Scored[UUID]] = []
         if asked.text:
-            ways.append((qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), None))
+            by_text = self._found(qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
         if asked.words.indices:
             # How rare a word is must not depend on what others have written: it would tell of it.
-            corpus = qdrant.IdfParams(corpus=_of(asked.organisation, asked.user))
-            params = qdrant.SearchParams(idf=corpus)
-            ways.append((qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS), params))
-        if len(ways) == 1:
-            ((way, how),) = ways
-            query = qdrant.QueryRequest(asked.limit, query=way, params=how, filter=mine, with_payload=True)
+            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_of(asked.organisation, asked.user)))
+            query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
+            by_words = self._found(query, mine, asked.limit, corpus)
+        if asked.text and asked.words.indices:
+            found = talk.fused(by_text, by_words)
         else:
-            most = asked.limit * _FUSED
-            fetched = [qdrant.Prefetch(most, query=way, params=how, filter=mine) for way, how in ways]
-            fused: Any = qdrant.Fusion.Rrf(k=60)  # its stub does not know that this is a Fusion
-            query = qdrant.QueryRequest(asked.limit, query=fused, prefetches=fetched, filter=mine, with_payload=True)
-        return [talk.hit(point.score, point.payload) for point in self._shard.query(query)] if ways else []
+            found = [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
+        # To read what a point says of itself takes longer than to find it, so each is read once.
+        read = self._shard.retrieve([key for key, _, _ in found], with_payload=True, with_vector=False)
+        said = {record.id: record.payload for record in read}
+        return [talk.hit(score, said[key], near) for key, score, near in found]
+
+    def _found(
+        self, query: qdrant.Query, mine: qdrant.Filter, limit: int, params: qdrant.SearchParams | None = None
+    ) -> list[talk.Scored[Any]]:
+        asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
+        return [(point.id, point.score) for point in self._shard.query(asked)]
 
 
 def _config() -> qdrant.EdgeConfig:

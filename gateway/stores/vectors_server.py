@@ -20,7 +20,6 @@ COLLECTION: Final = "syntra"
 _FIRST_SECONDS: Final = 0.25  # what a start waits for the first answer
 _SECONDS: Final = 5
 _REFUSALS: Final = frozenset({400, 413, 422})  # of what was asked; others tell of the server, or of our key
-_FUSED: Final = 4  # candidates of each kind for one that is asked for, where two rankings are joined
 
 
 class Server:
@@ -97,29 +96,23 @@ class Server:
         mine = _of(asked.organisation, asked.user, asked.where)
         # How rare a word is must not depend on what others have written: it would tell of it.
         corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
-        ways: list[tuple[Any, str, models.SearchParams | None]] = []
+        ways = []
         if asked.text:
-            ways.append((talk.floats(asked.text), talk.TEXT, None))
+            query: Any = talk.floats(asked.text)
+            ways.append(models.QueryRequest(query=query, using=talk.TEXT))
         if asked.words.indices:
-            ways.append((_sparse(asked.words), talk.WORDS, models.SearchParams(idf=corpus)))
+            params = models.SearchParams(idf=corpus)
+            ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
         if not ways:
             return []
-        if len(ways) == 1:
-            ((query, using, params),) = ways
-            found = await self._client.query_points(
-                COLLECTION, query, using, query_filter=mine, search_params=params, limit=asked.limit
-            )
-        else:
-            most = asked.limit * _FUSED
-            fetched = [
-                models.Prefetch(query=query, using=using, filter=mine, params=params, limit=most)
-                for query, using, params in ways
-            ]
-            fusion = models.RrfQuery(rrf=models.Rrf(k=60))
-            found = await self._client.query_points(
-                COLLECTION, fusion, prefetch=fetched, query_filter=mine, limit=asked.limit
-            )
-        return [talk.hit(point.score, point.payload) for point in found.points]
+        for way in ways:
+            way.filter, way.limit, way.with_payload = mine, asked.limit, True
+        answers = [answer.points for answer in await self._client.query_batch_points(COLLECTION, ways)]
+        said = {point.id: point.payload for points in answers for point in points}
+        scored = [[(point.id, point.score) for point in points] for points in answers]
+        if len(scored) == 2:
+            return [talk.hit(score, said[key], near) for key, score, near in talk.fused(*scored)]
+        return [talk.hit(score, said[key], score if asked.text else 0.0) for key, score in scored[0]]
 
     async def _see_to_collection(self) -> None:
         if await self._client.collection_exists(COLLECTION):

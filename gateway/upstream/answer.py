@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
@@ -15,11 +17,14 @@ from gateway.core.events import Chunk
 from gateway.core.shape import Shape
 from gateway.upstream.count import Count, Counted
 from gateway.upstream.dialect import Outbound, Provider
+from gateway.upstream.flights import ALONE, HIT, MISS, Cache, Flight, Incoming, Share
+from gateway.upstream.share import Circle, Sharing
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
 
 log = logging.getLogger("syntra")
 
+_STREAMS = frozenset({"stream", "stream_options"})
 _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
 
 
@@ -27,10 +32,25 @@ class _NoSuchRoute(Exception):
     """The server does not speak its provider's dialect."""
 
 
+Entry = Callable[
+    [], Awaitable[Callable[[], None]]
+]  # waits for a place among those that ask; what it gives gives it back
+
+
+def _nothing() -> None:
+    """Nothing was taken."""
+
+
+async def at_once() -> Callable[[], None]:
+    """Who asks waits for nobody."""
+    return _nothing
+
+
 class Sent(Struct):
     """How far the request of an attempt has come."""
 
     out: bool = False  # the provider has it and has not refused it: it may be at work, and may bill it
+    cache: Cache = MISS  # where the answer comes from
 
 
 class Answer(Protocol):
@@ -52,15 +72,17 @@ class Opened(Struct, frozen=True):
     answer: Answer
     close: Callable[[], None]
     dropped: tuple[str, ...] = ()  # the client's fields that this wire cannot carry
+    share: Share = ALONE
     headers: Mapping[str, str] = {}  # of the provider's reply
 
 
 class StreamedAnswer:
     """An answer that arrives as server-sent events."""
 
-    def __init__(self, exchange: Exchange, count: Count, *, provider: str, idle: float) -> None:
+    def __init__(self, exchange: Incoming, count: Count, share: Share, *, provider: str, idle: float) -> None:
         self._provider = provider
         self._exchange = exchange
+        self._share = share
         self._count = count
         self._decoder = count.decoder
         self._frames = Frames(count.decoder.frame_limit)
@@ -115,11 +137,13 @@ class StreamedAnswer:
         except UpstreamBroken as error:
             self._failure = self._named(error)
             raise
-        return (self._count.close(),)
+        last = self._count.close()
+        self._share.whole(self._count.counted(), well=self._shape.well)
+        return (last,)
 
     def counted(self) -> Counted:
         """The provider's own count of an answer that is whole, else an estimate."""
-        return self._count.counted()
+        return self._share.counted() or self._count.counted()
 
     def _named(self, error: SyntraError) -> SyntraError:
         """A failure knows whose it is, for the log."""
@@ -153,41 +177,70 @@ class WholeAnswer:
 class Remote:
     """Calls providers over the wire."""
 
-    def __init__(self, wire: Wire, patience: Patience) -> None:
+    def __init__(self, wire: Wire, patience: Patience, sharing: Sharing | None = None) -> None:
         self._wire = wire
         self._patience = patience
+        self._sharing = sharing or Sharing()
         self._chat_only: set[str] = set()  # base URLs that do not speak the dialect that their provider does
 
-    async def ask(self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent) -> Opened:
+    async def ask(
+        self,
+        provider: Provider,
+        model: str,
+        request: ChatRequest,
+        deadline: Deadline,
+        sent: Sent,
+        circle: Circle | None = None,
+        entry: Entry = at_once,
+    ) -> Opened:
         """Send the request and wait for the reply's head; the caller closes what it gets.
 
-        It is said in the client's own dialect where the provider speaks that, else as chat completions.
+        It is said in the client's own dialect where the provider speaks that, else as chat completions. Within a
+        `circle` the answer may be one that others have asked for; a call of its own waits at the `entry`.
         """
         native = request.native
+        ask = partial(self._ask, provider, model, deadline=deadline, sent=sent, circle=circle, entry=entry)
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
-            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
+            return await ask(request.plain(provider.name))
         try:
-            return await self._ask(provider, model, request, deadline, sent)
+            return await ask(request)
         except _NoSuchRoute:
             log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
             self._chat_only.add(provider.base_url)
-            return await self._ask(provider, model, request.plain(provider.name), deadline, sent)
+            return await ask(request.plain(provider.name))
 
     async def _ask(
-        self, provider: Provider, model: str, request: ChatRequest, deadline: Deadline, sent: Sent
+        self,
+        provider: Provider,
+        model: str,
+        request: ChatRequest,
+        *,
+        deadline: Deadline,
+        sent: Sent,
+        circle: Circle | None,
+        entry: Entry,
     ) -> Opened:
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
-        exchange = await post(self._wire, outbound, deadline, first, sent)
+        exchange: Incoming
+        share: Share = ALONE
+        if circle is None:
+            exchange = await post(self._wire, outbound, deadline, first, sent, entry)
+        else:
+            forms = _Forms(provider, model, request)
+            dial = partial(post, self._wire, outbound, deadline, first, entry=entry)
+            exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
-            answer = await self._open(exchange, provider, model, request)
+            answer = await self._open(exchange, share, provider, model, request)
         except BaseException:
             exchange.close()
             raise
         lost = request.lost if request.native is None else ()
-        return Opened(answer, exchange.close, (*outbound.dropped, *lost), exchange.headers)
+        return Opened(answer, exchange.close, (*outbound.dropped, *lost), share, exchange.headers)
 
-    async def _open(self, exchange: Exchange, provider: Provider, model: str, request: ChatRequest) -> Answer:
+    async def _open(
+        self, exchange: Incoming, share: Share, provider: Provider, model: str, request: ChatRequest
+    ) -> Answer:
         if request.native is not None:
             await _refuse_route(exchange, provider)
         await _refuse_failure(exchange, provider)
@@ -195,38 +248,73 @@ class Remote:
         streamed = bool(request.body.stream)
         shape = Shape(request.body.n or 1, streamed=streamed)
         count = Count(request, decoder, shape)
-        if streamed and _media_type(exchange) == "text/event-stream":
-            return StreamedAnswer(exchange, count, provider=provider.name, idle=self._patience.idle)
+        if (streamed or share.cache == HIT) and _media_type(exchange) == "text/event-stream":
+            return StreamedAnswer(exchange, count, share, provider=provider.name, idle=self._patience.idle)
         body = await _json_body(exchange)
         chunks = [formed for chunk in decoder.whole(body) for formed in shape.form(chunk)]
         shape.close(terminal=True)
-        return WholeAnswer([*chunks, count.close()], count)
+        last = count.close()
+        share.whole(count.counted(), well=shape.well)
+        return WholeAnswer([*chunks, last], count)
 
 
-async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent) -> Exchange:
-    """Send a request and wait for the reply's head; `sent` is told how far it has come."""
+class _Forms:
+    """A request in other forms."""
+
+    def __init__(self, provider: Provider, model: str, request: ChatRequest) -> None:
+        self._provider, self._model = provider, model
+        self._request = request
+
+    def whole(self) -> Outbound:
+        """Not streamed."""
+        return self._said(self._whole())
+
+    def beginning(self) -> Outbound:
+        """Not streamed, and its last message silent."""
+        return self._said(self._whole().with_last(""))
+
+    def _whole(self) -> ChatRequest:
+        whole, _ = self._request.without(_STREAMS)
+        if whole.native is not None:
+            whole = msgspec.structs.replace(whole, native=whole.native.without(_STREAMS))
+        return whole
+
+    def _said(self, request: ChatRequest) -> Outbound:
+        return self._provider.dialect.encode(self._provider, self._model, request)
+
+
+async def post(
+    wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
+) -> Exchange:
+    """Send a request once `entry` lets it through and wait for the reply's head; `sent` is told how far it has come."""
 
     def out() -> None:
         sent.out = True
 
     headers = header_lines(outbound.headers)
-    exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+    release = await entry()
+    try:
+        exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+    except BaseException:
+        release()
+        raise
+    exchange.after = release
     sent.out = exchange.status == 200  # with any other it has said that it did not do the work
     return exchange
 
 
-async def checked(exchange: Exchange, provider: Provider) -> None:
+async def checked(exchange: Incoming, provider: Provider) -> None:
     """Raise what the status of a reply means, unless that is 200."""
     await _refuse_failure(exchange, provider)
 
 
-async def checked_body(exchange: Exchange, provider: Provider) -> bytes:
+async def checked_body(exchange: Incoming, provider: Provider) -> bytes:
     """The JSON body of a reply that is not streamed; raises what its status means."""
     await checked(exchange, provider)
     return await _json_body(exchange)
 
 
-async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
+async def _refuse_route(exchange: Incoming, provider: Provider) -> None:
     """Another server than the provider's own, behind the same settings, may not have this route; the model it has."""
     if exchange.status in (404, 405):
         body = await _some(exchange)
@@ -235,7 +323,7 @@ async def _refuse_route(exchange: Exchange, provider: Provider) -> None:
         raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
-async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:
+async def _refuse_failure(exchange: Incoming, provider: Provider) -> None:
     """A status other than 200 (a redirect too), or a body in an encoding that was not asked for (a bomb, perhaps)."""
     if exchange.status != 200:
         raise provider.dialect.fault(provider, exchange.status, exchange.headers, await _some(exchange))
@@ -243,17 +331,17 @@ async def _refuse_failure(exchange: Exchange, provider: Provider) -> None:
         raise UpstreamBroken("The provider sent an encoding that was not asked for.")
 
 
-def _media_type(exchange: Exchange) -> str:
+def _media_type(exchange: Incoming) -> str:
     return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _json_body(exchange: Exchange) -> bytes:
+async def _json_body(exchange: Incoming) -> bytes:
     if _media_type(exchange) != "application/json":
         raise UpstreamBroken("The provider's reply is not of the type that was asked for.")
     return await exchange.body()
 
 
-async def _some(exchange: Exchange) -> bytes:
+async def _some(exchange: Incoming) -> bytes:
     """The start of a failure's body; what it lacks is not worth waiting for."""
     body = b""
     while len(body) < _FAULT_BODY_LIMIT and (block := await exchange.read()):

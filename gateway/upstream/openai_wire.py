@@ -71,7 +71,7 @@ class OpenAIWire:
     def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
         """The request without what this server has not, and what that was; who insists on it is told by the server."""
         if not request.lenient:
-            return request, ()
+            return self._without_tools(request)
         unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
         if self._manners.developer:
             unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
@@ -79,6 +79,17 @@ class OpenAIWire:
         if not self._manners.tools:
             request = alternating(request)
         return request, tuple(name for name in dropped if name not in _HARMLESS)
+
+    def _without_tools(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+        """The request without tools that are only offered, where there are none: clients that always have some may ask.
+
+        Who insists on a call is told no by the server.
+        """
+        calling = "tools" in request.fields or any(message.role == "tool" for message in request.body.messages)
+        if self._manners.tools or not calling or request.body.tool_choice not in (None, "auto", "none"):
+            return request, ()
+        request, dropped = request.without(_CALLING)
+        return alternating(request), tuple(name for name in dropped if name not in _HARMLESS)
 
     @staticmethod
     def headers(provider: Provider) -> list[tuple[str, str]]:

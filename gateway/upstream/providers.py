@@ -13,10 +13,11 @@ from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamCredential
 from gateway.core.secret import Secret
-from gateway.upstream.answer import Opened, Remote, Sent
+from gateway.upstream.answer import Entry, Opened, Remote, Sent, at_once
 from gateway.upstream.dialect import Dialect, Provider
 from gateway.upstream.egress import split
 from gateway.upstream.openai_wire import Manners, OpenAIWire
+from gateway.upstream.share import Circle
 from gateway.upstream.simulate import Simulated
 from gateway.upstream.translate import Translated, is_loaded, load, names
 from policies.documents import Tempo
@@ -215,8 +216,10 @@ class Upstream:
         request: ChatRequest,
         deadline: Deadline,
         sent: Sent,
+        circle: Circle | None = None,
+        entry: Entry = at_once,
     ) -> Opened:
-        """One attempt: an answer that has begun to come in, for the caller to close."""
+        """One attempt: an answer that has begun to come in, for the caller to close; it may be the `circle`'s."""
         if candidate.provider == SIMULATED:
             return Opened(self._simulated.ask(request), _nothing, request.lost)
         provider = self._places.with_key(candidate, credentials)
@@ -224,7 +227,7 @@ class Upstream:
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is
             # loaded before anybody comes.
             await asyncio.to_thread(load)
-        return await self._remote.ask(provider, candidate.model, request, deadline, sent)
+        return await self._remote.ask(provider, candidate.model, request, deadline, sent, circle, entry)
 
 
 def _nothing() -> None:

@@ -38,6 +38,7 @@ class Exchange:
         self.headers: Mapping[str, str] = connection.headers
         self.read = connection.read
         self.ended = False  # set by the reader at the terminal event: what follows is only the end of the body
+        self.after: Callable[[], None] | None = None  # called when it is closed
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now."""
@@ -53,6 +54,9 @@ class Exchange:
     def close(self) -> None:
         """Give the connection back, or cut it at once when the reply is not over."""
         self._give_back(ended=self.ended)
+        if self.after is not None:
+            self.after()
+            self.after = None
 
 
 class Wire:

@@ -42,6 +42,39 @@ def program(name: str, speaks: str, package: Package, file: str) -> Client:
     return Client(name, speaks, package, command, openai_env, reading, configure, done=done)
 
 
+def qwen_code() -> Client:
+    def command(scene: Scene) -> list[str]:
+        return ["qwen", "--auth-type", "openai", "-m", scene.model, "--approval-mode", "yolo", "-p", scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {**openai_env(scene), "OPENAI_MODEL": scene.model}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("read_file", {"file_path": scene.note})
+
+    return Client("qwen-code", "chat", registry.QWEN_CODE, command, env, tool)
+
+
+def pi(speaks: str) -> Client:
+    apis = {"chat": "openai-completions", "responses": "openai-responses", "messages": "anthropic-messages"}
+
+    def configure(scene: Scene) -> None:
+        base = scene.gateway.origin if speaks == "messages" else scene.gateway.base_url
+        provider = {"baseUrl": base, "api": apis[speaks], "apiKey": "SYNTRA_KEY", "models": [{"id": scene.model}]}
+        write(scene.home / ".pi/agent/models.json", json.dumps({"providers": {"syntra": provider}}))
+
+    def command(scene: Scene) -> list[str]:
+        return ["pi", "-p", "--offline", "--provider", "syntra", "--model", scene.model, scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        return {"SYNTRA_KEY": scene.gateway.key}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("read", {"path": scene.note})
+
+    return Client("pi", speaks, registry.PI, command, env, tool, configure)
+
+
 def page(name: str, package: Package, language: str) -> Client:
     """The program on the client's page, as it stands there but for the model."""
     file = {"python": "page.py", "js": "page.mjs"}[language]
@@ -221,6 +254,15 @@ CLIENTS = (
     program("vercel-ai-sdk", "chat", registry.AI_SDK, "ai_sdk.mjs"),
     program("vercel-ai-sdk", "responses", registry.AI_SDK, "ai_sdk.mjs"),
     llm(),
+    qwen_code(),
+    pi("chat"),
+    pi("responses"),
+    pi("messages"),
+    program("langchain-node", "chat", registry.LANGCHAIN_NODE, "langchain_node.mjs"),
+    program("langchain-node", "responses", registry.LANGCHAIN_NODE, "langchain_node.mjs"),
+    program("litellm", "chat", registry.LITELLM, "litellm_sdk.py"),
+    program("litellm", "responses", registry.LITELLM, "litellm_sdk.py"),
+    program("litellm", "messages", registry.LITELLM, "litellm_sdk.py"),
     page("openai-python", registry.OPENAI_PYTHON, "python"),
     page("openai-node", registry.OPENAI_NODE, "js"),
     page("langchain", registry.LANGCHAIN, "python"),

@@ -75,3 +75,9 @@ LLM = Package("llm", "pip", ("llm==0.36",))
 AI_SDK = Package(
     "vercel-ai-sdk", "npm", ("ai@7.0.173", "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/openai@4.0.118", "zod@4.6.7")
 )
+QWEN_CODE = Package("qwen-code", "npm", ("@qwen-code/qwen-code@0.24.4",))
+PI = Package("pi", "npm", ("@mariozechner/pi-coding-agent@0.73.1",))
+LANGCHAIN_NODE = Package("langchain-node", "npm", ("@langchain/openai@1.6.0", "@langchain/core@1.4.0", "zod@4.6.7"))
+LITELLM = Package(
+    "litellm", "pip", ("litellm==1.110.2", "mcp==2.3.0")
+)  # its responses() needs mcp, and does not say so

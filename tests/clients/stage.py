@@ -72,6 +72,9 @@ class Client:
     tool: Callable[[Scene], Tool] | None
     configure: Callable[[Scene], None] = _none
     said: str = ""  # what the model says in a task, where no tool is called
+    then: str = ""  # and what when the file has been read, if that is more than its word
+    greets: str = ""  # what it says in a greeting, if that is more than a word
+    always: bool = False  # whether a tool is called in a greeting too
     done: Callable[[Scene, str], bool] = lambda scene, out: (NOTE if scene.task else HELLO) in out
     after: Command | None = None
 
@@ -96,7 +99,8 @@ def _run(client: Client, pin: Pin, scene: Scene, fake: Provider) -> Outcome:
     task = scene.task
     client.configure(scene)
     fake.reset()
-    play = Play(tool=client.tool(scene) if task and client.tool else None, said=client.said if task else "")
+    tool = client.tool(scene) if client.tool and (task or client.always) else None
+    play = Play(tool, client.said if task else client.greets, client.then if task else "")
     fake.plays = play
     began = time.monotonic()
     out, code = _drive(client.command(scene), _environment(client, scene), scene.work)
@@ -153,6 +157,8 @@ def _fault(client: Client, scene: Scene, fake: Provider, out: str, code: int | N
         return f"the provider refused: {fake.refusals[0]}"
     if code is None:
         return f"not done within {SECONDS:.0f} s"
+    if not fake.requests:
+        return "nothing reached the provider"
     if not client.done(scene, out):
-        return "the answer is not shown" if fake.requests else "nothing reached the provider"
+        return "the answer is not shown"
     return f"exit code {code}" if code else ""

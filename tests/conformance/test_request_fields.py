@@ -323,3 +323,22 @@ def test_perplexity_gets_turns_that_alternate(gateway: Gateway, providers: Fakes
     talk = [{"role": "user", "content": "One."}, {"role": "user", "content": "Two."}]
     told = ask(gateway, PERPLEXITY.model, messages=talk)
     assert told.status in {200, 400}, told.body  # merged, or the provider's no in our words
+
+
+CALLED = {"id": "c1", "type": "function", "function": {"name": "look-up_1", "arguments": "{}"}}
+LOOP = [*HELLO, {"role": "assistant", "content": None, "tool_calls": [CALLED]}]
+
+
+@pytest.mark.parametrize("talk", [HELLO, [*LOOP, {"role": "tool", "tool_call_id": "c1", "content": "found"}]])
+def test_a_client_with_tools_is_answered_without_them_where_a_pinned_provider_has_none(
+    talk: Any, gateway: Gateway, providers: Fakes
+) -> None:
+    told = ask(gateway, PERPLEXITY.model, messages=talk, tools=[TOOL], tool_choice="auto")
+    assert told.status == 200, told.body
+    assert "tools" in told.headers["x-syntra-warning"]
+    assert "tools" not in providers["perplexity"].last.json
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "look-up_1"}}])
+def test_who_insists_on_a_call_is_told_that_there_is_none(choice: Any, gateway: Gateway, providers: Fakes) -> None:
+    assert ask(gateway, PERPLEXITY.model, tools=[TOOL], tool_choice=choice).status == 400

@@ -30,7 +30,11 @@ FILL: LiteralString = """
           select org, id, 0, now(), 'k', 'chat', 'syntra', 'answered' from one),
     d as (insert into response (org_id, id, input, output, reply)
           select org, 'resp_1', '[]', '[]', '{}' from one),
-    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one)
+    e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one),
+    f as (insert into memory (org_id, id, person, place, kind, text, at, digest)
+          select org, id, 'ada', 1, 'statement', 'I like tea.', now(), 'x' from one),
+    g as (insert into memory_gone (org_id, id, person) select org, id, 'ada' from one),
+    h as (insert into memory_choice (org_id, person, mode) select org, 'ada', 'read' from one)
     insert into decision (org_id, id, at, record) select org, id, now(), '{}' from one
 """
 

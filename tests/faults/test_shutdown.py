@@ -32,7 +32,7 @@ class Listening(threading.Thread):
         self.told: Told | None = None
 
     def run(self) -> None:
-        self.told = stream(self.gateway, OPENAI.model)
+        self.told = stream(self.gateway, OPENAI.model, temperature=1)  # each has a call of its own
 
     def result(self) -> Told:
         self.join(20)

@@ -177,7 +177,9 @@ def test_who_serves_is_humble(owner: psycopg.Connection[dict[str, Any]]) -> None
     powers = {row["privilege_type"] for row in granted}
     assert powers <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
     kept = {row["table_name"] for row in granted if row["privilege_type"] in ("UPDATE", "DELETE")}
-    assert kept == {"organisation", "member", "api_key", "provider_key", "response"}  # not audit, ledger and decision
+    memories = {"memory", "memory_gone", "memory_choice"}
+    tables = {"organisation", "member", "api_key", "provider_key", "response"} | memories
+    assert kept == tables  # not audit, ledger and decision
 
 
 def test_forgetting_the_organisation_is_an_error_at_first_and_after_anothers_turn(
@@ -265,4 +267,5 @@ def test_the_classes_have_the_columns_of_the_tables(owner: psycopg.Connection[di
         assert {row["column_name"] for row in found} == {column.name for column in table.columns}, name
         nullable = {row["column_name"] for row in found if row["is_nullable"] == "YES"}
         assert nullable == {column.name for column in table.columns if column.nullable}, name
-    assert set(SQLModel.metadata.tables) == set(tenants(owner)) - {"audit_head", "response", "response_item"}
+    others = {"audit_head", "response", "response_item", "memory", "memory_gone", "memory_choice"}
+    assert set(SQLModel.metadata.tables) == set(tenants(owner)) - others

@@ -33,6 +33,7 @@ FLOORS = {
     "gateway.outside": 6,
     "gateway.people": 6,
     "gateway.books": 6,
+    "gateway.remembering": 5,
     "gateway.backing": 6,
     "gateway.dependencies": 6,
     "gateway.engines": 6,

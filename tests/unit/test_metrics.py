@@ -164,7 +164,10 @@ def test_every_reason_to_cool_down_has_its_own_series() -> None:
 
 def decision(ended: str, *attempts: Attempt, pinned: bool = False) -> Decision:
     outcome = Outcome(
-        ended, attempts[-1].model if attempts and attempts[-1].ttft_ms else "", ttft_ms=300.0, duration_ms=2000.0
+        ended,
+        model=attempts[-1].model if attempts and attempts[-1].ttft_ms else "",
+        ttft_ms=300.0,
+        duration_ms=2000.0,
     )
     facts, plan = Facts(intent="coding_help"), Plan("balanced", 0.5, (), ())
     return Decision(

@@ -19,6 +19,7 @@ from gateway.core.apikey import PREFIX
 from gateway.core.caller import EVERYTHING, Role, Scopes
 from gateway.core.errors import Forbidden
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.memories import Mode
 from gateway.http.admin.desk import Desk, cursor, id_of, missing
 from gateway.http.admin.grants import Grant, check_end, check_grant
 from gateway.http.admin.guard import may
@@ -29,7 +30,8 @@ from gateway.stores.rows import KeyRow, Rows
 KeyName = Annotated[str, Meta(min_length=1, max_length=200, examples=["laptop"])]
 Person = Annotated[str, Meta(max_length=254, description="Whose key it is; empty for one that is shared.")]
 Expiry = Annotated[datetime, Meta(tz=True, description="With a time zone.")]
-_OWN: frozenset[str] = frozenset({"name", "persona"})  # what members change of their own keys
+Memory = Annotated[Mode, Meta(description="What its requests may do with a user's memories at most.")]
+_OWN: frozenset[str] = frozenset({"name", "persona", "memory"})  # what members change of their own keys
 
 
 class KeyWish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +41,7 @@ class KeyWish(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role = "member"
     person: Person = ""
     persona: bool = True
+    memory: Memory = "read-write"
     scopes: Scopes = EVERYTHING
     limits: Limits = NO_LIMITS
     expires_at: Expiry | None = None
@@ -51,6 +54,7 @@ class KeyChange(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role | UnsetType = UNSET
     person: Person | UnsetType = UNSET
     persona: bool | UnsetType = UNSET
+    memory: Memory | UnsetType = UNSET
     scopes: Scopes | UnsetType = UNSET
     limits: Limits | UnsetType = UNSET
     expires_at: Expiry | UnsetType | None = UNSET
@@ -66,6 +70,7 @@ class Key(Struct, frozen=True, kw_only=True):
     role: str
     person: str
     persona: bool
+    memory: str
     scopes: Scopes
     limits: Limits
     expires_at: datetime | None
@@ -205,6 +210,7 @@ def _shown(row: KeyRow) -> Key:
         role=row.role,
         person=row.person,
         persona=row.persona,
+        memory=row.memory,
         scopes=msgspec.convert(row.scopes, Scopes),
         limits=msgspec.convert(row.limits, Limits),
         expires_at=row.expires_at,

@@ -38,6 +38,7 @@ _A_KEY: Final[dict[str, Any]] = {
     "role": "member",
     "person": "ada@example.com",
     "persona": True,
+    "memory": "read-write",
     "scopes": Scopes(models=("syntra*",)),
     "limits": Limits(usd_per_day=5),
     "expires_at": None,

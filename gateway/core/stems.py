@@ -1,0 +1,88 @@
+"""What a text is about, in words: without those that every text has, each cut to its stem, as numbers with weights.
+
+The weights are BM25's for a text; how rare a stem is among one user's texts is the store's to say. Long texts lose
+little: what people say is short, and on conversations less normalisation found more (docs/adr/0021).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+from gateway.core.words import ends, split
+
+_SATURATION: Final = 0.9  # k1: how soon saying a word again says nothing more
+_LENGTH: Final = 0.3  # b: how much a long text loses
+_USUAL: Final = 12.0  # words that are about something in a text of usual length
+
+_REMEMBERED: Final = 20_000  # words whose stems are kept
+_EARLY, _LATE = 8000, 4000  # characters of a long text that are looked at
+
+COMMON: Final = frozenset(
+    """a an the of to in on at for and or but is are was were be been being am i you he she it we they me him her us
+    them my your his its our their mine yours this that these those with as by from do does did doing done have has had
+    having will would can could should shall may might must what when where who whom whose which why how if then so not
+    no there here about into than too very just s t d ll m re ve don didn doesn isn aren wasn won also some any
+    der die das den dem des ein eine einen einem einer und oder aber ist sind war waren bin bist sein ich du er sie es
+    wir ihr mich mir dich dir uns euch mein meine dein deine nicht zu im am vom zum zur mit auf für von bei wie was wer
+    wo wann warum le la les un une et ou mais est sont je tu il elle nous vous ils mon ma mes ton ta tes ne pas de du
+    en au aux que qui quoi el los las y o pero es son yo mi tu su sus no del al lo qué quién o os as e um uma
+    não meu minha""".split()
+)
+_ENDINGS: Final = (
+    ("sses", "ss", 2),
+    ("ies", "y", 2),
+    ("ied", "y", 2),
+    ("ing", "", 3),
+    ("edly", "", 3),
+    ("ed", "", 3),
+    ("ly", "", 4),
+    ("es", "", 3),
+    ("s", "", 3),
+)  # an ending, what stands in its place, and the letters that must be left
+_WHOLE: Final = ("ss", "us", "is")  # an s that is no ending
+_SHORT: Final = 3
+_KEPT_DOUBLE: Final = "lsz"
+
+
+def content(text: str) -> list[str]:
+    """The words of a text that say what it is about; of a very long one only those at its ends."""
+    if len(text) > _EARLY + _LATE:
+        text = f"{text[:_EARLY]} {text[-_LATE:]}"
+    return [word for word in ends(split(text.replace("'s ", " "))) if word[0].isalnum() and word not in COMMON]
+
+
+@lru_cache(_REMEMBERED)
+def stem(word: str) -> str:
+    """A word without its English endings; another language's words are mostly left as they are."""
+    if len(word) <= _SHORT:
+        return word
+    for ending, instead, least in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= least:
+            if ending == "s" and word.endswith(_WHOLE):
+                continue
+            word = word[: -len(ending)] + instead
+            break
+    if len(word) > _SHORT and word[-1] == word[-2] and word[-1] not in _KEPT_DOUBLE:
+        word = word[:-1]
+    return word[:-1] if len(word) > _SHORT and word[-1] == "e" else word
+
+
+def number(stemmed: str) -> int:
+    """The number that a stem goes by in a sparse vector."""
+    return crc32(stemmed.encode("utf-8", "surrogatepass"))
+
+
+def weighed(words: Sequence[str]) -> dict[int, float]:
+    """The stems of a text's words by number, with BM25's weight of each in a text."""
+    counted = Counter(map(stem, words))
+    flat = _SATURATION * (1 - _LENGTH + _LENGTH * len(words) / _USUAL)
+    return {number(one): count * (_SATURATION + 1) / (count + flat) for one, count in counted.items()}
+
+
+def asked(words: Iterable[str]) -> dict[int, float]:
+    """The stems of a question, each once."""
+    return {number(one): 1.0 for one in {stem(word) for word in words}}

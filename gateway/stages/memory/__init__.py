@@ -1,0 +1,192 @@
+"""What a user has told Syntra, told to whoever answers; and what this user tells now, kept after the reply."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Final, TypeVar
+
+from msgspec import Struct
+from psycopg import Error
+
+from gateway.core.caller import Caller
+from gateway.core.chat import ChatRequest
+from gateway.core.memories import Memory, Mode, least
+from gateway.core.noting import last_words, with_notes
+from gateway.stages.memory import notes
+from gateway.stages.memory.shelf import Shelf
+from gateway.stages.memory.worth import statements
+from gateway.stores.breaker import Unavailable
+
+log = logging.getLogger("syntra")
+
+DEADLINE: Final = 0.150  # s; what an answer may wait for its notes
+LONGEST_PERSON: Final = 256  # characters of a user's name; a longer one goes by its digest
+_LOOKED_AT: Final = 16  # memories, of which those are told that matter and fit
+_SEEN: Final = 200_000  # characters of what the user wrote in this conversation, in which nothing is told again
+_REMEMBERED: Final = 10_000  # conversations whose notes are known, and persons whose choice is
+_FRESH: Final = 60.0  # s for which a person's choice is believed
+_MOST_WAITING: Final = 1000  # turns that wait to be kept; more are not
+_CLOSE: Final = 2.0  # s that a stop waits for them
+_KEPT: Final = frozenset({"", "stop", "tool_calls", "function_call"})  # ends of answers that were no accident
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Scope(Struct, frozen=True):
+    """Whose memory a request speaks from, and what it may do with it."""
+
+    organisation: str
+    person: str
+    mode: Mode  # as the key and the request have it; the person's own choice comes on top
+    conversation: str
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there is anything to do at all."""
+        return bool(self.person) and self.mode != "off"
+
+
+class Recalled(Struct, frozen=True):
+    """The request with its notes."""
+
+    request: ChatRequest
+    notes: Sequence[str] = ()  # ids of the memories that were told
+    degraded: bool = False  # there might have been more
+
+
+class Turn(Struct, frozen=True):
+    """What a user said, to be kept if it is worth it."""
+
+    scope: Scope
+    text: str
+    decision: str
+
+
+def person(caller: Caller, *named: str | None) -> str:
+    """Who is speaking: whose key it is, else whom the request names; a shared key alone is nobody."""
+    found = caller.user or next(filter(None, named), "")
+    if len(found) <= LONGEST_PERSON:
+        return found
+    return blake2b(found.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Recollection:
+    """Recalls before an answer, and remembers after it."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
+        self._choices: OrderedDict[tuple[str, str], tuple[Mode, float]] = OrderedDict()
+        self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
+        self._late: set[asyncio.Task[list[Memory]]] = set()
+
+    async def recall(self, scope: Scope, request: ChatRequest, tokens: int) -> Recalled:
+        """The request with what its user said before that matters now, in so many tokens; late or never is without."""
+        at = last_words(request)
+        if not scope.speaks or at is None:
+            return Recalled(request)
+        text = request.body.messages[at].text()
+        task = asyncio.ensure_future(self._matching(scope, request, text, tokens))
+        await asyncio.wait([task], timeout=DEADLINE)
+        if not task.done():
+            self._late.add(task)
+            task.cancel()
+            task.add_done_callback(self._over)
+            return Recalled(request, degraded=True)
+        try:
+            memories = task.result()
+        except (Unavailable, Error) as error:
+            log.debug("nothing was recalled: %s", error)
+            return Recalled(request, degraded=True)
+        if not memories:
+            return Recalled(request)
+        return Recalled(with_notes(request, notes.notes(memories)), [one.id for one in memories])
+
+    def remember(self, scope: Scope, request: ChatRequest, decision: str, finish: str) -> None:
+        """Keep what the user has just said, later; not from a step of a tool loop, nor where the answer was cut."""
+        if scope.mode != "read-write" or not scope.person or finish not in _KEPT:
+            return
+        if request.body.messages[-1].role != "user" or not (text := request.body.messages[-1].text().strip()):
+            return
+        try:
+            self._turns.put_nowait(Turn(scope, text, decision))
+        except asyncio.QueueFull:
+            log.warning("a turn was not remembered: too many wait")
+
+    async def follow(self) -> None:
+        """Keep what is to be remembered, for ever."""
+        while True:
+            await self._keep(await self._turns.get())
+            self._turns.task_done()
+
+    async def close(self) -> None:
+        """Keep what still waits, as far as that goes quickly."""
+        until = time.monotonic() + _CLOSE
+        while not self._turns.empty() and time.monotonic() < until:
+            await self._keep(self._turns.get_nowait())
+
+    async def mode(self, scope: Scope) -> Mode:
+        """What key, request and the person's own choice allow together; raises Unavailable."""
+        whose = scope.organisation, scope.person
+        known = self._choices.get(whose)
+        if known is None or time.monotonic() - known[1] > _FRESH:
+            choice = await self._shelf.of(*whose).choice()
+            known = choice, time.monotonic()
+            _put(self._choices, whose, known)
+        return least(scope.mode, known[0])
+
+    def heard(self, organisation: str) -> None:
+        """Something of an organisation has changed: its persons may have chosen otherwise."""
+        for whose in [whose for whose in self._choices if whose[0] == organisation]:
+            del self._choices[whose]
+
+    def deaf(self) -> None:
+        """Changes are not heard of for the moment."""
+        self._choices.clear()
+
+    async def _matching(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> list[Memory]:
+        """The memories to tell; in a tool loop the same at each step, so that the prompt goes on as it began."""
+        if await self.mode(scope) == "off":
+            return []
+        kept = self._shelf.of(scope.organisation, scope.person)
+        turn = f"{scope.organisation}\0{scope.person}\0{scope.conversation}\0{text}"
+        key = blake2b(turn.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if request.body.messages[-1].role != "user" and (before := self._told.get(key)) is not None:
+            found = await kept.find(before) if before else {}
+            return [found[one] for one in before if one in found]
+        said = request.users_words()[-_SEEN:]
+        found_now = [told.memory for told in await self._shelf.search(kept, text, _LOOKED_AT) if told.matters]
+        memories = notes.chosen([one for one in found_now if one.text not in said], tokens)
+        _put(self._told, key, [one.id for one in memories])
+        return memories
+
+    async def _keep(self, turn: Turn) -> None:
+        scope = turn.scope
+        try:
+            if await self.mode(scope) != "read-write":
+                return
+            worth = statements(turn.text, datetime.now(UTC), scope.conversation, turn.decision)
+            if worth:
+                await self._shelf.add(self._shelf.of(scope.organisation, scope.person), worth)
+        except (Unavailable, Error) as error:
+            log.warning("a turn was not remembered: %s", type(error).__name__)
+
+    def _over(self, task: asyncio.Task[list[Memory]]) -> None:
+        """A recall that nobody waited for is over."""
+        self._late.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("a late recall failed: %s", type(error).__name__)
+
+
+def _put(known: OrderedDict[K, V], key: K, value: V) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

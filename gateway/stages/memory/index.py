@@ -1,0 +1,147 @@
+"""Keeps the vectors in step with the memories: they can be lost, emptied or made by another model, and are made anew.
+
+The collection itself says which model made it, in a point of its own, with a name for this filling of it. Each memory
+says which filling has it; whatever another one had is put again, in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from psycopg import Error
+
+from gateway.core import stems
+from gateway.core.ids import uuid7
+from gateway.core.memories import Memory
+from gateway.stages.memory import ranking
+from gateway.stores.breaker import Unavailable
+from gateway.stores.embedding import Encoder, Floats
+from gateway.stores.memories import Kept, Memories
+from gateway.stores.vectors import Scoped, Vectors, vector
+from gateway.stores.vectors_talk import DIMENSIONS, Hit, Point, Words
+
+log = logging.getLogger("syntra")
+
+MODEL: Final = "minilm-static-256 content-words-1"  # of vectors and words; another name means another filling
+_CANDIDATES: Final = 64  # of each kind, of which the best are chosen
+_BATCH: Final = 128  # points that are put at once
+_SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms
+_PAUSE: Final = 10.0  # s between two looks for what is behind
+_MARK: Final = ("syntra", "index")  # no organisation has this id
+_NOWHERE: Final = vector([1.0] * DIMENSIONS)
+
+
+class Index:
+    """The vectors of memories; everything raises Unavailable where they are away, slow or not ours."""
+
+    def __init__(self, memories: Memories, vectors: Vectors | None, encoder: Encoder, model: str = MODEL) -> None:
+        self._memories = memories
+        self._vectors = vectors
+        self._encoder = encoder
+        self._model = model
+        self._generation = ""
+        self._wake = asyncio.Event()
+
+    async def search(self, kept: Kept, words: Sequence[str]) -> list[Hit]:
+        """What may be about these words; within 150 ms."""
+        asked = stems.asked(words)
+        sparse = Words(tuple(asked), tuple(asked.values()))
+        try:
+            return await self._of(kept).search(self._embedded(words), sparse, limit=_CANDIDATES)
+        except ValueError as error:  # a collection of other dimensions
+            raise Unavailable(str(error)) from None
+
+    async def put(self, kept: Kept, memories: Sequence[Memory]) -> None:
+        """Make memories findable."""
+        generation = await self._filling()
+        for start in range(0, len(memories), _BATCH):
+            batch = memories[start : start + _BATCH]
+            points = [point async for point in self._points(batch)]
+            try:
+                await self._of(kept).upsert(points)
+            except ValueError as error:
+                raise Unavailable(str(error)) from None
+            await kept.mark(batch, generation)
+            true = await kept.find([one.id for one in batch])
+            await self.drop(kept, [one.id for one in batch if one.id not in true])  # forgotten while it was put
+
+    async def drop(self, kept: Kept, ids: Sequence[str]) -> None:
+        """Make memories findable no more."""
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            await self._of(kept).delete(batch)
+            await kept.forgotten(batch)
+
+    def behind(self) -> None:
+        """Something could not be put or dropped: look soon."""
+        self._wake.set()
+
+    async def follow(self) -> None:
+        """Put and drop whatever could not be, for ever."""
+        while True:
+            try:
+                await self._catch_up()
+            except (Unavailable, Error, ValueError) as error:
+                log.debug("memories are not all indexed: %s", error)
+                self._generation = ""  # the vectors may come back empty
+            try:
+                async with asyncio.timeout(_PAUSE * random.uniform(0.5, 1.5)):  # noqa: S311  # workers spread
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            else:
+                self._wake.clear()
+                await asyncio.sleep(1.0)
+
+    async def _catch_up(self) -> None:
+        self._generation = ""  # a shard that was emptied has lost its mark
+        generation = await self._filling()
+        while behind := await self._memories.behind(generation):
+            for organisation, person in behind:
+                kept = self._memories.of(organisation, person)
+                await self.drop(kept, await kept.gone(_BATCH))
+                await self.put(kept, await kept.behind(generation, _BATCH))
+
+    async def _filling(self) -> str:
+        """The name of the filling that the collection holds; of one by another model, or of none, a new one."""
+        if self._vectors is None:
+            raise Unavailable("there is no store of vectors")
+        if self._generation:
+            return self._generation
+        mark = self._vectors.of(*_MARK)
+        try:
+            found = [hit.data for hit in await mark.search(_NOWHERE, limit=1)]
+            if not found or found[0].get("model") != self._model:
+                told = {"model": self._model, "filling": uuid7()}
+                await mark.upsert([Point("model", _NOWHERE, data=told)])
+                found = [told]
+        except ValueError as error:
+            raise Unavailable(str(error)) from None
+        self._generation = str(found[0]["filling"])
+        return self._generation
+
+    def _of(self, kept: Kept) -> Scoped:
+        if self._vectors is None:
+            raise Unavailable("there is no store of vectors")
+        return self._vectors.of(kept.organisation, kept.person)
+
+    async def _points(self, memories: Sequence[Memory]) -> AsyncIterator[Point]:
+        for k, memory in enumerate(memories):
+            if k and k % _SLICE == 0:
+                await asyncio.sleep(0)
+            yield self._point(memory)
+
+    def _point(self, memory: Memory) -> Point:
+        words = stems.content(memory.text)
+        weighed = stems.weighed(words)
+        talk = memory.thread or memory.at.date().isoformat()
+        data = ranking.data(memory.text, memory.place, memory.at.timestamp(), talk)
+        return Point(memory.id, self._embedded(words), Words(tuple(weighed), tuple(weighed.values())), data)
+
+    def _embedded(self, words: Sequence[str]) -> bytes:
+        found: Floats = self._encoder.rows(self._encoder.pieces(words)).mean()
+        return found.astype("<f4").tobytes()

@@ -1,0 +1,133 @@
+"""A user's memories as they are kept, found, corrected and forgotten: true in PostgreSQL, found through the vectors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from gateway.core import stems
+from gateway.core.memories import Memory, New
+from gateway.stages.memory.index import Index
+from gateway.stages.memory.ranking import rank
+from gateway.stores.breaker import Unavailable
+from gateway.stores.embedding import Encoder
+from gateway.stores.memories import Kept, Memories
+
+log = logging.getLogger("syntra")
+
+MOST: Final = 100  # memories that a search gives at most
+_BATCH: Final = 100  # memories that are kept at once
+_MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
+_IDLE: Final = frozenset(
+    """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
+    need let go get like use new one two good great best more way thing things time following using between""".split()
+)  # words of requests, which say nothing of what they are about
+
+
+class Told(NamedTuple):
+    """A memory that was found; from 0.8 on, `relevance` means that it is about what was asked."""
+
+    memory: Memory
+    relevance: float
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is worth telling a model."""
+        return self.relevance >= _MATTERS
+
+
+class Shelf:
+    """The memories of everybody; whose they are is said each time."""
+
+    def __init__(self, memories: Memories, index: Index, encoder: Encoder) -> None:
+        self._memories = memories
+        self._index = index
+        self._encoder = encoder
+
+    def of(self, organisation: str, person: str) -> Kept:
+        """What is kept of one person."""
+        return self._memories.of(organisation, person)
+
+    async def search(self, kept: Kept, text: str, limit: int) -> list[Told]:
+        """The memories that are likeliest to be about a text, the best first; raises Unavailable."""
+        words = stems.content(text)
+        if not words:
+            return []
+        hits = await self._index.search(kept, words)
+        ranked = rank(hits, time.time())[: min(limit, MOST)]
+        if not ranked:
+            return []
+        found = await kept.find([one.id for one in ranked])
+        near = {hit.id: hit.near for hit in hits}
+        least = min((one for one in near.values() if one), default=0.0)
+        rare = {stems.stem(word): self._encoder.rarity(word) for word in words if word not in _IDLE}
+        told = []
+        for one in ranked:
+            memory = found.get(one.id)
+            if memory is not None:  # what is not true any more is not told, whatever the vectors say
+                told.append(Told(memory, (near[one.id] or least) + _shared(rare, memory.text)))
+        return told
+
+    async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
+        """Keep these; what is kept of each, and whether it can be found already. Raises Unavailable."""
+        added: list[Memory] = []
+        findable = True
+        for some in _batches(wanted):
+            kept_now, superseded = await kept.add(some)
+            added += kept_now
+            findable = await self._tried(kept, kept_now, superseded) and findable
+        return added, findable
+
+    async def correct(self, kept: Kept, memory_id: str, corrected: New) -> Memory | None:
+        """Put another text in a memory's place, and forget what was derived from the old one."""
+        memory = await kept.correct(memory_id, corrected)
+        if memory is None:
+            return None
+        derived = [one for one in await kept.derived([memory_id]) if one != memory_id]
+        gone = await kept.delete(derived) if derived else []
+        await self._tried(kept, [memory], gone)
+        return memory
+
+    async def forget(self, kept: Kept, memory_id: str, *, cascade: bool) -> list[str]:
+        """Forget a memory, with `cascade` all that was derived from it too; the ids of what is gone."""
+        ids = await kept.derived([memory_id]) if cascade else [memory_id]
+        gone = await kept.delete(ids)
+        await self._tried(kept, [], gone)
+        return gone
+
+    async def forget_all(self, kept: Kept) -> int:
+        """Forget all that is kept of a person; how many there were."""
+        gone = await kept.delete_all()
+        await self._tried(kept, [], gone)
+        return len(gone)
+
+    async def _tried(self, kept: Kept, added: Sequence[Memory], gone: Sequence[str]) -> bool:
+        """Bring the vectors up to date; where they are away, `Index.follow` will."""
+        try:
+            await self._index.put(kept, added)
+            await self._index.drop(kept, gone)
+        except Unavailable as error:
+            log.info("memories will be indexed later: %s", error)
+            self._index.behind()
+            return False
+        return True
+
+
+def _batches(wanted: Sequence[New]) -> Iterator[Sequence[New]]:
+    """Parts that keep the loop for a few milliseconds each; what was derived stays with what it was derived from."""
+    if any(one.source is not None for one in wanted):
+        yield wanted
+        return
+    for start in range(0, len(wanted), _BATCH):
+        yield wanted[start : start + _BATCH]
+
+
+def _shared(rare: dict[str, float], text: str) -> float:
+    """The part of what is asked, by rarity, that a memory shares."""
+    whole = sum(rare.values())
+    if not whole:
+        return 0.0
+    own = {stems.stem(word) for word in stems.content(text)}
+    return sum(weight for one, weight in rare.items() if one in own) / whole

@@ -1,0 +1,238 @@
+"""Memories in PostgreSQL, where they are true: what the vectors say is looked up here before anybody is told.
+
+The handle is the isolation, as with vectors: `of` cannot be called without an organisation and a person. The database
+keeps organisations apart; every statement here names the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, LiteralString
+
+from psycopg.types.json import Jsonb
+
+from gateway.core.ids import uuid7
+from gateway.core.memories import Memory, Mode, New
+from gateway.stores.postgres import Postgres, Row
+
+_SHOWN: Final = "id, text, at, kind, thread, slot, place, source"
+_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(current_setting('app.org_id') || %(person)s, 0))"
+_ADD: Final = """
+    insert into memory (org_id, id, person, place, kind, text, slot, thread, at, digest, source, decision)
+    select current_setting('app.org_id')::uuid, x.id, %(person)s,
+           (select coalesce(max(place), 0) from memory where person = %(person)s) + x.number,
+           x.kind, x.text, x.slot, x.thread, x.at, decode(x.digest, 'hex'), x.source, x.decision
+    from jsonb_to_recordset(%(rows)s) as x(id uuid, number int, kind text, text text, slot text, thread text,
+         at timestamptz, digest text, source uuid, decision uuid)
+    order by x.number
+    on conflict (org_id, person, digest) where superseded_by is null do nothing
+"""
+_SAID: Final = f"""
+    select {_SHOWN}, encode(digest, 'hex') as digest from memory
+    where person = %(person)s and digest = any(%(digests)s) and superseded_by is null
+"""  # noqa: S608  # names of our own
+# The latest fact of a slot is in force; a statement whose every fact is not any more says nothing any more.
+_SUPERSEDE: Final = """
+    with facts as (
+        update memory old set superseded_by = new.id from memory new
+        where old.person = %(person)s and new.person = %(person)s and new.id = any(%(ids)s) and new.kind = 'fact'
+          and new.superseded_by is null and old.kind = 'fact' and old.slot = new.slot and old.place < new.place
+          and old.superseded_by is null
+        returning old.id, old.source, new.id as by
+    ), told as (
+        update memory said set superseded_by = facts.by from facts
+        where said.person = %(person)s and said.id = facts.source and not said.id = any(%(ids)s)
+          and not exists (select from memory other where other.source = said.id and other.superseded_by is null
+                          and other.id not in (select id from facts))
+        returning said.id
+    )
+    select id from facts union select id from told
+"""
+_FIND: Final = "select * from memories_told(%s::uuid, %s, %s::uuid[])"
+_PAGE: Final = f"""
+    select {_SHOWN} from memory
+    where person = %(person)s and superseded_by is null
+      and place < coalesce((select place from memory where person = %(person)s and id = %(after)s), %(most)s)
+    order by place desc limit %(limit)s
+"""  # noqa: S608
+_CORRECT: Final = f"""
+    update memory set text = %(text)s, digest = %(digest)s, indexed = ''
+    where person = %(person)s and id = %(id)s and superseded_by is null
+      and not exists (select from memory other where other.person = %(person)s and other.digest = %(digest)s
+                      and other.superseded_by is null and other.id <> %(id)s)
+    returning {_SHOWN}
+"""  # noqa: S608
+_DERIVED: Final = """
+    with recursive derived as (
+        select id from memory where person = %(person)s and id = any(%(ids)s)
+        union
+        select m.id from memory m join derived d on m.source = d.id or m.superseded_by = d.id
+        where m.person = %(person)s
+    )
+    select id from derived
+"""
+_DELETE: Final = """
+    with deleted as (delete from memory where person = %(person)s and id = any(%(ids)s) returning org_id, id, person)
+    insert into memory_gone (org_id, id, person) select org_id, id, person from deleted
+    on conflict do nothing returning id
+"""
+_DELETE_ALL: Final = """
+    with deleted as (delete from memory where person = %(person)s returning org_id, id, person)
+    insert into memory_gone (org_id, id, person) select org_id, id, person from deleted
+    on conflict do nothing returning id
+"""
+_BEHIND: Final = f"""
+    select {_SHOWN} from memory
+    where person = %(person)s and indexed <> %(generation)s and superseded_by is null order by place limit %(limit)s
+"""  # noqa: S608
+_MARK: Final = """
+    update memory set indexed = %(generation)s from unnest(%(ids)s::uuid[], %(texts)s::text[]) as has(id, text)
+    where memory.person = %(person)s and memory.id = has.id and memory.text = has.text
+"""
+_GONE: Final = "select id from memory_gone where person = %(person)s limit %(limit)s"
+_FORGOTTEN: Final = "delete from memory_gone where person = %(person)s and id = any(%(ids)s)"
+_CHOOSE: Final = """
+    insert into memory_choice (org_id, person, mode) values (current_setting('app.org_id')::uuid, %(person)s, %(mode)s)
+    on conflict (org_id, person) do update set mode = excluded.mode
+"""
+_CHOICE: Final = "select mode from memory_choice where person = %(person)s"
+
+
+class Memories:
+    """The store of memories; everything raises Unavailable where PostgreSQL does not answer in time."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def of(self, organisation: str, person: str) -> Kept:
+        """What is kept of one person of one organisation."""
+        if not organisation or not person:
+            raise ValueError("memories are somebody's: an organisation and a person")
+        return Kept(self._postgres, organisation, person)
+
+    async def behind(self, generation: str) -> list[tuple[str, str]]:
+        """Organisations and persons of whom the vectors of this generation lack something, or have too much."""
+        rows = await self._postgres.call("select org_id, person from memory_behind(%s)", generation)
+        return [(str(row["org_id"]), row["person"]) for row in rows]
+
+
+class Kept:
+    """What is kept of one person; made by `Memories.of`."""
+
+    def __init__(self, postgres: Postgres, organisation: str, person: str) -> None:
+        self._postgres = postgres
+        self.organisation, self.person = organisation, person
+
+    async def add(self, wanted: Sequence[New]) -> tuple[list[Memory], list[str]]:
+        """Keep these, in their order, and what is kept of each; what was said before is kept once.
+
+        Then the ids of what they supersede: facts of the same slots, and statements that say nothing else.
+        """
+        ids = [uuid7() for _ in wanted]
+        rows = [
+            {
+                "id": ids[k],
+                "number": k + 1,
+                "kind": one.kind,
+                "text": one.text,
+                "slot": one.slot,
+                "thread": one.thread,
+                "at": one.at.isoformat(),
+                "digest": one.digest.hex(),
+                "source": None if one.source is None else ids[one.source],
+                "decision": one.decision,
+            }
+            for k, one in enumerate(wanted)
+        ]
+        values = {"person": self.person, "rows": Jsonb(rows), "digests": [one.digest for one in wanted]}
+        async with self._postgres.tenant(self.organisation) as cursor:
+            await cursor.execute(_LOCK, values)
+            await cursor.execute(_ADD, values)
+            await cursor.execute(_SAID, values)
+            kept = {row["digest"]: _memory(row) for row in await cursor.fetchall()}
+            added = [kept[one.digest.hex()] for one in wanted]
+            if not any(one.kind == "fact" for one in wanted):
+                return added, []
+            await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})
+            return added, _ids(await cursor.fetchall())
+
+    async def find(self, ids: Sequence[str]) -> dict[str, Memory]:
+        """Those of these that are in force, by id; within 250 ms."""
+        rows = await self._postgres.soon(self._postgres.call(_FIND, self.organisation, self.person, list(ids)))
+        return {row["id"].hex: _memory(row) for row in rows}
+
+    async def page(self, after: str | None, limit: int) -> list[Memory]:
+        """So many, the latest first, that were said before the one with the id `after`."""
+        values = {"after": after, "limit": limit, "most": 2**62}
+        return [_memory(row) for row in await self._rows(_PAGE, values)]
+
+    async def correct(self, memory_id: str, corrected: New) -> Memory | None:
+        """Put another text in its place; None where there is no such memory, or another says this already."""
+        values = {"id": memory_id, "text": corrected.text, "digest": corrected.digest}
+        rows = await self._rows(_CORRECT, values)
+        return _memory(rows[0]) if rows else None
+
+    async def derived(self, ids: Sequence[str]) -> list[str]:
+        """These, and all that was derived from them or had given way to them."""
+        return _ids(await self._rows(_DERIVED, {"ids": list(ids)}))
+
+    async def delete(self, ids: Sequence[str]) -> list[str]:
+        """Forget these; those that there were."""
+        return _ids(await self._rows(_DELETE, {"ids": list(ids)}))
+
+    async def delete_all(self) -> list[str]:
+        """Forget everything; what there was."""
+        return _ids(await self._rows(_DELETE_ALL, {}))
+
+    async def behind(self, generation: str, limit: int) -> list[Memory]:
+        """Memories that the vectors of this generation lack."""
+        return [_memory(row) for row in await self._rows(_BEHIND, {"generation": generation, "limit": limit})]
+
+    async def mark(self, memories: Sequence[Memory], generation: str) -> None:
+        """Note that the vectors have these, unless they have changed meanwhile."""
+        texts = {"ids": [one.id for one in memories], "texts": [one.text for one in memories]}
+        await self._run(_MARK, texts | {"generation": generation})
+
+    async def gone(self, limit: int) -> list[str]:
+        """Ids of forgotten memories that the vectors may still have."""
+        return _ids(await self._rows(_GONE, {"limit": limit}))
+
+    async def forgotten(self, ids: Sequence[str]) -> None:
+        """Note that the vectors do not have these any more."""
+        await self._run(_FORGOTTEN, {"ids": list(ids)})
+
+    async def choose(self, mode: Mode) -> None:
+        """Keep the person's own choice."""
+        await self._run(_CHOOSE, {"mode": mode})
+
+    async def choice(self) -> Mode:
+        """The person's own choice; within 250 ms."""
+        rows = await self._postgres.soon(self._rows(_CHOICE, {}))
+        return rows[0]["mode"] if rows else "read-write"
+
+    async def _rows(self, query: LiteralString, values: Mapping[str, Any]) -> list[Row]:
+        async with self._postgres.tenant(self.organisation) as cursor:
+            await cursor.execute(query, {"person": self.person, **values})
+            return await cursor.fetchall()
+
+    async def _run(self, query: LiteralString, values: Mapping[str, Any]) -> None:
+        async with self._postgres.tenant(self.organisation) as cursor:
+            await cursor.execute(query, {"person": self.person, **values})
+
+
+def _ids(rows: Sequence[Row]) -> list[str]:
+    return [row["id"].hex for row in rows]
+
+
+def _memory(row: Row) -> Memory:
+    source = row["source"]
+    return Memory(
+        row["id"].hex,
+        row["text"],
+        row["at"],
+        row["kind"],
+        row["thread"],
+        row["slot"],
+        row["place"],
+        None if source is None else source.hex,
+    )

@@ -1,0 +1,380 @@
+"""Calls that several requests hear: what a provider says once is read by each of them at its own speed.
+
+Nothing reads ahead: the passenger that has heard everything and wants more reads for all. So a call goes as fast as its
+fastest passenger, costs one that flies alone next to nothing, and goes on when whoever began it has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal, Protocol
+
+from gateway.core.errors import SyntraError
+from gateway.core.ids import uuid7
+from gateway.upstream.count import Counted
+
+Cache = Literal["hit", "joined", "miss"]
+HIT: Final = "hit"  # an answer that was kept
+JOINED: Final = "joined"  # one that another request had asked for and still heard
+MISS: Final = "miss"  # one of its own
+
+_MOST_HELD: Final = 4 * 1024 * 1024  # bytes of one call that wait for its slowest passenger; then the others wait too
+
+
+class Progress(Protocol):
+    """How far an attempt has come."""
+
+    out: bool  # the provider has the request and has not refused it: it may be at work, and may bill it
+    cache: Cache
+
+
+class Incoming(Protocol):
+    """A reply while it comes in; whoever has it closes it."""
+
+    status: int
+    headers: Mapping[str, str]
+    ended: bool  # set by the reader at the terminal event: what follows is only the end of the body
+
+    async def read(self) -> bytes:
+        """All of the body that has come since the last read; empty at its end. Raises UpstreamError."""
+
+    async def body(self) -> bytes:
+        """The whole body."""
+
+    def expect(self, seconds: float) -> None:
+        """The next event must come within `seconds` from now."""
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+
+
+class Share(Protocol):
+    """What is to be known of an answer that others may have too."""
+
+    cache: Cache
+    id: str  # the answer's, the same for everybody who gets it; empty where nobody else does
+    created: int
+
+    def pays(self) -> bool:
+        """Whether the call is to be billed to this one; who asks before the answer's end leaves, and passes it on."""
+
+    def whole(self, counted: Counted, *, well: bool) -> None:
+        """The answer was heard to its end, and came to this; `well` where it stopped by itself."""
+
+    def counted(self) -> Counted | None:
+        """What the whole answer came to, where somebody has heard its end."""
+
+
+class Alone:
+    """The share of an answer that nobody else has."""
+
+    cache: Cache = MISS
+    id = ""
+    created = 0
+
+    def pays(self) -> bool:
+        """Who else."""
+        return True
+
+    def whole(self, counted: Counted, *, well: bool) -> None:
+        """Nobody needs to know."""
+
+    def counted(self) -> Counted | None:
+        """Its own reader knows."""
+
+
+ALONE: Final = Alone()
+
+Dial = Callable[["Flight"], Awaitable[Incoming]]
+
+
+class Flight:
+    """One call and those who hear it; others may come on board until `until`, loop time."""
+
+    def __init__(self, until: float, gone: Callable[[Flight], None]) -> None:
+        self.id = f"chatcmpl-{uuid7()}"
+        self.created = int(time.time())
+        self.cache: Cache = MISS
+        self.billed = True  # to this worker's passengers
+        self.out = False  # as an attempt's, of the call
+        self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
+        self.after: Callable[[], None] | None = None  # called when nothing more is read of the reply
+        self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
+        self.most_kept = 0  # bytes of an answer that is worth keeping
+        self.payer: Passenger | None = None
+        self.final: Counted | None = None
+        self.incoming: Incoming | None = None
+        self.failure: Exception | None = None
+        self.over = False
+        self.end = 0  # blocks that have come
+        self.until = until
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._passengers: list[Passenger] = []
+        self._blocks: list[bytes] = []
+        self._size = 0  # bytes of them
+        self._dropped = 0  # blocks that everybody has heard and nobody else will
+        self._reading = False
+        self._given_back = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    # From the first passenger to the last.
+
+    def start(self, dial: Dial) -> None:
+        """Make the call; it is nobody's, so that nobody's leaving ends it."""
+        self._task = self._loop.create_task(self._open(dial))
+
+    async def _open(self, dial: Dial) -> None:
+        try:
+            self.incoming = await dial(self)
+        except Exception as error:  # noqa: BLE001  # whatever it is, each passenger is told, and the log by them
+            self.failure = error
+        self._wake()
+
+    @property
+    def joinable(self) -> bool:
+        """Whether somebody who comes now hears the whole answer."""
+        if self.failure is not None or self._dropped or self.final is not None:
+            return False
+        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status == 200)
+
+    def board(self, sent: Progress, inherits: Callable[[], None] | None = None) -> Passenger:
+        """A new passenger; the first pays. One that stands for others is told when it is to pay: it `inherits`."""
+        passenger = Passenger(self, sent, MISS if self.payer is None else JOINED, inherits)
+        if self.payer is None:
+            self.payer = passenger
+        self._passengers.append(passenger)
+        return passenger
+
+    async def opened(self) -> Incoming:
+        """Wait for the reply's head."""
+        while self.incoming is None:
+            self.raise_failure()
+            await self._news()
+        return self.incoming
+
+    def pass_on(self, leaving: Passenger) -> bool:
+        """Let another pay in place of one that leaves before the end, if there is one."""
+        others = [other for other in self._passengers if other is not leaving]
+        if not others:
+            return False
+        self.payer = next((other for other in others if other.inherits is None), others[0])
+        if self.payer.inherits is not None:
+            self.payer.inherits()
+        return True
+
+    def leave(self, passenger: Passenger) -> None:
+        """One passenger less; the last one ends the call."""
+        self._passengers.remove(passenger)
+        if self._passengers:
+            self._trim()
+            self._wake()
+            return
+        self._gone(self)
+        if self.led is not None:
+            self.led(self)
+        self.payer = self.failure = self.keep = self.led = None  # no circles
+        if self.incoming is not None:
+            self._give_back()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def raise_failure(self) -> None:
+        """Raise what the call failed with; each passenger has an error of its own, since what is told differs."""
+        if self.failure is not None:
+            raise _again(self.failure) if isinstance(self.failure, SyntraError) else self.failure
+
+    # The reply's body.
+
+    async def more(self) -> None:
+        """Read for all, or wait until another has."""
+        if self._reading or self.incoming is None or (self._size > _MOST_HELD and self._is_held()):
+            await self._news()
+            return
+        self._reading = True
+        try:
+            block = await self.incoming.read()
+        except Exception as error:  # noqa: BLE001  # as above
+            self.failure = error
+        else:
+            self._take(block)
+        finally:
+            self._reading = False
+            self._wake()
+
+    def _take(self, block: bytes) -> None:
+        if block:
+            self._blocks.append(block)
+            self._size += len(block)
+            self.end += 1
+        else:
+            self.arrived()
+
+    def since(self, at: int) -> bytes:
+        """Everything from a block on."""
+        blocks = self._blocks[at - self._dropped :] if at > self._dropped else self._blocks
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def heard(self) -> None:
+        """A passenger has read on: what nobody needs any more is dropped."""
+        if self._blocks and not self._holds():
+            self._trim()
+
+    def arrived(self) -> None:
+        """The answer is over: what its provider may still send is nobody's."""
+        if self.over:
+            return
+        self.over = True
+        if not self._reading:
+            self._give_back()
+        self._wake()
+
+    def _give_back(self) -> None:
+        if self.incoming is not None and not self._given_back:
+            self._given_back = True
+            self.incoming.close()
+            if self.after is not None:
+                self.after()
+                self.after = None
+
+    def whole(self, counted: Counted, *, well: bool) -> None:
+        """Somebody has heard the answer to its end."""
+        if self.final is None:
+            self.final = counted
+            if well and self.keep is not None and not self._dropped and self._size <= self.most_kept:
+                self.keep(b"".join(self._blocks))
+
+    def _holds(self) -> bool:
+        """Whether blocks that everybody has heard are needed still: by who comes late, or to be kept."""
+        if self._size > _MOST_HELD:
+            return False
+        return self._size <= self.most_kept or self._loop.time() < self.until
+
+    def _is_held(self) -> bool:
+        """Whether there is too much that only the slowest has not heard."""
+        self._trim()
+        return self._size > _MOST_HELD
+
+    def _trim(self) -> None:
+        if self._holds():
+            return
+        heard = min(passenger.at for passenger in self._passengers) - self._dropped
+        if heard > 0:
+            self._size -= sum(map(len, self._blocks[:heard]))
+            del self._blocks[:heard]
+            self._dropped += heard
+            self._wake()
+
+    async def _news(self) -> None:
+        """Wait until anything has changed."""
+        news = self._loop.create_future()
+        self._waiting.append(news)
+        await news
+
+    def _wake(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+
+def _again(error: SyntraError) -> SyntraError:
+    """The same error, for somebody else; without its making, which some want more for than their words."""
+    other = type(error).__new__(type(error), *error.args)
+    other.__dict__.update(error.__dict__)
+    return other
+
+
+class Passenger:
+    """One request's reading of a call; an `Incoming` and its `Share`."""
+
+    def __init__(
+        self, flight: Flight, sent: Progress, cache: Cache, inherits: Callable[[], None] | None = None
+    ) -> None:
+        self.inherits = inherits
+        self.at = 0  # blocks heard
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.cache = cache
+        self.id = flight.id
+        self.created = flight.created
+        self._flight = flight
+        self._sent = sent
+        self._pays: bool | None = None
+        self._closed = False
+
+    async def opened(self) -> None:
+        """Wait for the reply's head."""
+        try:
+            incoming = await self._flight.opened()
+        finally:
+            if self._flight.cache != MISS:
+                self.cache = self._flight.cache
+            self._sent.cache = self.cache
+        self.status, self.headers = incoming.status, incoming.headers
+        self.id, self.created = self._flight.id, self._flight.created
+
+    async def read(self) -> bytes:
+        """All that has come and was not heard yet; empty at the end."""
+        flight = self._flight
+        while self.at == flight.end:
+            flight.raise_failure()
+            if flight.over:
+                return b""
+            await flight.more()
+        block = flight.since(self.at)
+        self.at = flight.end
+        flight.heard()
+        return block
+
+    async def body(self) -> bytes:
+        """The whole body."""
+        blocks = []
+        while block := await self.read():
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def expect(self, seconds: float) -> None:
+        """The next event must come within `seconds` from now; who is behind has no say."""
+        flight = self._flight
+        if self.at == flight.end and flight.incoming is not None and not flight.over:
+            flight.incoming.expect(seconds)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event was seen."""
+        return self._flight.over
+
+    @ended.setter
+    def ended(self, seen: bool) -> None:
+        if seen and self._flight.incoming is not None and not self._flight.over:
+            self._flight.incoming.ended = True
+            self._flight.arrived()
+
+    def whole(self, counted: Counted, *, well: bool) -> None:
+        """The answer was heard to its end."""
+        self._flight.whole(counted, well=well)
+
+    def counted(self) -> Counted | None:
+        """What the whole answer came to."""
+        return self._flight.final
+
+    def pays(self) -> bool:
+        """Whether the call is billed to this one: to the first that stays, and to one alone."""
+        if self._pays is None:
+            flight = self._flight
+            mine = flight.payer is self
+            early = flight.final is None and flight.failure is None
+            self._pays = mine and not (early and flight.pass_on(self)) and flight.billed
+        return self._pays
+
+    def close(self) -> None:
+        """Leave."""
+        if not self._closed:
+            self._closed = True
+            self._sent.out = self.pays() and self._flight.out
+            self._flight.leave(self)

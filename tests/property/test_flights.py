@@ -1,0 +1,140 @@
+"""Whoever comes, reads, waits and leaves in whatever order: each hears the whole reply, one pays, and it is closed once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.errors import UpstreamBroken
+from gateway.core.events import Usage
+from gateway.upstream import flights
+from gateway.upstream.answer import Sent
+from gateway.upstream.count import Counted
+from gateway.upstream.flights import Flight, Incoming, Passenger
+
+COUNTED = Counted(Usage(1, 1, 2), estimated=False)
+
+
+@dataclass
+class Reply:
+    """A provider's reply that comes block by block, and ends or breaks."""
+
+    blocks: list[bytes]
+    breaks: bool = False
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ended: bool = False
+    closed: int = 0
+    reading: bool = False
+
+    async def read(self) -> bytes:
+        assert not self.reading, "two read at once"
+        assert not self.closed, "read after its end"
+        self.reading = True
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.reading = False
+        if self.blocks:
+            return self.blocks.pop(0)
+        if self.breaks:
+            raise UpstreamBroken("cut")
+        return b""
+
+    async def body(self) -> bytes:
+        raise AssertionError
+
+    def expect(self, seconds: float) -> None:
+        assert not self.closed
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One passenger: after how many turns it comes, how many it waits between two reads, after how many it leaves."""
+
+    comes: int
+    waits: int
+    leaves: int | None
+
+
+plans = st.builds(Plan, st.integers(0, 6), st.integers(0, 3), st.none() | st.integers(0, 8))
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=8),
+    st.booleans(),
+    st.lists(plans, min_size=1, max_size=6),
+    st.integers(4, 12),
+)
+def test_all_who_stay_hear_all_of_it_and_one_pays(
+    blocks: list[bytes], breaks: bool, those: list[Plan], held: int
+) -> None:
+    whole = b"".join(blocks)
+    before, flights._MOST_HELD = flights._MOST_HELD, held  # so that the slowest holds the others up
+    try:
+        asyncio.run(story(Reply(list(blocks), breaks), whole, sorted(those, key=lambda plan: plan.comes)))
+    finally:
+        flights._MOST_HELD = before
+
+
+async def story(reply: Reply, whole: bytes, those: list[Plan]) -> None:
+    gone: list[Flight] = []
+    flight = Flight(asyncio.get_running_loop().time() + 60, gone.append)
+    paid: list[bool] = []
+    passengers = 0
+
+    async def flies(passenger: Passenger, plan: Plan) -> None:
+        heard, turns = b"", 0
+        try:
+            await passenger.opened()
+            while True:
+                if plan.leaves is not None and turns >= plan.leaves:
+                    return
+                for _ in range(plan.waits):
+                    await asyncio.sleep(0)
+                turns += 1
+                block = await passenger.read()
+                if not block:
+                    break
+                heard += block
+                passenger.expect(1)
+            assert heard == whole
+            passenger.whole(COUNTED, well=True)
+        except UpstreamBroken:
+            assert reply.breaks
+            assert heard == whole
+        finally:
+            paid.append(passenger.pays())
+            passenger.close()
+
+    async def dial(_: Flight) -> Incoming:
+        await asyncio.sleep(0)
+        return reply
+
+    tasks: list[asyncio.Task[None]] = []
+    turn = 0
+    for plan in those:
+        while turn < plan.comes:
+            turn += 1
+            await asyncio.sleep(0)
+        if gone or (tasks and not flight.joinable):
+            break
+        passengers += 1
+        passenger = flight.board(Sent())
+        if not tasks:
+            flight.start(dial)
+        tasks.append(asyncio.create_task(flies(passenger, plan)))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert gone == [flight]
+    assert sum(paid) == 1
+    assert len(paid) == passengers
+    await asyncio.sleep(0)
+    assert reply.closed == (flight.incoming is not None)
