@@ -10,6 +10,7 @@
 # make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
 # make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
 # make quality MEMORY=DIR     memory on conversations of {turns, qa}, with the embedded stores
+# make quality REWRITE=FILE ALONE=FILE   follow-ups on rows of {history, question, rewrite}, and of {text} that stand alone
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -51,6 +52,7 @@ quality: .venv/run.stamp
 	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
 	$(if $(MEMORY),$(BIN)/python -m tests.quality.memory $(MEMORY))
 	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
+	$(if $(REWRITE),$(BIN)/python -m tests.quality.rewrite $(REWRITE) $(ALONE))
 	$(if $(FRESH),$(MAKE) .venv/quality.stamp && $(BIN)/python -m tests.quality.fresh $(FRESH))
 
 .venv/pyvenv.cfg:

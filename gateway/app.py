@@ -53,6 +53,8 @@ from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
 from gateway.http.single import Terms
+from gateway.http.threads.surface import PATH as THREADS
+from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -62,6 +64,7 @@ from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
+from gateway.stores.streams import Streams
 from gateway.upstream import providers
 from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
@@ -90,7 +93,16 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
     live = list(outside.live)
-    rules = Rules(chosen.policies_path, live, outside.prices, health, pace, lengths, reads=chosen.reads_prompts)
+    rules = Rules(
+        chosen.policies_path,
+        live,
+        outside.prices,
+        health,
+        pace,
+        lengths,
+        reads=chosen.reads_prompts,
+        rewrites=chosen.rewrites,
+    )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
         providers=[*live, providers.SIMULATED],
@@ -119,18 +131,17 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
     door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
-    chat = ChatCompletions(services, **waits)
-    routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
-
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     messages = Messages(services, outside.counter, **waits)
+    threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/chat/completions": door.route("POST", "chat", "member", ChatCompletions(services, **waits).serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
+        THREADS: door.route(None, "threads", "member", threads.serve),
         **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
 
@@ -159,6 +170,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             metrics.flush()
             lines.flush()
             lounge.close()
+            await threads.runs.close()
             outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
@@ -167,7 +179,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(
+                asgi(path, is_mount=path in (RESPONSES, THREADS), copy_scope=True)(handler)
+                for path, handler in doors.items()
+            ),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
                 by_version(
                     door.route(
@@ -176,7 +191,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                     door.route("GET", "models", "viewer", Models(rules.policies).serve),
                 )
             ),
-            asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
+            asgi("/api/route", copy_scope=True)(
+                door.route("POST", "route", "viewer", Routes(rules, body_seconds=chosen.body_seconds).serve)
+            ),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
                 door.route("GET", "decisions", "viewer", DecisionLookup(books.decisions).serve)
             ),

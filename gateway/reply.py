@@ -177,6 +177,9 @@ def told(decision: Decision, *, debug: bool) -> Headers:
     headers = [(b"x-syntra-decision", decision.id.encode())]
     if decision.degraded:
         headers.append((b"x-syntra-degraded", ", ".join(decision.degraded).encode()))
+    if decision.context is not None:
+        context = decision.context
+        headers.append((b"x-syntra-context", b"%d of %d messages summarised" % (context.summarised, context.messages)))
     if not debug:
         return headers
     if decision.facts is not None:

@@ -57,6 +57,7 @@ class Rules:
         lengths: Lengths,
         *,
         reads: bool,
+        rewrites: bool = True,
     ) -> None:
         self._watcher = Watcher(folders(folder), lambda name: known.get(name) is not None)
         self._reads = reads
@@ -75,7 +76,7 @@ class Rules:
         self.policies = Policies(self.policy, live, made)
         self.assumed = not live  # no provider has a key: what is only explained is explained as if all six had one
         self.rehearsed = Policy(self.library, known, NAMES, health, pace, lengths) if self.assumed else self.policy
-        self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer)
+        self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer, rewrites=rewrites)
         self._take(parts)
 
     @property

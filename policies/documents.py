@@ -160,6 +160,8 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     moves: list[Move] = []  # for what the next is asked, beside failures
     fallback: str = ""  # the policy that decides where no model of this one can
     memory_tokens: Annotated[int, Meta(ge=0, le=100_000)] = 600  # of notes from memory at most; 0 for none
+    # Tokens of a prompt from which on older turns become a summary; where it is not said, when no window holds them.
+    summarise_from: Annotated[int, Meta(ge=1000)] | None = None
     quality: Quality | None = None  # written by `syntra policy fit`
 
 

@@ -30,6 +30,7 @@ _ASKED: Final = 3  # stand-ins for a model that has no key here
 SAMPLING: Final = tuple(
     "temperature top_p top_k presence_penalty frequency_penalty logit_bias logprobs top_logprobs".split()
 )
+_FRESH: Final = 0.5  # need for fresh facts from which on a search is what one was chosen for
 _NOBODY: Final = Plan("", 0.0, (), ())
 _PRICED_AT: Final = (3000, 1000)  # tokens of prompt and answer at which two models' prices are compared
 
@@ -45,6 +46,11 @@ class Route(Struct, frozen=True):
     searching: Sequence[str] = ()  # the candidates that search the web
     instead_of: str = ""  # the well-known model that has no key here
     moves: Collection[str] = ()  # for what the next is asked, beside failures
+
+    def searches(self, facts: Facts) -> bool:
+        """Whether who is asked first searches the web, and was chosen for it."""
+        wanted = facts.fresh >= _FRESH or "search" in facts.needs
+        return wanted and self.candidates[0].name in self.searching
 
 
 class Policy:

@@ -24,6 +24,7 @@ FLOORS = {
     "gateway.records": 2,
     "gateway.pipeline": 3,
     "gateway.expectation": 3,  # what the pipeline thinks a request will take
+    "gateway.fitting": 3,  # the conversation made to fit who is asked
     "gateway.reply": 3,  # what the pipeline gives back
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
     "gateway.http": 4,
