@@ -21,16 +21,24 @@ from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
+from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
+from gateway.stores.twins import Twins
 from gateway.stores.valkey import Valkey
 from gateway.upstream.elsewhere import Elsewhere
+from policies.documents import Tempo
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
     def __init__(
-        self, chosen: Settings, vectors_socket: str, outside: Outside, limited: Callable[[str, str], None]
+        self,
+        chosen: Settings,
+        vectors_socket: str,
+        outside: Outside,
+        limited: Callable[[str, str], None],
+        tempos: Callable[[], Mapping[str, Tempo]],
     ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
@@ -57,6 +65,8 @@ class Backing:
             spent=self._spent,
             counted=limited,
         )
+        self.twins = Twins(self.valkey, self.pepper.twins)
+        self.pacer = Pacer(outside.tempos, tempos, self.valkey, workers=chosen.workers)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -69,6 +79,7 @@ class Backing:
             await self.vectors.start()
         self.remembering.open()
         await self.admission.start()
+        self.pacer.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.preparation.until_done()),
@@ -81,6 +92,8 @@ class Backing:
             task.cancel()
         await self.admission.close()
         await self.artefacts.close()
+        await self.pacer.close()
+        await self.twins.close()
         await self.elsewhere.close()
         await self.bus.close()
         await self.answers.close()

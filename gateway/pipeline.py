@@ -20,6 +20,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
+from gateway.core.ends import ANSWERED
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
@@ -27,7 +28,7 @@ from gateway.core.memories import Mode, least
 from gateway.expectation import expected
 from gateway.fitting import fitted
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, Decision
+from gateway.records.decision import Decision
 from gateway.records.settle import Settle
 from gateway.reply import Reply, Watch, told
 from gateway.stages import memory
@@ -137,8 +138,17 @@ async def answer(
     company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
 
     def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
-        keys = caller.credentials
-        return services.fallback.begin(candidates, keys, request, deadline, stack, tried=tried, circle=company)
+        return services.fallback.begin(
+            candidates,
+            caller.credentials,
+            request,
+            deadline,
+            stack,
+            tried=tried,
+            circle=company,
+            organisation=caller.organisation,
+            moves=route.moves,
+        )
 
     begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
     continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)

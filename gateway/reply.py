@@ -10,15 +10,17 @@ from msgspec import UNSET, Raw, Struct, structs
 
 from gateway.continuing import Continuing, summed
 from gateway.core.chat import ChatRequest
+from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
 from gateway.core.events import Chunk, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, CUT, Attempt, Decision
+from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
 from gateway.stages.moving import Keeper
 from gateway.stages.policy import Route
+from gateway.upstream.count import OTHER_MODEL
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
 
@@ -103,7 +105,8 @@ class Reply:
         self._began = time.monotonic() - begun.ttft
         self._used = Usage()
         ttft = round(begun.ttft * 1e3, 3)
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, cache=self._share.cache)
+        odd = _other_model(begun)
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=odd, cache=self._share.cache)
         self.decision.attempts.append(self._attempt)
         self.decision.outcome.model = begun.candidate.name
 
@@ -207,6 +210,13 @@ class Reply:
         """That another model answers than was asked for."""
         absent = self.decision.instead_of
         return f"no key for {absent}, answered by {self._begun.candidate.name}" if absent else ""
+
+
+def _other_model(begun: Begun) -> tuple[str, ...]:
+    """Whether another model answers than was asked; a name with a date behind it is the same."""
+    named = next((chunk.model for chunk in begun.first if chunk.model), "")
+    asked = begun.candidate.model.rpartition("/")[2]
+    return () if not named or begun.candidate.provider == SIMULATED or asked in named else (OTHER_MODEL,)
 
 
 def warning(dropped: Sequence[str], stand_in: str = "") -> Headers:

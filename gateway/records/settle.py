@@ -6,12 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from gateway.core.ends import ANSWERED, LEFT
 from gateway.core.errors import StoreAway, SyntraError
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
 from gateway.records.billing import Settled
-from gateway.records.decision import ANSWERED, LEFT, Decision
+from gateway.records.decision import Decision
 from gateway.records.ledger import Ledger
 from gateway.upstream.flights import MISS
 

@@ -27,6 +27,13 @@ class Engine:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Its process, for who wants it to stand still."""
+        assert self._server is not None
+        assert self._server._process is not None
+        return int(self._server._process.pid)
+
     def start(self) -> None:
         self._server = ValkeyServer(port=self.port, data_dir=self._directory)
         self._server.start()

@@ -12,6 +12,7 @@ import pytest
 from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import parse
+from gateway.core.ends import ANSWERED, CUT, LEFT, RESTING
 from gateway.core.errors import StoreAway, UnknownModel, UpstreamBroken
 from gateway.core.events import CompletionDetails, PromptDetails, Usage
 from gateway.core.ids import uuid7
@@ -19,7 +20,7 @@ from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
 from gateway.records.billing import Settled
-from gateway.records.decision import ANSWERED, CUT, LEFT, NO_PLAN, RESTING, Attempt, Decision
+from gateway.records.decision import NO_PLAN, Attempt, Decision
 from gateway.records.journal import Journal
 from gateway.records.ledger import Ledger
 from gateway.records.metrics import Metrics

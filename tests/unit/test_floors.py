@@ -37,6 +37,7 @@ FLOORS = {
     "gateway.books": 6,
     "gateway.remembering": 5,
     "gateway.backing": 6,
+    "gateway.dependencies": 6,
     "gateway.engines": 6,
     "gateway.app": 7,
     "gateway.banner": 7,
@@ -63,6 +64,7 @@ SETTINGS_READERS = {
     *(
         "gateway.app",
         "gateway.backing",
+        "gateway.dependencies",
         "gateway.outside",
         "gateway.people",
         "gateway.engines",
