@@ -251,6 +251,15 @@ ROWS = (
         ),
     ),
     Row(
+        "C11",
+        "the one who began a shared call leaves",
+        "the others hear the rest, and one of them pays; the last one's leaving ends it",
+        (
+            "faults/test_coalescing.py::test_when_the_first_leaves_the_others_hear_the_rest_and_one_of_them_pays",
+            "faults/test_coalescing.py::test_when_the_last_leaves_the_call_ends",
+        ),
+    ),
+    Row(
         "C12",
         "hundreds of connections that say nothing, or half a head",
         "others are served; who is too much is told 503 with a wait",
