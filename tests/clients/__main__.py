@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -99,4 +100,5 @@ def _show(told: Mapping[Client, Mapping[str, Outcome]]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the gateway and its engines end too
     sys.exit(main(sys.argv[1:]))
