@@ -77,7 +77,8 @@ async def measure(memories: int, asked: int) -> None:
             f"{count} memories kept, {count / seconds:.0f} a second; {(cpu() - used) / count * 1e6:.0f} us of ours each"
         )
         print(f"others waited {await watch:.1f} ms for the loop at most")
-        with psycopg.connect(kept_here.of(*users[0])._postgres.place.owner.reveal(), autocommit=True) as owner:
+        place = kept_here.of(*users[0])._postgres.place  # noqa: SLF001  # nobody else needs to know
+        with psycopg.connect(place.owner.reveal(), autocommit=True) as owner:
             owner.execute("analyze syntra.memory")  # as autovacuum does within a minute
         took = []
         used = cpu()
