@@ -3,11 +3,14 @@
 # make check   formatter, linter, types, floors, tests
 # make clients real clients, from their registries, driven against the gateway over the fakes (needs npm)
 # make bench   the figures of the README, beside the raw upstream (needs Go)
+# make chaos   all faults of a provider, then every store hurt, under load (needs Go; DURATION=seconds of the first, 300)
+# make soak    half an hour at half load: memory, sockets and leases (needs Go; DURATION=seconds, 1800)
 # make quality PERSONA=FILE   the sanitizer on rows of {text, prompt, leak}
 # make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}, or on tests/quality/chatter.txt
 # make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
 # make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
 # make quality MEMORY=DIR     memory on conversations of {turns, qa}, with the embedded stores
+# make quality REWRITE=FILE ALONE=FILE   follow-ups on rows of {history, question, rewrite}, and of {text} that stand alone
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -38,11 +41,18 @@ clients: .venv/dev.stamp
 bench: .venv/run.stamp
 	$(BIN)/python -m bench.run
 
+chaos: .venv/dev.stamp
+	$(BIN)/python -m bench.chaos $(if $(DURATION),--seconds $(DURATION))
+
+soak: .venv/dev.stamp
+	$(BIN)/python -m bench.soak $(if $(DURATION),--seconds $(DURATION))
+
 quality: .venv/run.stamp
 	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))
 	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
 	$(if $(MEMORY),$(BIN)/python -m tests.quality.memory $(MEMORY))
 	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
+	$(if $(REWRITE),$(BIN)/python -m tests.quality.rewrite $(REWRITE) $(ALONE))
 	$(if $(FRESH),$(MAKE) .venv/quality.stamp && $(BIN)/python -m tests.quality.fresh $(FRESH))
 
 .venv/pyvenv.cfg:

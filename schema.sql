@@ -201,6 +201,40 @@ create table if not exists memory_choice ( -- what a person has chosen for thems
     primary key (org_id, person)
 );
 
+create table if not exists thread ( -- a conversation that is kept for a front end, until it is deleted
+    org_id uuid not null,
+    id uuid not null,
+    owner text not null, -- "user NAME", or "key ID" where the key is shared and names nobody
+    title text not null default '',
+    metadata jsonb not null default '{}',
+    turns integer not null default 0, -- numbers given to questions so far
+    summary text not null default '', -- a model's, of what was said up to and with turn `summary_to`
+    summary_to integer not null default 0,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    primary key (org_id, id)
+);
+create index if not exists thread_owner on thread (org_id, owner, updated_at desc, id desc);
+
+create table if not exists message ( -- of each turn of a thread the question, and the answer when there is one
+    org_id uuid not null,
+    id uuid not null,
+    thread_id uuid not null,
+    turn integer not null,
+    role text not null check (role in ('user', 'assistant')),
+    content json not null, -- a text or parts, as in chat completions
+    status text not null default 'complete' check (status in ('complete', 'cut')),
+    model text not null default '', -- as it was asked for
+    decision text not null default '',
+    finish_reason text not null default '',
+    usage json,
+    created_at timestamptz not null default now(),
+    edited_at timestamptz,
+    primary key (org_id, id),
+    unique (org_id, thread_id, turn, role),
+    foreign key (org_id, thread_id) references thread (org_id, id) on delete cascade
+);
+
 create table if not exists audit ( -- what was done to keys, people, limits and policies; nobody can change a row
     org_id uuid not null,
     seq bigint not null,
@@ -380,6 +414,7 @@ grant select, insert on ledger, decision to syntra_app;
 grant select, insert, delete on response to syntra_app;
 grant select, insert on response_item to syntra_app;
 grant select, insert, update, delete on memory, memory_gone, memory_choice to syntra_app;
+grant select, insert, update, delete on thread, message to syntra_app;
 grant select on audit, audit_head to syntra_app;
 
 -- Every tenant's table has one policy for who serves, and one for the door where a function of its own looks in.

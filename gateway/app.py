@@ -53,6 +53,8 @@ from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
 from gateway.http.single import Terms
+from gateway.http.threads.surface import PATH as THREADS
+from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
 from gateway.outside import Outside
 from gateway.pipeline import Services
@@ -60,8 +62,10 @@ from gateway.records import log
 from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
+from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
+from gateway.stores.streams import Streams
 from gateway.upstream import providers
 from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
@@ -90,7 +94,16 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
     live = list(outside.live)
-    rules = Rules(chosen.policies_path, live, outside.prices, health, pace, lengths, reads=chosen.reads_prompts)
+    rules = Rules(
+        chosen.policies_path,
+        live,
+        outside.prices,
+        health,
+        pace,
+        lengths,
+        reads=chosen.reads_prompts,
+        rewrites=chosen.rewrites,
+    )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
         providers=[*live, providers.SIMULATED],
@@ -98,15 +111,18 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,
         rules.policies,
         backing.admission,
+        Moving(backing.artefacts),
         rules.persona,
-        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
+        Fallback(
+            outside.upstream, health, pace, cooldowns, backing.pacer, counted=metrics.cooldown, retried=metrics.retried
+        ),
         books.settle,
         outside.prices,
         backing.remembering.recollection if chosen.memory else None,
@@ -115,20 +131,19 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
-    door = Door(backing.keys.identify, lounge, ended)
+    door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
-    chat = ChatCompletions(services, **waits)
-    routes = Routes(rules, body_seconds=chosen.body_seconds)
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
-
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)
     messages = Messages(services, outside.counter, **waits)
+    threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", "member", chat.serve),
+        "/v1/chat/completions": door.route("POST", "chat", "member", ChatCompletions(services, **waits).serve),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
+        THREADS: door.route(None, "threads", "member", threads.serve),
         **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
     }
 
@@ -157,6 +172,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             metrics.flush()
             lines.flush()
             lounge.close()
+            await threads.runs.close()
             outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
@@ -165,7 +181,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            *(asgi(path, is_mount=path == RESPONSES, copy_scope=True)(handler) for path, handler in doors.items()),
+            *(
+                asgi(path, is_mount=path in (RESPONSES, THREADS), copy_scope=True)(handler)
+                for path, handler in doors.items()
+            ),
             asgi("/v1/models", is_mount=True, copy_scope=True)(
                 by_version(
                     door.route(
@@ -174,7 +193,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                     door.route("GET", "models", "viewer", Models(rules.policies).serve),
                 )
             ),
-            asgi("/api/route", copy_scope=True)(door.route("POST", "route", "viewer", routes.serve)),
+            asgi("/api/route", copy_scope=True)(
+                door.route("POST", "route", "viewer", Routes(rules, body_seconds=chosen.body_seconds).serve)
+            ),
             asgi(DECISIONS, is_mount=True, copy_scope=True)(
                 door.route("GET", "decisions", "viewer", DecisionLookup(books.decisions).serve)
             ),

@@ -6,39 +6,49 @@ bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> Admitted -> ChatR
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from msgspec import Struct
 
+from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
+from gateway.core.ends import ANSWERED
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
 from gateway.expectation import expected
+from gateway.fitting import fitted
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, Decision
+from gateway.records.decision import Decision
 from gateway.records.settle import Settle
-from gateway.reply import Reply, told
+from gateway.reply import Reply, Watch, told
 from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.company import circle
-from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.fallback import Begun, Fallback, Tried
 from gateway.stages.memory import Recollection, Scope
+from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
+from gateway.upstream.providers import Candidate
 from policies.facts import Facts
 
 CACHE = "cache"  # skipped, because its store did not answer
+# Clients of the other surfaces shorten a conversation themselves, when they hear that it is too long.
+_SHORTENS = frozenset({"chat", "threads"})
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -48,11 +58,16 @@ class Services(Struct, frozen=True):
     reader: Reader
     policies: Policies
     admission: Admission
+    moving: Moving
     persona: Persona
     fallback: Fallback
     settle: Settle
     prices: Prices
     memory: Recollection | None = None
+
+
+def _untold(_: str) -> None:
+    """Nobody follows the steps."""
 
 
 class Wishes(Struct, frozen=True):
@@ -68,6 +83,8 @@ class Wishes(Struct, frozen=True):
     freshness: Freshness = ANY
     user: str = ""  # whom the client speaks for
     memory: Mode | None = None
+    summary: Summary | None = None  # of the conversation's beginning, by a model, where one was made
+    step: Callable[[str], None] = _untold  # hears of each step when it begins
 
 
 class Course(Struct):
@@ -101,23 +118,47 @@ async def answer(
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
     facts = await _facts(services, policy, caller, request, meaning, wishes)
     decision.facts = None if facts is PINNED else facts
-    route = policy.route(caller, meaning, facts, time.monotonic())  # 400, 403, 429
+    if meaning.pinned is None:
+        wishes.step("choosing")
+    pins = _window(services.prices, meaning, wishes)
+    fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
+    route, request, facts = fit.route, fit.request, fit.facts
+    decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
+    recall = services.moving.recall(caller, request, stack, wishes.user)
     await _admit(services, course, caller, route)  # 402, 429
-    noted = await _recall(services, course, caller, policy.memory_tokens(caller, route.plan.policy))
+    request, skipped = await recall.recalled()
+    decision.degraded += skipped
+    noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
+    wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
     company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
-    begun = await services.fallback.begin(
-        route.candidates, caller.credentials, spoken, deadline, stack, tried=tried, circle=company
-    )  # 4xx, 429, 5xx
+
+    def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
+        return services.fallback.begin(
+            candidates,
+            caller.credentials,
+            request,
+            deadline,
+            stack,
+            tried=tried,
+            circle=company,
+            organisation=caller.organisation,
+            moves=route.moves,
+        )
+
+    begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
+    continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
     voice = not (route.pinned and wishes.persona is False)
-    clean = Clean(services.persona.name, request, voice=voice)
-    reply = Reply(
-        request, route, begun, clean, decision, services.prices, debug=wishes.debug, limits=course.admitted.headers
-    )
+    clean = Clean(services.persona.name, course.request, voice=voice)
+    carried = wishes.surface in CARRYING
+    keeper = partial(services.moving.keeper, caller, course.request, carried=carried, person=wishes.user)
+    watch = Watch(clean, keeper, continuing)
+    limits = course.admitted.headers
+    reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
     stack.callback(reply.close)
     return reply
 
@@ -131,7 +172,8 @@ async def plan(
     asked = Asked(key, meaning.policy, policy.windows, wishes.limits)
     facts = await reader.facts(request, asked, time.monotonic())
     try:
-        return facts, policy.route(caller, meaning, facts, time.monotonic())
+        fit = fitted(policy, caller, meaning, request, facts, pins=0)
+        return fit.facts, fit.route
     except (NothingFits, NotAllowed, AllCooling, ContextTooLong) as error:
         return facts, error
 
@@ -143,9 +185,20 @@ async def _facts(
     limits = wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
+    wishes.step("reading")
     key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
     asked = Asked(key, meaning.policy, policy.windows, limits)
     return await services.reader.facts(request, asked, time.monotonic())
+
+
+def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
+    """The window of a pinned model whose client leaves the conversation to us; None for who shortens it themselves."""
+    if wishes.surface not in _SHORTENS:
+        return None
+    if meaning.pinned is None or wishes.surface != "threads":
+        return 0
+    known = prices.get(meaning.pinned.name)
+    return known.window if known is not None else 0
 
 
 async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
@@ -158,13 +211,14 @@ async def _admit(services: Services, course: Course, caller: Caller, route: Rout
     course.decision.degraded += course.admitted.degraded
 
 
-async def _recall(services: Services, course: Course, caller: Caller, tokens: int) -> ChatRequest:
+async def _recall(services: Services, course: Course, caller: Caller, request: ChatRequest, tokens: int) -> ChatRequest:
     """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
-    request, wishes, decision = course.request, course.wishes, course.decision
+    wishes, decision = course.wishes, course.decision
     who = memory.person(caller, request.body.user, wishes.user)
     if services.memory is None or not who:
         return request
-    key = conversation(decision.organisation, decision.key_id, request, wishes.conversation)
+    wishes.step("recalling")
+    key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
     course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
     recalled = await services.memory.recall(course.scope, request, tokens)
     decision.notes = recalled.notes

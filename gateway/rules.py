@@ -25,7 +25,7 @@ from gateway.stores.tokenizer import Tokenizer
 from gateway.upstream.documents import folders
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
-from policies.documents import DocumentError
+from policies.documents import DocumentError, Tempo
 from policies.library import Library
 from policies.quality import QualityError
 from policies.watcher import Watcher
@@ -57,6 +57,7 @@ class Rules:
         lengths: Lengths,
         *,
         reads: bool,
+        rewrites: bool = True,
     ) -> None:
         self._watcher = Watcher(folders(folder), lambda name: known.get(name) is not None)
         self._reads = reads
@@ -75,13 +76,17 @@ class Rules:
         self.policies = Policies(self.policy, live, made)
         self.assumed = not live  # no provider has a key: what is only explained is explained as if all six had one
         self.rehearsed = Policy(self.library, known, NAMES, health, pace, lengths) if self.assumed else self.policy
-        self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer)
+        self.reader = Reader(parts.classifier, self.library.intents, lengths, self.tokenizer, rewrites=rewrites)
         self._take(parts)
 
     @property
     def error(self) -> str:
         """What is wrong with the files as they stand; empty where they are the documents in force."""
         return self._watcher.error or self._refused
+
+    def tempos(self) -> Mapping[str, Tempo]:
+        """The pace of each provider that the documents set."""
+        return self.library.models.pace
 
     def explains(self, caller: Caller) -> Policy:
         """What explains a route to this caller: as if all six providers had a key, where none has."""

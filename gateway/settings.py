@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     memory: bool = field(default=True, name="MEMORY_ENABLED")
+    rewrites: bool = field(default=True, name="FEATURE_COREWRITE")
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
@@ -79,7 +80,10 @@ class Settings(Struct, frozen=True):
 
 
 _SWITCHED = frozenset(
-    {"SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED", "MEMORY_ENABLED"}
+    {
+        *("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED", "MEMORY_ENABLED"),
+        "FEATURE_COREWRITE",
+    }
 )
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 

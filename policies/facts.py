@@ -25,6 +25,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     complexity: float = 0.0
     fresh: float = 0.0  # need for facts of today, 0..1
     language: str = "und"
+    leans: bool = False  # on the conversation: it was read with what it leans on
     tokens: int = 0  # of the prompt
     exact: bool = False  # whether `tokens` were counted or estimated
     output_tokens: int = 256  # expected

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
@@ -32,6 +33,7 @@ from gateway.core.chat import ChatBody
 from gateway.core.embeddings import EmbeddingsBody
 from gateway.http.admin.sessions import PATH as SESSIONS
 from gateway.http.admin.sessions import Proof
+from gateway.http.threads import told as threads
 from gateway.upstream.hosted import SERVICES
 
 KEY = "key"  # the name of the security scheme
@@ -57,6 +59,7 @@ _EXPLAINED = {
     "complexity": 0.03,
     "fresh": 0.01,
     "language": "en",
+    "leans": False,
     "needs": [],
     "tokens": 9,
     "output_tokens": 30,
@@ -138,7 +141,7 @@ def assets() -> Router:
 
 def describe(document: OpenAPI) -> None:
     """Add the routes that Litestar only passes on."""
-    bodies = (ChatBody, EmbeddingsBody, Proof)
+    bodies = (ChatBody, EmbeddingsBody, Proof, *threads.BODIES)
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths = document.paths = document.paths or {}
     paths["/v1/chat/completions"] = PathItem(
@@ -165,6 +168,7 @@ def describe(document: OpenAPI) -> None:
     paths["/v1/models/{model}"] = PathItem(get=_operation("Look one model up", "models", parameters=[name]))
     _describe_decisions(paths, schemas[0])
     _describe_memories(paths)
+    _describe_threads(paths, dict(zip(threads.BODIES, schemas[3:], strict=True)))
     paths[SESSIONS] = PathItem(
         post=_operation(
             "Sign in: exchange an identity token for a session",
@@ -248,6 +252,31 @@ def _describe_memories(paths: dict[str, PathItem]) -> None:
         get=_operation("Look up what a user has chosen", tag, says="The choice.", shows=chosen),
         put=_operation("Choose: off, read or read-write", tag, says="The choice.", shows=chosen),
     )
+
+
+def _describe_threads(paths: dict[str, PathItem], bodies: dict[type[msgspec.Struct], dict[str, Any]]) -> None:
+    """Conversations that are kept."""
+    for one in threads.OPERATIONS:
+        item = paths.setdefault(f"/api/threads{one.path}", PathItem())
+        names = [*re.findall(r"\{(\w+)\}", one.path), *one.query]
+        parameters = [_parameter(name, "query" if name in one.query else "path") for name in names]
+        shows = None if one.shows is None else msgspec.json.decode(msgspec.json.encode(one.shows))
+        operation = _operation(
+            one.summary,
+            "threads",
+            body=None if one.body is None else bodies[one.body],
+            example=one.example,
+            parameters=[*parameters, _parameter("x-syntra-user", "header")],
+            says=one.says,
+            shows=shows,
+        )
+        setattr(item, one.method, operation)
+
+
+def _parameter(name: str, place: Literal["query", "path", "header"]) -> Parameter:
+    text = Schema(type="string")  # type: ignore[arg-type]
+    about = threads.QUERY.get(name, "")
+    return Parameter(name=name, param_in=place, required=place == "path", schema=text, description=about or None)
 
 
 def _describe_administration(paths: dict[str, PathItem], schemas: dict[str, Schema]) -> None:

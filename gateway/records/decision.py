@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from gateway.core.context import Shortened
+from gateway.core.ends import ANSWERED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
 from gateway.upstream.flights import MISS, Cache
@@ -15,10 +17,6 @@ from policies.facts import Facts, Live
 from policies.reasons import line, reasons
 
 NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
-
-
-ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
-RESTING = "resting"  # an attempt that was none: another request is probing that model
 
 
 class Attempt(Struct, omit_defaults=True):
@@ -31,6 +29,7 @@ class Attempt(Struct, omit_defaults=True):
     usage: Usage | None = None
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
+    odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
     cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
 
 
@@ -38,7 +37,6 @@ class Outcome(Struct, omit_defaults=True):
     """How the request ended."""
 
     ended: str = ""
-    finish: str = ""  # why the model ended, as it said
     model: str = ""  # who answered
     usage: Usage | None = None  # of the attempt that answered
     cost: Picodollars | None = None  # of all attempts
@@ -47,6 +45,7 @@ class Outcome(Struct, omit_defaults=True):
     duration_ms: float = 0.0
     cache: Cache = MISS
     overhead_ms: float = 0.0  # of our own, before the first provider was asked
+    finish: str = ""  # why the model ended, as it said
 
     @property
     def cost_usd(self) -> str | None:
@@ -72,6 +71,7 @@ class Decision(Struct, omit_defaults=True):
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
     notes: Sequence[str] = ()  # ids of the memories that whoever answered was told
+    context: Shortened | None = None  # what became of a conversation that was too long
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -87,6 +87,8 @@ def view(decision: Decision) -> dict[str, object]:
     }
     if decision.instead_of:
         told["instead_of"] = decision.instead_of
+    if decision.context is not None:
+        told["context"] = decision.context
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
     told["notes"] = list(decision.notes)
@@ -109,6 +111,7 @@ def explained(facts: Facts, plan: Plan, searching: Sequence[str]) -> dict[str, o
         "complexity": facts.complexity,
         "fresh": facts.fresh,
         "language": facts.language,
+        "leans": facts.leans,
         "needs": list(facts.needs),
         "tokens": facts.tokens,
         "output_tokens": facts.output_tokens,

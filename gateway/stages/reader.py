@@ -12,6 +12,7 @@ from gateway.core.chat import ChatRequest, Message
 from gateway.core.conversations import CACHE_SECONDS, Conversations, Turn
 from gateway.core.pace import Lengths
 from gateway.core.reading import Reading
+from gateway.core.rewrite import LONGEST, leant
 from gateway.core.tokens import estimate, prompt
 from gateway.stores.classifier import Classifier
 from gateway.stores.expectation import Expectation
@@ -51,7 +52,16 @@ class Asked(Struct, frozen=True):
 class Reader:
     """From requests to facts. A user's turn is classified once; the steps of its tool loop find the same reading."""
 
-    def __init__(self, classifier: Classifier | None, intents: Intents, lengths: Lengths, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self,
+        classifier: Classifier | None,
+        intents: Intents,
+        lengths: Lengths,
+        tokenizer: Tokenizer,
+        *,
+        rewrites: bool = True,
+    ) -> None:
+        self._rewrites = rewrites
         self._lengths = lengths
         self._tokenizer = tokenizer
         self._conversations = Conversations()
@@ -70,7 +80,7 @@ class Reader:
     async def facts(self, request: ChatRequest, asked: Asked, now: float) -> Facts:
         """The facts of one request."""
         body = request.body
-        text, reading = self._reading(body.messages)
+        text, reading, leans = self._reading(body.messages)
         expectation = self._expectations.get(asked.policy)
         texts, attached = prompt(request)
         tokens, exact = estimate(sum(map(len, texts))) + attached, False
@@ -86,6 +96,7 @@ class Reader:
             complexity=reading.complexity,
             fresh=reading.fresh,
             language=reading.language,
+            leans=leans,
             tokens=tokens,
             exact=exact,
             output_tokens=min(expected, most) if most else expected,
@@ -110,18 +121,23 @@ class Reader:
         """Remember who answered a conversation."""
         self._conversations.answered(key, turn)
 
-    def _reading(self, messages: Sequence[Message]) -> tuple[str, Reading]:
-        """The last user turn and its reading; one that is short and says little alone, together with the one before."""
+    def _reading(self, messages: Sequence[Message]) -> tuple[str, Reading, bool]:
+        """The last user turn with what it leans on, its reading, and whether it leans.
+
+        One that is short and says little alone is read together with the one before.
+        """
         texts = (text for message in reversed(messages) if message.role == "user" and (text := message.text().strip()))
         if self._classifier is None:
-            return "", UNREAD
+            return "", UNREAD, False
         text = next(texts, "")
+        whole = leant(messages) if self._rewrites and len(text) <= LONGEST else None
+        text = whole or text
         reading = self._remembered(self._classifier, text)
         alone = len(text) > SHORT or (reading.confidence >= SURE and (len(text) > CURT or reading.intent == _TALK))
         if not alone and (before := next(texts, "")):
             text = f"{before}\n{text}"
             reading = self._remembered(self._classifier, text)
-        return text, reading
+        return text, reading, whole is not None
 
     def _remembered(self, classifier: Classifier, text: str) -> Reading:
         """The reading of a text, from memory where it was read before."""

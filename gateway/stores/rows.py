@@ -144,6 +144,7 @@ class LedgerRow(SQLModel, table=True):
     estimated: bool
     ttft_ms: float | None
     duration_ms: float
+    cache: str
 
 
 M = TypeVar("M", bound=SQLModel)

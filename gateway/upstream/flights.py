@@ -7,7 +7,6 @@ fastest passenger, costs one that flies alone next to nothing, and goes on when 
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Protocol
@@ -101,6 +100,7 @@ class Flight:
         self.billed = True  # to this worker's passengers
         self.out = False  # as an attempt's, of the call
         self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
+        self.after: Callable[[], None] | None = None  # called when nothing more is read of the reply
         self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
         self.most_kept = 0  # bytes of an answer that is worth keeping
         self.payer: Passenger | None = None
@@ -185,7 +185,7 @@ class Flight:
     def raise_failure(self) -> None:
         """Raise what the call failed with; each passenger has an error of its own, since what is told differs."""
         if self.failure is not None:
-            raise copy.copy(self.failure) if isinstance(self.failure, SyntraError) else self.failure
+            raise _again(self.failure) if isinstance(self.failure, SyntraError) else self.failure
 
     # The reply's body.
 
@@ -236,6 +236,9 @@ class Flight:
         if self.incoming is not None and not self._given_back:
             self._given_back = True
             self.incoming.close()
+            if self.after is not None:
+                self.after()
+                self.after = None
 
     def whole(self, counted: Counted, *, well: bool) -> None:
         """Somebody has heard the answer to its end."""
@@ -277,6 +280,13 @@ class Flight:
             for one in waiting:
                 if not one.done():
                     one.set_result(None)
+
+
+def _again(error: SyntraError) -> SyntraError:
+    """The same error, for somebody else; without its making, which some want more for than their words."""
+    other = type(error).__new__(type(error), *error.args)
+    other.__dict__.update(error.__dict__)
+    return other
 
 
 class Passenger:

@@ -186,3 +186,21 @@ def test_a_conversation_is_told_by_how_it_began_and_by_who_has_it() -> None:
         conversation("a", "k", request("Hello", prompt_cache_key="x")),
     ]
     assert len({conversation("a", "k", begin), *others}) == 6
+
+
+def test_a_follow_up_is_read_with_what_it_leans_on_and_sent_as_it_was_said(
+    reader: Reader, classifier: Counting
+) -> None:
+    asked = request(
+        "What is a heat pump?", {"role": "assistant", "content": "A machine."}, "How does it work in winter?"
+    )
+    found = facts(reader, asked)
+    assert found.leans
+    assert classifier.asked[-1].endswith("How does heat pump work in winter?")
+    assert asked.body.messages[-1].text() == "How does it work in winter?"
+    assert not facts(reader, request("What is a heat pump?")).leans
+
+
+def test_what_leans_is_read_as_it_stands_where_rewriting_is_off(classifier: Counting) -> None:
+    plain = Reader(classifier, shipped().intents, Lengths(), Tokenizer(), rewrites=False)  # type: ignore[arg-type]  # it only reads
+    assert not facts(plain, request("What is a heat pump?", "How does it work in winter?")).leans

@@ -1,0 +1,1 @@
+"""`/api/threads…`: conversations that are kept, and answers that go on when their client is lost."""
