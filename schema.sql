@@ -180,8 +180,7 @@ create table if not exists memory ( -- what a user has said that is worth knowin
     superseded_by uuid,
     indexed text not null default '', -- the generation of the vectors that has it
     primary key (org_id, id),
-    unique (org_id, person, place),
-    unique (org_id, person, mark)
+    unique (org_id, person, place)
 );
 create unique index if not exists memory_once on memory (org_id, person, digest) where superseded_by is null;
 create index if not exists memory_source on memory (org_id, source) where source is not null;
@@ -276,11 +275,11 @@ create or replace trigger append_only before update or delete or truncate on aud
 -- asks has no more rights here than anywhere: the policy on the table holds.
 create or replace function memories_told(org uuid, who text, wanted bigint[]) returns table (
     id uuid, text text, at timestamptz, kind text, thread text, slot text, place bigint, mark bigint, source uuid
-) language plpgsql set search_path = syntra, pg_temp as $$
+) language plpgsql as $$
 begin
     perform set_config('app.org_id', org::text, true);
-    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.mark, m.source from memory m
-    where m.person = who and m.mark = any(wanted) and m.superseded_by is null;
+    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.mark, m.source from syntra.memory m
+    where m.person = who and m.place = any(wanted) and m.superseded_by is null;
 end
 $$;
 

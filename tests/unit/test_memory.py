@@ -146,7 +146,7 @@ def found(score: float, place: int = 0, thread: str = "t", text: str = "so.", at
 
 def order(*some: Found) -> list[int]:
     """The places of what was found, in the order in which they are told."""
-    return [Mark.of(one.mark).place for one in rank(some, NOW.timestamp())]
+    return [Mark.of(one.mark).place for one in rank(some, NOW.timestamp(), 100)]
 
 
 def test_scores_are_added_and_not_ranks() -> None:

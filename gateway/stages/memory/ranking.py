@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -37,8 +38,8 @@ class Ranked(NamedTuple):
     talk: int
 
 
-def rank(found: Sequence[Found], now: float) -> list[Ranked]:
-    """The memories in the order in which they are worth telling; `now` in seconds since 1970."""
+def rank(found: Sequence[Found], now: float, limit: int) -> list[Ranked]:
+    """So many of the memories in the order in which they are worth telling; `now` in seconds since 1970."""
     read = [(Mark.of(one.mark), one) for one in found]
     around = {(mark.talk, mark.place): one.score for mark, one in read}.get
     today = day_of(now)
@@ -53,7 +54,7 @@ def rank(found: Sequence[Found], now: float) -> list[Ranked]:
         score += _RECENT * math.exp2(-max(0.0, today - mark.day) / _HALF_LIFE)
         scored.append(Ranked(one.mark, score, one.near, talk))
     scored.sort(key=_by_score, reverse=True)
-    return list(_varied(scored))
+    return list(islice(_varied(scored), limit))
 
 
 def _varied(scored: Sequence[Ranked]) -> Iterable[Ranked]:

@@ -55,9 +55,9 @@ class Shelf:
         words = stems.content(text)
         if not words:
             return []
-        ranked = rank(await self._index.search(kept, words), time.time())
-        least = min((one.near for one in ranked if one.near), default=0.0)
-        del ranked[min(limit, MOST) :]
+        hits = await self._index.search(kept, words)
+        ranked = rank(hits, time.time(), min(limit, MOST))
+        least = min((one.near for one in hits if one.near), default=0.0)
         if not ranked:
             return []
         found = await kept.told([one.mark for one in ranked])
