@@ -3,6 +3,8 @@
 # make check   formatter, linter, types, floors, tests
 # make clients real clients, from their registries, driven against the gateway over the fakes (needs npm)
 # make bench   the figures of the README, beside the raw upstream (needs Go)
+# make chaos   all faults of a provider, then every store hurt, under load (needs Go; DURATION=seconds of the first, 300)
+# make soak    half an hour at half load: memory, sockets and leases (needs Go; DURATION=seconds, 1800)
 # make quality PERSONA=FILE   the sanitizer on rows of {text, prompt, leak}
 # make quality INTENTS=FILE   the reading of prompts on rows of {text, intent}, or on tests/quality/chatter.txt
 # make quality FRESH=FILE     the need for fresh facts on rows of {question, fact_type}, in five parts
@@ -38,6 +40,12 @@ clients: .venv/dev.stamp
 
 bench: .venv/run.stamp
 	$(BIN)/python -m bench.run
+
+chaos: .venv/dev.stamp
+	$(BIN)/python -m bench.chaos $(if $(DURATION),--seconds $(DURATION))
+
+soak: .venv/dev.stamp
+	$(BIN)/python -m bench.soak $(if $(DURATION),--seconds $(DURATION))
 
 quality: .venv/run.stamp
 	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))

@@ -71,6 +71,15 @@ class Running:
         found = (re.search(r"^Pss:\s+(\d+) kB", _read(pid, "smaps_rollup"), re.MULTILINE) for pid in self._tree())
         return sum(int(match[1]) * 1024 for match in found if match)
 
+    def sockets(self) -> int:
+        """Sockets that the whole tree has open."""
+        found = 0
+        for pid in self._tree():
+            for name in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found += str(name.readlink()).startswith("socket:")
+        return found
+
     def cpu(self) -> float:
         """Seconds that the whole tree has run."""
         fields = (_read(pid, "stat").rpartition(")")[2].split() for pid in self._tree())

@@ -21,7 +21,7 @@ from bench.processes import Running, busy, pinned
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "bench" / "bin"
-INSTRUMENTS = ("upstream", "load", "streams")
+INSTRUMENTS = ("upstream", "load", "streams", "faulty", "judge")
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
 BOTH = ("OPENAI", "ANTHROPIC")

@@ -58,6 +58,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         _require_proxy(settings)
         valkey_place.chosen(settings.valkey_url, settings.redis_url, settings.upstash_url, settings.upstash_token)
         live = providers.configured(environ, settings.providers)
+        providers.tempos(environ, live)
         documents.library(settings.policies_path, list(live))
         key = keyfile.read_or_make(settings.data_path)
     except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError) as error:

@@ -62,6 +62,7 @@ from gateway.records import log
 from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
+from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.stores.streams import Streams
@@ -110,15 +111,18 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,
         rules.policies,
         backing.admission,
+        Moving(backing.artefacts),
         rules.persona,
-        Fallback(outside.upstream, health, pace, cooldowns, counted=metrics.cooldown),
+        Fallback(
+            outside.upstream, health, pace, cooldowns, backing.pacer, counted=metrics.cooldown, retried=metrics.retried
+        ),
         books.settle,
         outside.prices,
         backing.remembering.recollection if chosen.memory else None,
@@ -127,7 +131,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
     lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
-    door = Door(backing.keys.identify, lounge, ended)
+    door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
     responses = ResponsesSurface(services, Responses(backing.postgres), backing.pepper.thoughts, **waits)

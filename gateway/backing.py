@@ -16,20 +16,29 @@ from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
 from gateway.stores.answers import MOST_BYTES, Answers
+from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
+from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
+from gateway.stores.twins import Twins
 from gateway.stores.valkey import Valkey
 from gateway.upstream.elsewhere import Elsewhere
+from policies.documents import Tempo
 
 
 class Backing:
     """Every store of a worker; none must answer for the worker to start."""
 
     def __init__(
-        self, chosen: Settings, vectors_socket: str, outside: Outside, limited: Callable[[str, str], None]
+        self,
+        chosen: Settings,
+        vectors_socket: str,
+        outside: Outside,
+        limited: Callable[[str, str], None],
+        tempos: Callable[[], Mapping[str, Tempo]],
     ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
@@ -41,6 +50,7 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.artefacts = ArtefactStore(self.valkey, self.pepper.thoughts)
         self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
         self.bus = Bus(self.valkey, self.pepper.answers)
         self.elsewhere = Elsewhere(self.bus)
@@ -55,6 +65,8 @@ class Backing:
             spent=self._spent,
             counted=limited,
         )
+        self.twins = Twins(self.valkey, self.pepper.twins)
+        self.pacer = Pacer(outside.tempos, tempos, self.valkey, workers=chosen.workers)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -67,6 +79,7 @@ class Backing:
             await self.vectors.start()
         self.remembering.open()
         await self.admission.start()
+        self.pacer.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.preparation.until_done()),
@@ -78,6 +91,9 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.artefacts.close()
+        await self.pacer.close()
+        await self.twins.close()
         await self.elsewhere.close()
         await self.bus.close()
         await self.answers.close()

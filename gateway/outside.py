@@ -20,6 +20,7 @@ class Outside:
 
     def __init__(self, chosen: Settings, environ: Mapping[str, str]) -> None:
         self.live = providers.configured(environ, chosen.providers)
+        self.tempos = providers.tempos(environ, self.live)
         self.places = providers.Places(environ, self.live)
         self.prices = prices.load(list(self.live), known=providers.NAMES)
         issuers = [url for url in (chosen.oidc_issuer, chosen.oidc_jwks_url) if url]

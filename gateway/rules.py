@@ -25,7 +25,7 @@ from gateway.stores.tokenizer import Tokenizer
 from gateway.upstream.documents import folders
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
-from policies.documents import DocumentError
+from policies.documents import DocumentError, Tempo
 from policies.library import Library
 from policies.quality import QualityError
 from policies.watcher import Watcher
@@ -83,6 +83,10 @@ class Rules:
     def error(self) -> str:
         """What is wrong with the files as they stand; empty where they are the documents in force."""
         return self._watcher.error or self._refused
+
+    def tempos(self) -> Mapping[str, Tempo]:
+        """The pace of each provider that the documents set."""
+        return self.library.models.pace
 
     def explains(self, caller: Caller) -> Policy:
         """What explains a route to this caller: as if all six providers had a key, where none has."""

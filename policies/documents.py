@@ -6,7 +6,7 @@ Each file says its kind in its first key. Names of models are always whole, `pro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -22,6 +22,14 @@ Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in i
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
 HOSTED = ("embeddings", "images", "speech", "transcription", "moderation", "rerank")  # what is no chat
+
+
+# For what a request moves on to the next model, beside failures: the first finds the prompt too long, its provider's
+# rules forbid an answer, or it is later than it usually is and the next one is asked beside it.
+CONTEXT_LENGTH: Final = "context_length"
+CONTENT_POLICY: Final = "content_policy"
+LATENESS: Final = "lateness"
+Move = Literal["context_length", "content_policy", "lateness"]
 
 
 class DocumentError(Exception):
@@ -68,12 +76,27 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_s: Positive = 80.0  # until measured
 
 
+class Tempo(Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a provider is asked with one key, by all workers together; 0 is no limit."""
+
+    rps: Annotated[float, Meta(ge=0, le=1e6)] = 0.0  # requests a second
+    burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # that may come at once; 0 for what comes in one second
+    concurrency: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # that may run at once
+    wait: Annotated[float, Meta(ge=0, le=60)] = 2.0  # seconds that a request waits for its turn
+
+    @property
+    def whole_burst(self) -> float:
+        """The burst, at least one request."""
+        return max(1.0, self.burst or self.rps)
+
+
 class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="models"):
     """The catalogue: every model that Syntra may choose, and who does what is no chat, first choice first."""
 
     version: int
     model: list[Model]
     embeddings: list[FullName]
+    pace: dict[str, Tempo] = {}  # by provider, for each of its keys; OPENAI_RPS and its like go before it
     images: list[FullName] = []
     speech: list[FullName] = []
     transcription: list[FullName] = []
@@ -134,6 +157,8 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     fresh_from: Share = 0.6  # need for fresh facts from which on searching counts
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3  # how many are asked at most: primary, backup, default
     default: list[FullName] = []  # the end of the chain
+    after_first_word: Literal["error", "continue"] = "error"  # what becomes of a text whose provider breaks off
+    moves: list[Move] = []  # for what the next is asked, beside failures
     fallback: str = ""  # the policy that decides where no model of this one can
     memory_tokens: Annotated[int, Meta(ge=0, le=100_000)] = 600  # of notes from memory at most; 0 for none
     # Tokens of a prompt from which on older turns become a summary; where it is not said, when no window holds them.

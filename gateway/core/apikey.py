@@ -47,6 +47,7 @@ class Pepper:
         self._check = _derived(secret_key, b"syntra-check")
         self._sessions = _derived(secret_key, b"syntra-session")
         self._thoughts = _derived(secret_key, b"syntra-thoughts")
+        self._twins = _derived(secret_key, b"syntra-twins")
         self._answers = _derived(secret_key, b"syntra-answers")
 
     def digest(self, key: ApiKey) -> bytes:
@@ -71,6 +72,11 @@ class Pepper:
     def thoughts(self) -> bytes:
         """What is sealed with that clients keep for a provider."""
         return self._thoughts
+
+    @property
+    def twins(self) -> bytes:
+        """What is sealed with that is kept for who asks again."""
+        return self._twins
 
     @property
     def answers(self) -> bytes:

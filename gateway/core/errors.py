@@ -12,6 +12,7 @@ SyntraError
 │   ├── UnknownDecision            404
 │   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
 │   ├── Conflict                   409  it stands against something that is there
+│   ├── TwinDiffers                422  this Idempotency-Key has been used for another request
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
 │   ├── NotAllowed                 403  the organisation or the key may not use this model
 │   └── Forbidden                  403  the key is not for this
@@ -21,12 +22,15 @@ SyntraError
 ├── WrongMethod                    405
 ├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
+├── Overloaded                     503  this process has more to do than it can
 ├── StoreAway                      503  a store that this needs does not answer; never a 401
 ├── Internal                       500  our own defect
 └── UpstreamError                       a provider's doing, told in our words
     ├── UpstreamRejected           4xx  the provider finds the request itself wrong
-    │   └── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
+    │   ├── UpstreamUnknownModel   404  it has no such model, or not for our key; another may be asked
+    │   └── UpstreamUnwilling      400  content_policy_violation: it will not answer this, another may
     ├── UpstreamBusy               429  with the provider's Retry-After
+    │   └── Paced                  429  our own pace for it is used up; it was not asked
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
     ├── UpstreamFailed             502  it answered with a failure
     │   └── UpstreamOverloaded     502  it has more to do than it can
@@ -54,18 +58,23 @@ class SyntraError(Exception):
     retryable: ClassVar[bool] = False  # may another candidate be tried for it?
     recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
+    retry_after: int = 0  # whole seconds after which it may have passed; 0 where nobody knows
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         if code is not None:
             self.code = code
+        if retry_after is not None:
+            self.retry_after = retry_after
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Reply headers that belong to this error."""
-        return []
+        return [(b"retry-after", str(self.retry_after).encode())] if self.retry_after else []
 
     @property
     def kind(self) -> str:
@@ -89,7 +98,6 @@ class ContextTooLong(BadRequest):
     """The prompt does not fit the model's window; the counts are 0 where nobody told them."""
 
     code = "context_length_exceeded"
-    retryable = False
 
     def __init__(self, message: str, *, tokens: int = 0, most: int = 0, answer: int = 0) -> None:
         super().__init__(message)
@@ -168,6 +176,14 @@ class Conflict(BadRequest):
     code = "conflict"
 
 
+class TwinDiffers(BadRequest):
+    """The Idempotency-Key has been used for another request."""
+
+    status = 422
+    type = "idempotency_error"
+    code = "idempotency_key_reused"
+
+
 class NothingFits(BadRequest):
     """No candidate can serve the request; the message tells each one's reason."""
 
@@ -213,19 +229,11 @@ class BadKey(SyntraError):
 
 
 class AllCooling(SyntraError):
-    """Every candidate rests after its provider's refusal; `retry_after` in whole seconds."""
+    """Every candidate rests after its provider's refusal."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
-
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"retry-after", str(self.retry_after).encode())]
 
 
 class RateLimited(SyntraError):
@@ -241,16 +249,13 @@ class RateLimited(SyntraError):
     def __init__(
         self, message: str, *, type_: str, retry_after: int | None, limits: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, retry_after=retry_after)
         self.type = type_
-        self.retry_after = retry_after
         self.limits = limits  # headers, x-ratelimit-…
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        if self.retry_after is None:
-            return [_NO_RETRY, *self.limits]
-        return [(b"retry-after", str(self.retry_after).encode()), *self.limits]
+        return [*(super().headers or [_NO_RETRY]), *self.limits]
 
 
 class BudgetSpent(SyntraError):
@@ -275,10 +280,15 @@ class Draining(SyntraError):
 
     status = 503
     code = "draining"
+    retry_after = 1
 
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"retry-after", b"1")]
+
+class Overloaded(SyntraError):
+    """The process has more to do than it can, and takes nothing more until it has caught up."""
+
+    status = 503
+    code = "overloaded"
+    retry_after = 1
 
 
 class StoreAway(SyntraError):
@@ -287,10 +297,7 @@ class StoreAway(SyntraError):
     status = 503
     code = "store_unavailable"
     recorded = False
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"retry-after", b"2")]
+    retry_after = 2
 
 
 class Internal(SyntraError):
@@ -306,8 +313,10 @@ class UpstreamError(SyntraError):
     code = "upstream_error"
     retryable = True
 
-    def __init__(self, message: str, *, provider: str = "", param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message, param=param, code=code)
+    def __init__(
+        self, message: str, *, provider: str = "", code: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after)
         self.provider = provider
 
 
@@ -331,20 +340,26 @@ class UpstreamUnknownModel(UpstreamRejected):
     retryable = True
 
 
+class UpstreamUnwilling(UpstreamRejected):
+    """The provider's rules forbid it to answer; another provider's may not, where the policy says that it is asked."""
+
+    code = "content_policy_violation"
+
+
 class UpstreamBusy(UpstreamError):
-    """The provider's own rate limit; `retry_after` in whole seconds."""
+    """The provider's own rate limit."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: int, provider: str = "") -> None:
-        super().__init__(message, provider=provider)
-        self.retry_after = retry_after
+
+class Paced(UpstreamBusy):
+    """The pace that is kept towards a provider lets nobody else through for now; the provider was not asked."""
 
     @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"retry-after", str(self.retry_after).encode())]
+    def kind(self) -> str:
+        return "paced"
 
 
 class UpstreamCredential(UpstreamError):
@@ -358,7 +373,7 @@ class UpstreamFailed(UpstreamError):
 
 
 class UpstreamOverloaded(UpstreamFailed):
-    """The provider has more to do than it can."""
+    """The provider has more to do than it can; `retry_after` where it says for how long."""
 
 
 class UpstreamUnreachable(UpstreamError):

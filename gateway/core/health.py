@@ -20,6 +20,7 @@ from gateway.core.errors import (
     UpstreamBusy,
     UpstreamCredential,
     UpstreamFailed,
+    UpstreamOverloaded,
     UpstreamSilent,
     UpstreamUnknownModel,
     UpstreamUnreachable,
@@ -198,6 +199,8 @@ class Health:
             return self._lengthen(_wide(key), REFUSED, _REFUSED_SECONDS, now)
         if isinstance(error, UpstreamUnknownModel):  # not for our key, or not any more; that takes time to change
             return self._lengthen(key, UNKNOWN, MOST_SECONDS, now)
+        if isinstance(error, UpstreamOverloaded) and error.retry_after:
+            return self._lengthen(key, FAILING, min(_MOST_RETRY_AFTER, float(error.retry_after)), now)
         if not isinstance(error, _COUNTS):
             return None
         down = self._down.get(key)

@@ -10,7 +10,9 @@ from gateway.core.errors import Forbidden, WrongMethod
 from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
+from gateway.http.twin import HEADER, SURFACES, Twin
 from gateway.http.visit import Visit
+from gateway.stores.twins import Twins
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope, Receive, Scope, Send
@@ -33,9 +35,14 @@ class Door:
     """Makes ASGI applications of handlers; each gets a visit whose caller is known."""
 
     def __init__(
-        self, identify: Callable[[str | None], Awaitable[Caller]], lounge: Lounge, ended: Callable[[str, Visit], None]
+        self,
+        identify: Callable[[str | None], Awaitable[Caller]],
+        lounge: Lounge,
+        ended: Callable[[str, Visit], None],
+        twins: Twins,
     ) -> None:
         self._identify = identify
+        self._twins = twins
         self._lounge = lounge
         self._ended = ended
 
@@ -54,6 +61,8 @@ class Door:
             caller = await self._identify(head.bearer)
             visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
+            if surface in SURFACES and visit.method == "POST" and (key := visit.header(HEADER)):
+                visit.twin = Twin(self._twins, caller, visit.path, key)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:

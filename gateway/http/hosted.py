@@ -7,6 +7,7 @@ import time
 
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
+from gateway.core.ends import ANSWERED, LEFT
 from gateway.core.errors import BadRequest, SyntraError, UpstreamError
 from gateway.core.events import Usage
 from gateway.core.forms import PassedBody, parse_form, parse_json
@@ -16,7 +17,7 @@ from gateway.core.telling import as_chat_in_band
 from gateway.http.intake import Head
 from gateway.http.single import Single, Terms
 from gateway.http.visit import Visit
-from gateway.records.decision import ANSWERED, LEFT, Attempt
+from gateway.records.decision import Attempt
 from gateway.stages.fallback import in_vain
 from gateway.stages.policy import Policies
 from gateway.upstream.answer import Sent

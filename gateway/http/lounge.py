@@ -14,6 +14,8 @@ from gateway.http.visit import Visit
 _GLANCE = 0.03  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
 _TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
+_LATE = 0.25  # s by which a glance may come late; a loop that is later than this is not keeping up
+_OFTEN = 3  # such glances in a row: one alone is a hiccup, not a state
 _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
 
 
@@ -28,6 +30,7 @@ class Lounge:
         self._visits: set[Visit] = set()
         self._unwatched: list[Visit] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._late = 0  # glances in a row that came late
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -40,6 +43,11 @@ class Lounge:
     def size(self) -> int:
         """How many are being served."""
         return len(self._visits)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the loop has been late for a while: who comes now would only make it later for all."""
+        return self._late >= _OFTEN
 
     def leave(self, visit: Visit) -> None:
         """It has its reply, or has gone."""
@@ -81,8 +89,11 @@ class Lounge:
         then()
 
     async def _glance(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + _GLANCE
             await asyncio.sleep(_GLANCE)
+            self._late = self._late + 1 if loop.time() - due > _LATE else 0
             unwatched, self._unwatched = self._unwatched, []
             for visit in unwatched:
                 visit.watch()

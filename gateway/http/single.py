@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from gateway.core.caller import Caller
+from gateway.core.ends import ANSWERED
 from gateway.core.errors import SyntraError
 from gateway.core.ids import uuid7
 from gateway.core.money import Picodollars
 from gateway.http.intake import Head
 from gateway.http.visit import Headers, Visit
 from gateway.records import billing
-from gateway.records.decision import ANSWERED, Attempt, Decision
+from gateway.records.decision import Attempt, Decision
 from gateway.records.settle import Settle
 from gateway.reply import told
 from gateway.stages.admission import FREE, Admission

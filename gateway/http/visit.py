@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from gateway.core.errors import Draining, Internal, SyntraError, UpstreamError
+from gateway.core.errors import BadRequest, Draining, Internal, Overloaded, SyntraError, UpstreamError
 from gateway.core.ids import uuid7
 from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, read_body, read_head
+from gateway.http.twin import DEGRADED, REPLAYED, Again, Twin
 from gateway.records.log import About, about
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Visit:
         self.about = About()  # what log lines of this request say of it
         self.model = ""  # provider/model of who answered
         self.decision = ""
+        self.twin: Twin | None = None  # of a request that may be asked twice
         self.failed = ""  # the kind of the error that was told
 
     @property
@@ -88,7 +90,13 @@ class Visit:
         self._lounge.enter(self)
         try:
             await self._serve(serve)
-        except Left:
+            self._over(None)
+        except Again as again:
+            kept = again.kept
+            await self._start(kept.status, (*kept.headers, REPLAYED))
+            await self._write(kept.body, more=False)
+        except Left as left:
+            self._over(left)
             self.status = 499
             log.debug("the client left")
         except UpstreamError as error:
@@ -101,6 +109,7 @@ class Visit:
             log.exception("a defect")
             await self._fail(Internal("Syntra failed on this request; the log has more under its request id."))
         finally:
+            self._over(Left())  # where it has not been said already
             self._lounge.leave(self)
 
     async def _serve(self, serve: Callable[[Visit, Head], Awaitable[None]]) -> None:
@@ -113,6 +122,8 @@ class Visit:
             about.set(self.about)
             if self._lounge.draining:
                 raise Draining("This server is shutting down; please try again.")
+            if self._lounge.overloaded:
+                raise Overloaded("This server has more to do than it can; please try again.")
             await serve(self, head)
         except asyncio.CancelledError:
             if self._stopped is None or self._task is None:
@@ -131,9 +142,14 @@ class Visit:
     async def body(self, head: Head, seconds: float, *, forms: bool = False) -> bytes:
         """The request's body; from its end on, a client that leaves stops the work."""
         self.must_have_body_at = self._loop.time() + seconds
-        body = await read_body(head, self._receive, forms=forms)
+        try:
+            body = await read_body(head, self._receive, forms=forms)
+        except Left:  # or its chunks cannot be read: then somebody is there to hear it, and Granian would say 500
+            raise BadRequest("The body broke off, or is not what its head has said.") from None
         self.must_have_body_at = 0.0
         self._lounge.watch_soon(self)
+        if self.twin is not None:
+            await self.twin.begin(body)
         return body
 
     def watch(self) -> None:
@@ -192,17 +208,29 @@ class Visit:
             await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)
         elif self._in_band is not None:
             await self._write(self._in_band(error), more=True)
+        self._over(error)
+
+    def _over(self, failure: BaseException | None) -> None:
+        """The reply is out, or nobody is there to hear it."""
+        if self.twin is not None:
+            self.twin.end(failure)
+            self.twin = None
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True
         self.status = status
-        own = (b"x-request-id", self.request_id or uuid7().encode())  # headers that cannot be read have none
+        own = [(b"x-request-id", self.request_id or uuid7().encode())]  # headers that cannot be read have none
+        if self.twin is not None:
+            self.twin.start(status, headers)
+            own += [DEGRADED] if self.twin.degraded else []
         await self._send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, own, *_COMMON]},
+            {"type": "http.response.start", "status": status, "headers": [*headers, *own, *_COMMON]},
         )
 
     async def _write(self, data: bytes, *, more: bool) -> None:
         self.sending_since = self._loop.time()
+        if self.twin is not None and data is not PING:
+            self.twin.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self.sending_since = 0.0
         self.last_write = self._loop.time()

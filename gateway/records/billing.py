@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from msgspec import structs
 
+from gateway.core.ends import ANSWERED, UNASKED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars
-from gateway.records.decision import ANSWERED, LEFT, RESTING, Attempt, Decision
+from gateway.records.decision import Attempt, Decision
 from gateway.records.ledger import Row, started
 from gateway.stages.fallback import Tried
 from gateway.upstream.count import Counted
@@ -29,16 +30,18 @@ class Settled(NamedTuple):
 def count(attempt: Attempt, counted: Counted, prices: Prices) -> None:
     """Note what an attempt has used."""
     attempt.usage, attempt.estimated = counted.usage, counted.estimated
+    attempt.odd += counted.odd
     if not attempt.model.startswith(f"{SIMULATED}/"):
         attempt.cost = prices.cost(attempt.model, counted.usage)
 
 
 def in_vain(tried: Tried, prices: Prices) -> Attempt:
     """An attempt that brought nothing: it costs what its provider may have read, if it may have been at work."""
-    unasked = LEFT if tried.left else RESTING
-    outcome = unasked if tried.error is None else tried.error.kind
+    outcome = tried.ended if tried.error is None else tried.error.kind
     attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3), cache=tried.cache)
-    if tried.prompt:
+    if tried.counted is not None:
+        count(attempt, tried.counted, prices)
+    elif tried.prompt:
         count(attempt, Counted(Usage(tried.prompt, 0, tried.prompt), estimated=True), prices)
     return attempt
 
@@ -59,7 +62,7 @@ def rows(decision: Decision) -> list[Row]:
     final = _final(decision)
     made: list[Row] = []
     for attempt in decision.attempts:
-        if attempt.outcome == RESTING:
+        if attempt.outcome in UNASKED:
             continue
         row = _row(decision, attempt, structs.replace(final), len(made) + 1)
         made.append(row)

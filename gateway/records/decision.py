@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from gateway.core.context import Shortened
+from gateway.core.ends import ANSWERED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
 from gateway.upstream.flights import MISS, Cache
@@ -16,10 +17,6 @@ from policies.facts import Facts, Live
 from policies.reasons import line, reasons
 
 NO_PLAN: Final = Plan("", 0.0, (), ())  # of a request that came to none
-
-
-ANSWERED, CUT, LEFT = "answered", "cut", "left"  # how a request ends; otherwise with the kind of an error
-RESTING = "resting"  # an attempt that was none: another request is probing that model
 
 
 class Attempt(Struct, omit_defaults=True):
@@ -32,6 +29,7 @@ class Attempt(Struct, omit_defaults=True):
     usage: Usage | None = None
     cost: Picodollars | None = None
     estimated: bool = False  # the usage is our count, not the provider's
+    odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
     cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
 
 

@@ -18,7 +18,9 @@
 | syntra_degraded_total | counter | what | requests of which something was skipped because a store did not answer |
 | syntra_store_health | gauge | store | 1 well, 0.5 slow, 0 away; as the worker sees it that sees it worst |
 | syntra_ledger_waiting | gauge | | records that are in no database yet |
+| syntra_provider_protocol_total | counter | provider, what | answers that were taken though odd: no end, no usage, other model |
 | syntra_cooldowns_total | counter | provider, reason | times that a provider's model was left alone for a while |
+| syntra_retries_total | counter | outcome | attempts beyond the first of a request: made, or refused because the budget was spent |
 | syntra_policy_reloads_total | counter | outcome | edits of the documents; taken or refused |
 | syntra_policy_stale | gauge | | 1 while the last edit was refused and older documents are in force |
 | syntra_records_refused_total | counter | | requests that PostgreSQL would not record |
@@ -38,11 +40,13 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from gateway.core.ends import ANSWERED, CUT, LEFT, UNASKED
 from gateway.core.health import REASONS
 from gateway.core.money import PICO
 from gateway.records import exposition
-from gateway.records.decision import ANSWERED, CUT, LEFT, RESTING, Decision
+from gateway.records.decision import Decision
 from gateway.records.series import Counts, Times
+from gateway.upstream.count import ODD
 from gateway.upstream.flights import HIT, JOINED, MISS
 
 SURFACES = (
@@ -53,24 +57,25 @@ STATUSES = tuple(
     "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
 OUTCOMES = (
-    "answered cut left context_length_exceeded model_not_found rate_limit_exceeded upstream_broken upstream_credential "
-    "upstream_error upstream_rejected upstream_timeout upstream_unreachable"
+    "answered cut left outrun content_policy_violation context_length_exceeded model_not_found rate_limit_exceeded "
+    "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable"
 ).split()
 ERRORS = (
-    "above_ceiling ambiguous_authorization conflict context_length_exceeded decision_not_found draining email_missing "
-    "email_not_verified email_unusual forbidden_parameter insufficient_quota internal_error invalid_api_key "
-    "invalid_header invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
+    "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "
+    "decision_not_found draining email_missing email_not_verified email_unusual forbidden_parameter "
+    "idempotency_key_in_use idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header "
+    "invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
     "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
-    "not_operator organisation_not_found organisation_required provider_key_refused provider_key_sealed "
-    "rate_limit_exceeded role_too_low server_error store_unavailable stream_gone thread_not_found unknown_parameter "
-    "unknown_policy unknown_url unsupported_model unsupported_parameter unsupported_provider unsupported_value "
-    "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable "
-    "wrong_organisation wrong_user"
+    "not_operator organisation_not_found organisation_required overloaded paced provider_key_refused "
+    "provider_key_sealed rate_limit_exceeded role_too_low server_error store_unavailable stream_gone "
+    "thread_not_found unknown_parameter unknown_policy unknown_url unsupported_model unsupported_parameter "
+    "unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
+    "upstream_timeout upstream_unreachable wrong_organisation wrong_user"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)
 LIMITS = ("admitted", "limited", "spent")
-DEGRADED = ("keys", "limits", "memory", "cache", "ledger")
+DEGRADED = ("keys", "limits", "memory", "cache", "store", "idempotency")
 HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2
@@ -122,6 +127,8 @@ class Metrics:
         self._limits = count("limits", "What limits said.", outcome=LIMITS, by=("valkey", "worker", "memory"))
         self._degraded = count("degraded", "Requests of which something was skipped.", what=DEGRADED)
         self._cooldowns = count("cooldowns", "Models left alone.", provider=providers, reason=REASONS)
+        self._odd = count("provider_protocol", "Answers taken though odd.", provider=providers, what=ODD)
+        self._retries = count("retries", "Attempts beyond the first.", outcome=("made", "refused"))
         self._reloads = count("policy_reloads", "Edits of the documents.", outcome=("taken", "refused"))
         self._refusals = count("records_refused", "Requests that PostgreSQL would not record.")
         self._stale = self._gauge("policy_stale", "1 while the last edit was refused.", "livemax")
@@ -171,11 +178,13 @@ class Metrics:
         """A request that went to providers is over."""
         outcome = decision.outcome
         for attempt in decision.attempts:
-            if attempt.outcome != RESTING and attempt.cache == MISS:
+            if attempt.outcome not in UNASKED and attempt.cache == MISS:
                 ended = (
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
                 self.attempt(_provider(attempt.model), ended)
+                for what in attempt.odd:
+                    self.odd(_provider(attempt.model), what)
         if outcome.overhead_ms:
             self.overhead(outcome.overhead_ms / 1e3)
         for what in decision.degraded:
@@ -239,6 +248,14 @@ class Metrics:
     def cooldown(self, provider: str, reason: str) -> None:
         """A provider's model is left alone for a while."""
         self._cooldowns.add(provider, reason)
+
+    def odd(self, provider: str, what: str) -> None:
+        """A provider did otherwise than its wire has it, and was forgiven."""
+        self._odd.add(provider, what)
+
+    def retried(self, *, made: bool) -> None:
+        """One more attempt was made for a request, or there was no budget for it."""
+        self._retries.add("made" if made else "refused")
 
     def reloaded(self, *, taken: bool) -> None:
         """The documents were edited."""

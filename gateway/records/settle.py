@@ -6,12 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from gateway.core.ends import ANSWERED, LEFT
 from gateway.core.errors import StoreAway, SyntraError
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
 from gateway.records.billing import Settled
-from gateway.records.decision import ANSWERED, LEFT, Decision
+from gateway.records.decision import Decision
 from gateway.records.ledger import Ledger
 from gateway.upstream.flights import MISS
 
@@ -63,8 +64,9 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        if outcome.usage is None or outcome.cache != MISS:
-            return
+        pieced = sum(attempt.ttft_ms is not None for attempt in decision.attempts) > 1
+        if outcome.usage is None or outcome.cache != MISS or pieced:
+            return  # nothing is learned of a model from what others have written too
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0
         said = outcome.usage.completion_tokens

@@ -17,7 +17,7 @@ from gateway.upstream.offers import offer, offers
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate, candidate
 from policies import engine
-from policies.documents import Model
+from policies.documents import LATENESS, Model
 from policies.engine import Board, Plan, Scored
 from policies.facts import Facts, Live, Offer
 from policies.library import Library
@@ -45,6 +45,8 @@ class Route(Struct, frozen=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     instead_of: str = ""  # the well-known model that has no key here
+    continues: bool = False  # whether another goes on with a text that was cut
+    moves: Collection[str] = ()  # for what the next is asked, beside failures
 
     def searches(self, facts: Facts) -> bool:
         """Whether who is asked first searches the web, and was chosen for it."""
@@ -105,13 +107,33 @@ class Policy:
             raise _nothing(plan, facts, live)
         named = {candidate.name: candidate for _, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
-        return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent)
+        routing = self.library.routing.get(plan.policy)
+        return Route(
+            candidates,
+            pinned=False,
+            plan=plan,
+            document=self.library.version,
+            live=live,
+            searching=self._searching,
+            instead_of=meaning.absent,
+            continues=routing is not None and routing.after_first_word == "continue",
+            moves=self._moves(plan, facts),
+        )
 
     def plan(self, policy: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
         """The policy's plan, or that of the policy it falls back to where it has nobody."""
         plan = self._boards[policy].plan(facts, live, allowed)
         fallback = self.library.routing[policy].fallback
         return self.plan(fallback, facts, live, allowed) if fallback and not plan.chain else plan
+
+    def _moves(self, plan: Plan, facts: Facts) -> Collection[str]:
+        """For what the policy moves on; two are not asked at once where that may cost more than the request allows."""
+        routing = self.library.routing.get(plan.policy)
+        if routing is None or not routing.moves:
+            return ()
+        costs = [one.cost for one in plan.chain[:2]]
+        dear = facts.max_cost is not None and (None in costs or sum(filter(None, costs)) > facts.max_cost)
+        return [move for move in routing.moves if not (dear and move == LATENESS)]
 
     def memory_tokens(self, caller: Caller, policy: str) -> int:
         """Tokens that notes from memory may take; without a policy, that of the organisation's own."""
@@ -237,7 +259,7 @@ def _paid_by(caller: Caller, candidate: Candidate) -> Candidate:
 
 def _candidate(one: Offer) -> Candidate:
     """The model as it is asked: a temperature is a wish, and no reason for a refusal, where we chose who answers."""
-    return candidate(one.name, () if "sampling" in one.abilities else SAMPLING, one.most_output)
+    return candidate(one.name, () if "sampling" in one.abilities else SAMPLING, one.most_output, one.window)
 
 
 def _distance(wanted: Offer, one: Offer) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -30,6 +30,20 @@ _FAULT_BODY_LIMIT = 64 * 1024  # bytes read of a failure's body
 
 class _NoSuchRoute(Exception):
     """The server does not speak its provider's dialect."""
+
+
+Entry = Callable[
+    [], Awaitable[Callable[[], None]]
+]  # waits for a place among those that ask; what it gives gives it back
+
+
+def _nothing() -> None:
+    """Nothing was taken."""
+
+
+async def at_once() -> Callable[[], None]:
+    """Who asks waits for nobody."""
+    return _nothing
 
 
 class Sent(Struct):
@@ -59,6 +73,7 @@ class Opened(Struct, frozen=True):
     close: Callable[[], None]
     dropped: tuple[str, ...] = ()  # the client's fields that this wire cannot carry
     share: Share = ALONE
+    headers: Mapping[str, str] = {}  # of the provider's reply
 
 
 class StreamedAnswer:
@@ -176,14 +191,15 @@ class Remote:
         deadline: Deadline,
         sent: Sent,
         circle: Circle | None = None,
+        entry: Entry = at_once,
     ) -> Opened:
         """Send the request and wait for the reply's head; the caller closes what it gets.
 
         It is said in the client's own dialect where the provider speaks that, else as chat completions. Within a
-        `circle` the answer may be one that others have asked for.
+        `circle` the answer may be one that others have asked for; a call of its own waits at the `entry`.
         """
         native = request.native
-        ask = partial(self._ask, provider, model, deadline=deadline, sent=sent, circle=circle)
+        ask = partial(self._ask, provider, model, deadline=deadline, sent=sent, circle=circle, entry=entry)
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
             return await ask(request.plain(provider.name))
         try:
@@ -202,16 +218,17 @@ class Remote:
         deadline: Deadline,
         sent: Sent,
         circle: Circle | None,
+        entry: Entry,
     ) -> Opened:
         outbound = provider.dialect.encode(provider, model, request)
         first = self._patience.first_event if request.body.stream else self._patience.total
         exchange: Incoming
         share: Share = ALONE
         if circle is None:
-            exchange = await post(self._wire, outbound, deadline, first, sent)
+            exchange = await post(self._wire, outbound, deadline, first, sent, entry)
         else:
             forms = _Forms(provider, model, request)
-            dial = partial(post, self._wire, outbound, deadline, first)
+            dial = partial(post, self._wire, outbound, deadline, first, entry=entry)
             exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
             answer = await self._open(exchange, share, provider, model, request)
@@ -219,7 +236,7 @@ class Remote:
             exchange.close()
             raise
         lost = request.lost if request.native is None else ()
-        return Opened(answer, exchange.close, (*outbound.dropped, *lost), share)
+        return Opened(answer, exchange.close, (*outbound.dropped, *lost), share, exchange.headers)
 
     async def _open(
         self, exchange: Incoming, share: Share, provider: Provider, model: str, request: ChatRequest
@@ -266,14 +283,22 @@ class _Forms:
         return self._provider.dialect.encode(self._provider, self._model, request)
 
 
-async def post(wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight) -> Exchange:
-    """Send a request and wait for the reply's head; `sent` is told how far it has come."""
+async def post(
+    wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
+) -> Exchange:
+    """Send a request once `entry` lets it through and wait for the reply's head; `sent` is told how far it has come."""
 
     def out() -> None:
         sent.out = True
 
     headers = header_lines(outbound.headers)
-    exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+    release = await entry()
+    try:
+        exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+    except BaseException:
+        release()
+        raise
+    exchange.after = release
     sent.out = exchange.status == 200  # with any other it has said that it did not do the work
     return exchange
 

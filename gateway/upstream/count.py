@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
 from msgspec import UNSET, Struct
 
 from gateway.core.chat import ChatRequest
@@ -11,12 +14,18 @@ from gateway.core.shape import Shape
 from gateway.core.tokens import estimate, estimate_prompt
 from gateway.upstream.dialect import Decoder
 
+NO_END: Final = "no end"  # a finish reason, but no terminal event
+NO_USAGE: Final = "no usage"  # no count, or none that can be believed
+OTHER_MODEL: Final = "other model"  # than the one that was asked
+ODD: Final = (NO_END, NO_USAGE, OTHER_MODEL)
+
 
 class Counted(Struct, frozen=True):
     """The tokens of an answer; `estimated` where they are our count and not the provider's."""
 
     usage: Usage
     estimated: bool
+    odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
 
 
 class Count:
@@ -31,10 +40,11 @@ class Count:
     def close(self) -> Chunk:
         """The answer is whole: its last chunk, with the usage."""
         told = self._told()
+        odd = () if self.decoder.ended else (NO_END,)
         if told is not None:
-            self._final = Counted(told[1], estimated=False)
+            self._final = Counted(told[1], estimated=False, odd=odd)
             return told[0]
-        self._final = self._estimate(None)
+        self._final = msgspec.structs.replace(self._estimate(None), odd=(*odd, NO_USAGE))
         return Chunk(usage=encode_usage(self._final.usage))
 
     def counted(self) -> Counted:

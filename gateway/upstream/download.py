@@ -8,19 +8,19 @@ from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamBroken, UpstreamFailed
 from gateway.upstream.wire import Wire
 
-_SECONDS: Final = 5.0  # for all of it
+SECONDS: Final = 5.0  # for all of it
 
 
 async def download(wire: Wire, url: str, most: int) -> bytes:
     """The body at `url`, of `most` bytes at most. Raises UpstreamError; a redirect is a failure, as the wire has it."""
-    deadline = Deadline(_SECONDS)
-    exchange = await wire.get(url, deadline, first_event=_SECONDS)
+    deadline = Deadline(SECONDS)
+    exchange = await wire.get(url, deadline, first_event=SECONDS)
     try:
         if exchange.status != 200:
             raise UpstreamFailed(f"The answer to a request for a document was {exchange.status}.")
         if exchange.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamBroken("A document came in an encoding that was not asked for.")
-        exchange.expect(_SECONDS)  # bounded by the deadline: the head took its part of it
+        exchange.expect(SECONDS)  # bounded by the deadline: the head took its part of it
         body = b""
         while block := await exchange.read():
             body += block

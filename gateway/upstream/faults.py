@@ -20,6 +20,7 @@ from gateway.core.errors import (
     UpstreamRejected,
     UpstreamSilent,
     UpstreamUnknownModel,
+    UpstreamUnwilling,
 )
 from gateway.upstream import anthropic_words
 
@@ -35,6 +36,7 @@ class _Error(Struct):
     code: str | int | None = None
     status: str | None = None
     param: str | None = None
+    metadata: object = None  # of OpenRouter, anything
 
 
 class _Body(Struct):
@@ -54,6 +56,20 @@ _CONTEXT_WORDS = (
     "exceeded model token limit",
 )
 
+_UNWILLING_CODES = (
+    "content_policy_violation",
+    "content_filter",
+    "invalid_prompt",
+    "responsible_ai_policy",
+    "bio_policy",
+)
+_UNWILLING_WORDS = (
+    "content filtering policy",
+    "content management policy",
+    "safety system",
+    "violating our usage policy",
+)
+
 _COUNT = re.compile(r"(?<![\d.])\d{4,9}(?![\d.])")  # tokens; every provider names the prompt's and its own most first
 _ANSWER = re.compile(r"(\d{1,9}) in the (?:completion|output)")
 
@@ -61,7 +77,7 @@ _ANSWER = re.compile(r"(\d{1,9}) in the (?:completion|output)")
 def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
     """The error that a reply with this status means, whatever the wire."""
     if status in (401, 403):
-        return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+        return _forbidden(provider, status, _read(body))
     if status == 429:
         wait = retry_after(headers)
         return UpstreamBusy(f"{provider} is rate limited; try again in {wait} s.", retry_after=wait, provider=provider)
@@ -74,7 +90,8 @@ def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -
     if 300 <= status < 400:
         return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)
     if status in (503, 529):
-        return UpstreamOverloaded(f"{provider} is overloaded (status {status}).", provider=provider)
+        stated = retry_after(headers) if "retry-after" in headers else None
+        return UpstreamOverloaded(f"{provider} is overloaded (status {status}).", provider=provider, retry_after=stated)
     return UpstreamFailed(f"{provider} failed (status {status}).", provider=provider)
 
 
@@ -87,16 +104,34 @@ def inband(provider: str, raw: bytes) -> SyntraError:
     if "overloaded" in kind or "529" in kind:
         return UpstreamOverloaded(f"{provider} is overloaded.", provider=provider)
     if "authentication" in kind or "permission" in kind or "401" in kind or "403" in kind:
-        return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+        return _forbidden(provider, 403, error)
     if "invalid_request" in kind or "400" in kind or _is_context(error):
         return _rejected(provider, 400, error)
     return UpstreamFailed(f"{provider} reported an error while answering.", provider=provider)
+
+
+def _forbidden(provider: str, status: int, error: _Error) -> SyntraError:
+    """A 401 or 403: our key is bad, unless it says that this model or this prompt is what it forbids.
+
+    The difference matters: a bad key rests with all its models, and a client may pin any model and write any prompt.
+    """
+    if status == 403 and isinstance(error.metadata, dict) and "reasons" in error.metadata:  # OpenRouter's moderation
+        return _unwilling(provider)
+    if status == 403 and error.code == "model_not_found":
+        return UpstreamUnknownModel(f"{provider} has no such model for this key.", status=404, provider=provider)
+    return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+
+
+def _unwilling(provider: str) -> UpstreamUnwilling:
+    return UpstreamUnwilling(f"{provider} will not answer this: its content policy forbids it.", provider=provider)
 
 
 def _rejected(provider: str, status: int, error: _Error) -> SyntraError:
     """A 4xx that is about the request; only codes and paths of a known form come through, no prose."""
     if _is_context(error):
         return _too_long(error.message or "")
+    if _is_unwilling(error):
+        return _unwilling(provider)
     code = error.code if isinstance(error.code, str) and _is_word(error.code) else None
     param = error.param if error.param is not None and len(error.param) < 100 and _is_path(error.param) else None
     if status in (404, 410):
@@ -120,6 +155,11 @@ def _read(body: bytes) -> _Error:
 def _is_context(error: _Error) -> bool:
     text = f"{error.code} {error.message}".lower()
     return any(words in text for words in _CONTEXT_WORDS)
+
+
+def _is_unwilling(error: _Error) -> bool:
+    message = (error.message or "").lower()
+    return error.code in _UNWILLING_CODES or any(words in message for words in _UNWILLING_WORDS)
 
 
 def _too_long(message: str) -> ContextTooLong:

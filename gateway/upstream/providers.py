@@ -8,21 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
+from gateway.core import artefacts
 from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamCredential
 from gateway.core.secret import Secret
-from gateway.upstream.answer import Opened, Remote, Sent
+from gateway.upstream.answer import Entry, Opened, Remote, Sent, at_once
 from gateway.upstream.dialect import Dialect, Provider
 from gateway.upstream.egress import split
 from gateway.upstream.openai_wire import Manners, OpenAIWire
 from gateway.upstream.share import Circle
 from gateway.upstream.simulate import Simulated
 from gateway.upstream.translate import Translated, is_loaded, load, names
+from policies.documents import Tempo
 
 SIMULATED = "simulated"
-ENVIRONMENT = "env"  # the credential that the operator has set for everybody
+ENVIRONMENT = artefacts.EVERYBODY
 
 
 class Known(Struct, frozen=True):
@@ -80,6 +82,24 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
     return found
 
 
+def tempos(environ: Mapping[str, str], live: Iterable[str]) -> dict[str, Tempo]:
+    """The pace of the environment's keys, by provider: OPENAI_RPS, OPENAI_BURST, OPENAI_CONCURRENCY and their like."""
+    known = {one.name: one.stems for one in KNOWN}
+    found: dict[str, Tempo] = {}
+    for name in live:
+        stems = known.get(name) or (_stem(name),)
+        given = {field: _first(environ, stems, f"_{field.upper()}") for field in ("rps", "burst", "concurrency")}
+        try:
+            tempo = msgspec.convert({field: value for field, value in given.items() if value}, Tempo, strict=False)
+        except msgspec.ValidationError as error:
+            field = next((field for field in given if f"$.{field}" in str(error)), "rps")
+            words = str(error).partition(" - at")[0]
+            raise ProvidersError(f"{stems[0]}_{field.upper()}={given[field]!r}: {words}.") from None
+        if any(given.values()):
+            found[name] = tempo
+    return found
+
+
 _OWN = frozenset(NAMES)
 _RESERVED = frozenset(ALIASES) | {SIMULATED, "syntra"}
 
@@ -129,6 +149,7 @@ class Candidate(Struct, frozen=True):
     without: tuple[str, ...] = ()  # the request's fields that it refuses, left out because we chose it
     credential: str = ENVIRONMENT  # the id of the key that it is asked with
     most_output: int = 0  # tokens of an answer, 0 where that is not known
+    window: int = 0  # tokens of prompt and answer, the same
 
     @property
     def name(self) -> str:
@@ -141,15 +162,20 @@ class Candidate(Struct, frozen=True):
         return self.provider, self.credential, self.model
 
     @property
+    def issuer(self) -> str:
+        """Whose its thoughts are."""
+        return artefacts.issuer(self.provider, self.credential)
+
+    @property
     def pace_key(self) -> tuple[str, str]:
         """What is as fast as it is whoever pays: provider, model."""
         return self.provider, self.model
 
 
-def candidate(name: str, without: tuple[str, ...] = (), most_output: int = 0) -> Candidate:
+def candidate(name: str, without: tuple[str, ...] = (), most_output: int = 0, window: int = 0) -> Candidate:
     """The candidate of this name, `provider/model`."""
     provider, _, model = name.partition("/")
-    return Candidate(provider, model, without, most_output=most_output)
+    return Candidate(provider, model, without, most_output=most_output, window=window)
 
 
 class Places:
@@ -178,7 +204,7 @@ class Places:
         secret = credentials[candidate.provider].secret
         if not secret:
             raise UpstreamCredential("The organisation's key for this provider cannot be used.", provider=provider.name)
-        return msgspec.structs.replace(provider, key=secret)
+        return msgspec.structs.replace(provider, key=secret, credential=candidate.credential)
 
 
 class Upstream:
@@ -197,6 +223,7 @@ class Upstream:
         deadline: Deadline,
         sent: Sent,
         circle: Circle | None = None,
+        entry: Entry = at_once,
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close; it may be the `circle`'s."""
         if candidate.provider == SIMULATED:
@@ -206,7 +233,7 @@ class Upstream:
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is
             # loaded before anybody comes.
             await asyncio.to_thread(load)
-        return await self._remote.ask(provider, candidate.model, request, deadline, sent, circle)
+        return await self._remote.ask(provider, candidate.model, request, deadline, sent, circle, entry)
 
 
 def _nothing() -> None:

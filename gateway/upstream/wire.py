@@ -38,6 +38,7 @@ class Exchange:
         self.headers: Mapping[str, str] = connection.headers
         self.read = connection.read
         self.ended = False  # set by the reader at the terminal event: what follows is only the end of the body
+        self.after: Callable[[], None] | None = None  # called when it is closed
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now."""
@@ -51,8 +52,12 @@ class Exchange:
         return b"".join(blocks)
 
     def close(self) -> None:
-        """Give the connection back, or cut it at once when the reply is not over."""
-        self._give_back(ended=self.ended)
+        """Give the connection back, or cut it where the reply is not over; once, for then it may be another's."""
+        give_back, self._give_back = self._give_back, _given_back
+        give_back(ended=self.ended)
+        if self.after is not None:
+            self.after()
+            self.after = None
 
 
 class Wire:
@@ -219,6 +224,10 @@ class Wire:
                 connection.abort()
         self._lingering.clear()
         self._idle.clear()
+
+
+def _given_back(*, ended: bool) -> None:
+    """It has been already."""
 
 
 def _nothing() -> None:

@@ -27,6 +27,13 @@ class Engine:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Its process, for who wants it to stand still."""
+        assert self._server is not None
+        assert self._server._process is not None
+        return int(self._server._process.pid)
+
     def start(self) -> None:
         self._server = ValkeyServer(port=self.port, data_dir=self._directory)
         self._server.start()
@@ -57,6 +64,7 @@ class Wire:
         self.port = 0
         self.delay = 0.0
         self.silent = False  # swallows replies
+        self.packets = 0  # of commands
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -103,6 +111,7 @@ class Wire:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool) -> None:
         with suppress(ConnectionError, ssl.SSLError):
             while block := await reader.read(65536):
+                self.packets += not late
                 if late and self.delay:
                     await asyncio.sleep(self.delay)
                 if late and self.silent:

@@ -34,6 +34,7 @@ from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
+from tests.fakes.doors import NO_TWINS
 from tests.ledger.conftest import Organise
 from tests.ledger.rig import keep, level, row
 from tests.unit.wire_rig import Run
@@ -191,7 +192,7 @@ async def asked_for(decisions: Decisions, path: str, organisation: str, key: str
             raise BadKey("no")
         return Caller(organisation, "acme", "laptop")
 
-    door = Door(identify, Lounge(1.0), lambda surface, status: None)
+    door = Door(identify, Lounge(1.0), lambda surface, status: None, NO_TWINS)
     headers = [(b"authorization", f"Bearer {key}".encode())]
     scope: Any = {"type": "http", "method": "GET", "path": path, "headers": headers}
     await door.route("GET", "decisions", "viewer", DecisionLookup(decisions).serve)(scope, receive, send)

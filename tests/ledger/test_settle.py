@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.continuing import Continuing
+from gateway.core.caller import Caller
 from gateway.core.chat import parse
+from gateway.core.ends import ANSWERED, CUT, LEFT, RESTING
 from gateway.core.errors import StoreAway, UnknownModel, UpstreamBroken
 from gateway.core.events import CompletionDetails, PromptDetails, Usage
 from gateway.core.ids import uuid7
@@ -16,15 +20,17 @@ from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
 from gateway.records.billing import Settled
-from gateway.records.decision import ANSWERED, CUT, LEFT, NO_PLAN, RESTING, Attempt, Decision
+from gateway.records.decision import NO_PLAN, Attempt, Decision
 from gateway.records.journal import Journal
 from gateway.records.ledger import Ledger
 from gateway.records.metrics import Metrics
 from gateway.records.settle import Settle
-from gateway.reply import Reply
+from gateway.reply import Reply, Watch
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
+from gateway.stages.moving import Moving
 from gateway.stages.policy import Route
+from gateway.stores.artefacts import ArtefactStore
 from gateway.upstream.answer import Opened
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate
@@ -34,6 +40,7 @@ from tests.unit.wire_rig import Run
 PRICES = Prices({})
 REQUEST = parse(b'{"model":"syntra","messages":[{"role":"user","content":"x"}],"stream":true}')
 LATER: Any = None  # a PostgreSQL that nobody writes to
+CALLER = Caller("acme", "acme", "laptop")
 
 
 def settle_at(folder: Path) -> tuple[Settle, Journal]:
@@ -56,8 +63,10 @@ async def reply_heard(chunks: int) -> tuple[Reply, Decision]:
     made = decision()
     candidate, answer = Candidate(SIMULATED, "syntra"), Simulated().ask(REQUEST)
     begun = Begun(candidate, Opened(answer, lambda: None), await answer.next(), 0.01, lambda _: None)
-    clean = Clean("Syntra", REQUEST, voice=False)
-    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, clean, made, PRICES, debug=True)
+    keeper = partial(Moving(ArtefactStore(None, b"k" * 32)).keeper, CALLER, REQUEST, carried=False)
+    continuing = Continuing(REQUEST, [candidate], LATER, wanted=False)
+    watch = Watch(Clean("Syntra", REQUEST, voice=False), keeper, continuing)
+    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, watch, made, PRICES, debug=True)
     heard = 0
     while made.outcome.usage is None if not chunks else heard < chunks:
         heard += len(await reply.next())

@@ -25,6 +25,7 @@ from gateway.stores.identities import Identities
 from gateway.stores.organisations import NewKey
 from gateway.stores.postgres import Postgres
 from gateway.stores.vault import Vault
+from tests.fakes.doors import NO_TWINS
 from tests.fakes.tenants import PEPPER
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Office:
         self._listening = asyncio.create_task(self.postgres.listen(self.keys.heard, self.keys.deaf))
         parts = Parts(self.postgres, PEPPER, self.vault, verify, PROVIDERS, defaults)
         lounge = Lounge(1.0)
-        door = Door(self.keys.identify, lounge, lambda surface, visit: self.statuses.append(visit.status))
+        door = Door(self.keys.identify, lounge, lambda surface, visit: self.statuses.append(visit.status), NO_TWINS)
         self.administration = Administration(parts)
         serve = door.route(None, "admin", "viewer", self.administration.serve)
         app = Litestar(

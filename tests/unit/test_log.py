@@ -31,6 +31,7 @@ from gateway.records.log import REQUESTS, About, JsonLines, Requests, TextLines,
 from gateway.stages.people.sessions import Sessions
 from gateway.stores import postgres_place, valkey_place
 from gateway.stores.vault import MasterError, Unsealable, Vault, masters
+from tests.fakes.doors import NO_TWINS
 from tests.laps import laps
 
 log = logging.getLogger("syntra")
@@ -218,7 +219,7 @@ def visited(fail: Callable[[], Any], said: str) -> int:
 
         headers = [(b"authorization", f"Bearer {said}".encode()), (b"x-syntra-policy", said.encode())]
         scope: Any = {"type": "http", "method": "POST", "path": f"/{said}", "headers": headers}
-        await Door(identify, Lounge(1.0), lambda surface, visit: None).route("POST", "chat", "member", serve)(
+        await Door(identify, Lounge(1.0), lambda surface, visit: None, NO_TWINS).route("POST", "chat", "member", serve)(
             scope, receive, send
         )
 

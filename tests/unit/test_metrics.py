@@ -19,6 +19,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from gateway.core.caller import Caller
+from gateway.core.ends import ANSWERED, CUT, LEFT
 from gateway.core.errors import BadKey, SyntraError, UpstreamError
 from gateway.core.health import REASONS
 from gateway.core.ids import uuid7
@@ -27,11 +28,12 @@ from gateway.http.door import Door
 from gateway.http.lounge import Lounge
 from gateway.http.metrics import Exposition
 from gateway.records import metrics as file
-from gateway.records.decision import ANSWERED, CUT, LEFT, Attempt, Decision, Outcome
+from gateway.records.decision import Attempt, Decision, Outcome
 from gateway.records.metrics import ERRORS, HEALTH, OUTCOMES, SURFACES, TOKENS, Metrics, Watched
 from gateway.records.series import OTHER
 from policies.engine import Plan
 from policies.facts import Facts
+from tests.fakes.doors import NO_TWINS
 from tests.fakes.gateway import ROOT
 from tests.laps import laps
 from tests.unit.wire_rig import Run
@@ -59,7 +61,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 # What only we can say, so that it is never `other`.
-INNER = {("kind", kind) for kind in TOKENS} | {("outcome", outcome) for outcome in ("taken", "refused")}
+INNER = {("kind", kind) for kind in TOKENS} | {("outcome", outcome) for outcome in ("taken", "refused", "made")}
 
 
 def count_everything(metrics: Metrics, *, known: bool = True) -> None:
@@ -80,6 +82,8 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
     metrics.attempt(said("openai"), said("answered"))
     metrics.routed(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
+    metrics.retried(made=True)
+    metrics.odd(said("openai"), said("no end"))
     metrics.reloaded(taken=False)
     metrics.records_refused(3)
     metrics.flush()
@@ -160,7 +164,10 @@ def test_every_reason_to_cool_down_has_its_own_series() -> None:
 
 def decision(ended: str, *attempts: Attempt, pinned: bool = False) -> Decision:
     outcome = Outcome(
-        ended, attempts[-1].model if attempts and attempts[-1].ttft_ms else "", ttft_ms=300.0, duration_ms=2000.0
+        ended,
+        model=attempts[-1].model if attempts and attempts[-1].ttft_ms else "",
+        ttft_ms=300.0,
+        duration_ms=2000.0,
     )
     facts, plan = Facts(intent="coding_help"), Plan("balanced", 0.5, (), ())
     return Decision(
@@ -362,7 +369,7 @@ def asked_for(run: Run[Any], metrics: Metrics, *headers: tuple[bytes, bytes], me
         async def send(message: Any) -> None:
             sent.append(message)
 
-        door = Door(identify, Lounge(1.0), lambda surface, visit: None)
+        door = Door(identify, Lounge(1.0), lambda surface, visit: None, NO_TWINS)
         scope: Any = {"type": "http", "method": method, "path": "/metrics", "headers": list(headers)}
         await Exposition(metrics, door).application(scope, receive, send)
 

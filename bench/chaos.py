@@ -1,0 +1,246 @@
+"""`make chaos`: every fault of a provider in a fifth of the calls, then every store hurt in every way, under load.
+
+The mixture: 200 requests a second for DURATION seconds (300) at a provider of whose calls a fifth meets one of 25
+faults, beside a healthy one; each answer is judged by a client that knows the right one. The stores: PostgreSQL, Valkey
+and the vectors, each down, standing still and flapping, beside the same load without trouble.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench import stand
+from bench.stand import StandError
+from bench.weather import MODEL, Told, Weather, hurt, judged, progress
+
+SHARE: Final = 0.2
+CALM: Final = 3.0  # s after a trouble, for the stores to heal
+FLAP: Final = 0.7  # s
+MOST_CALLS: Final = 1.2  # times the requests
+MOST_ERRORS: Final = 0.005  # of the requests
+MOST_ADDED_MS: Final = 20.0  # at p99
+LIES: Final = ("silent", "twice", "wrong", "torn")
+
+Verdict = tuple[str, str, str, bool]  # what, the figure, the bar, whether it is reached
+
+
+def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> list[Verdict]:
+    """All faults in a fifth of the calls."""
+    first = weather.first()
+    weather.spoil(first, SHARE)
+    task = shown.add_task(f"faults at {first}", total=round(rate * seconds), told="")
+    before = sum(one["calls"] for one in weather.stats().values())
+
+    def heard(told: Told) -> None:
+        counts = told["counts"]
+        words = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
+        shown.update(task, completed=sum(counts.values()), told=words)
+
+    told = judged(weather, MODEL, rate, seconds, heard)
+    weather.spoil(first, 0)
+    counts, sent = told["counts"], told["sent"]
+    stats = weather.stats()
+    calls = sum(one["calls"] for one in stats.values()) - before
+    faults = sum(number for name, number in stats[first]["faults"].items() if name)
+    unheard = sum(stats[first]["faults"].get(name, 0) for name in ("reset", "empty"))
+    lies = {name: counts.get(name, 0) for name in LIES}
+    errors = counts.get("before", 0) + counts.get("after", 0)
+    time.sleep(CALM)
+    ledger = weather.ledger()
+    return [
+        (
+            "answers that are right or told as an error",
+            f"{sent - sum(lies.values())} of {sent}",
+            "all",
+            not any(lies.values()),
+        ),
+        *[(f"answers that were {name}", str(number), "0", number == 0) for name, number in lies.items()],
+        ("errors before the first word", f"{counts.get('before', 0)}", "", True),
+        ("errors after it, in band", f"{counts.get('after', 0)}", "", True),
+        ("errors that a client saw", f"{errors / sent:.2%}", f"≤ {MOST_ERRORS:.1%}", errors <= MOST_ERRORS * sent),
+        ("faults that were met", f"{faults} in {stats[first]['calls']} calls of {first}", "", faults > 0),
+        ("calls to providers", f"{calls / sent:.3f} × requests", f"≤ {MOST_CALLS}", calls <= MOST_CALLS * sent),
+        (
+            "requests in the ledger",
+            f"{ledger['requests']} of {sent + 1}, each once",
+            "all",
+            ledger["requests"] == sent + 1 == ledger["distinct_requests"],
+        ),
+        (
+            "attempts in the ledger",
+            f"{ledger['attempts']} beside {calls + before} calls",
+            f"calls, and {unheard} whose connection ended without a byte may be dialled again",
+            calls + before - unheard <= ledger["attempts"] <= calls + before,
+        ),
+        ("first word, p50 and p99", f"{told['p50_ms']:.1f} and {told['p99_ms']:.0f} ms", "", True),
+    ]
+
+
+Trouble = tuple[str, Callable[[Weather, threading.Event], None]]
+
+
+def _down(name: str) -> Trouble:
+    def work(weather: Weather, over: threading.Event) -> None:
+        _kill(weather, name)
+        over.wait()
+        _start(weather, name)
+
+    return f"{name} down", work
+
+
+def _still(name: str) -> Trouble:
+    def work(weather: Weather, over: threading.Event) -> None:
+        _pause(weather, name)
+        over.wait()
+        _resume(weather, name)
+
+    return f"{name} stands still", work
+
+
+def _flapping(name: str) -> Trouble:
+    def work(weather: Weather, over: threading.Event) -> None:
+        while not over.wait(FLAP):
+            _pause(weather, name)
+            over.wait(FLAP)
+            _resume(weather, name)
+
+    return f"{name} flaps", work
+
+
+def _pids(weather: Weather, name: str) -> list[int]:
+    if name == "valkey":
+        return [weather.valkey.pid]
+    return weather.vectors()
+
+
+def _kill(weather: Weather, name: str) -> None:
+    if name == "postgres":
+        weather.postgres.kill()
+    elif name == "valkey":
+        weather.valkey.kill()
+    else:
+        hurt(weather.vectors(), signal.SIGKILL)
+
+
+def _start(weather: Weather, name: str) -> None:
+    if name == "postgres":
+        weather.postgres.start()
+    elif name == "valkey":
+        weather.valkey.start()
+
+
+def _pause(weather: Weather, name: str) -> None:
+    if name == "postgres":
+        weather.postgres.pause()
+    else:
+        hurt(_pids(weather, name), signal.SIGSTOP)
+
+
+def _resume(weather: Weather, name: str) -> None:
+    if name == "postgres":
+        weather.postgres.resume()
+    else:
+        hurt(_pids(weather, name), signal.SIGCONT)
+
+
+TROUBLES: Final = [make(name) for name in ("postgres", "valkey", "vectors") for make in (_down, _still, _flapping)]
+
+
+def stores(weather: Weather, rate: float, seconds: float, shown: Progress) -> list[Verdict]:
+    """Every store hurt in every way; what each adds to the first word's p99 beside two calm loads."""
+    calm = _load(weather, "calm", rate, seconds, shown)
+    found = []
+    for name, work in TROUBLES:
+        over = threading.Event()
+        thread = threading.Thread(target=work, args=(weather, over))
+        thread.start()
+        try:
+            told = _load(weather, name, rate, seconds, shown)
+        finally:
+            over.set()
+            thread.join()
+        time.sleep(CALM)
+        found.append((name, told))
+    again = _load(weather, "calm again", rate, seconds, shown)
+    base = max(calm["p99_ms"], again["p99_ms"])
+    verdicts: list[Verdict] = [
+        ("calm: first word, p99", f"{calm['p99_ms']:.1f} and {again['p99_ms']:.1f} ms", "", True)
+    ]
+    for name, told in found:
+        added, failed = max(0.0, told["p99_ms"] - base), told["sent"] - told["counts"].get("right", 0)
+        figure = f"{added:.1f} ms added at p99, {failed} of {told['sent']} not right {told['kinds'] or ''}".strip()
+        verdicts.append((name, figure, f"≤ {MOST_ADDED_MS:g} ms, 0", added <= MOST_ADDED_MS and failed == 0))
+    return verdicts
+
+
+def _load(weather: Weather, name: str, rate: float, seconds: float, shown: Progress) -> Told:
+    task = shown.add_task(name, total=round(rate * seconds), told="")
+
+    def heard(told: Told) -> None:
+        shown.update(task, completed=sum(told["counts"].values()), told=str(told["counts"]))
+
+    return judged(weather, MODEL, rate, seconds, heard)
+
+
+def table(title: str, verdicts: Sequence[Verdict]) -> Table:
+    """What came of it, for people."""
+    made = Table(title=title, title_justify="left")
+    for name in ("what", "figure", "bar", ""):
+        made.add_column(name, overflow="fold")
+    for what, figure, bar, reached in verdicts:
+        made.add_row(
+            what, figure, bar, "" if not bar else "[green]ok[/green]" if reached else "[bold red]miss[/bold red]"
+        )
+    return made
+
+
+def main() -> int:
+    """0 when every bar is reached, 1 when one is missed, 2 when nothing can be measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300, help="of the mixture of faults (300)")
+    parser.add_argument("--rate", type=float, default=200, help="requests a second (200)")
+    parser.add_argument("--cell", type=float, default=30, help="seconds of each trouble of a store (30)")
+    parser.add_argument("--only", choices=("mixture", "stores"), help="one of the two")
+    options = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    try:
+        stand.build()
+        with tempfile.TemporaryDirectory(prefix="syntra-chaos-") as folder, Weather(Path(folder)) as weather:
+            verdicts: list[Verdict] = []
+            with progress(console) as shown:
+                if options.only != "stores":
+                    verdicts += mixture(weather, options.rate, options.seconds, shown)
+                split = len(verdicts)
+                if options.only != "mixture":
+                    verdicts += stores(weather, options.rate, options.cell, shown)
+            if verdicts[:split]:
+                console.print(
+                    table(
+                        f"All faults in {SHARE:.0%} of the calls, {options.rate:g} requests a second", verdicts[:split]
+                    )
+                )
+            if verdicts[split:]:
+                console.print(table(f"Stores hurt, {options.rate:g} requests a second", verdicts[split:]))
+    except StandError as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left running.")
+        return 130
+    return 0 if all(reached for *_, reached in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
