@@ -221,7 +221,9 @@ async def _recall(services: Services, course: Course, caller: Caller, request: C
     course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
     if course.scope.speaks:
         wishes.step("recalling")
-    recalled = await services.memory.recall(course.scope, request, tokens)
+    recalled = await services.memory.recall(
+        course.scope, request, tokens, services.reader.self_contained(course.request)
+    )
     decision.notes = recalled.notes
     if recalled.degraded:
         decision.degraded.append("memory")
