@@ -217,10 +217,13 @@ async def _recall(services: Services, course: Course, caller: Caller, request: C
     who = memory.person(caller, request.body.user, wishes.user)
     if services.memory is None or not who:
         return request
-    wishes.step("recalling")
     key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
     course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
-    recalled = await services.memory.recall(course.scope, request, tokens)
+    if course.scope.speaks:
+        wishes.step("recalling")
+    recalled = await services.memory.recall(
+        course.scope, request, tokens, services.reader.self_contained(course.request)
+    )
     decision.notes = recalled.notes
     if recalled.degraded:
         decision.degraded.append("memory")

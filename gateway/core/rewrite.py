@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct, field
@@ -116,7 +117,8 @@ def self_contained(turns: Sequence[str]) -> str | None:
 
 def leant(messages: Sequence[Message]) -> str | None:
     """The last that the user says in a conversation, made self-contained; None where it stands alone."""
-    return self_contained([message.text().strip() for message in messages if message.role == "user"][-_TURNS:])
+    said = (message.text().strip() for message in reversed(messages) if message.role == "user")
+    return self_contained([*islice(said, _TURNS)][::-1])
 
 
 def _may_lean(text: str) -> bool:

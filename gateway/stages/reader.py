@@ -117,6 +117,10 @@ class Reader:
         counted = await self._tokenizer.count(texts)
         return attached + (estimate(sum(map(len, texts))) if counted is None else counted)
 
+    def self_contained(self, request: ChatRequest) -> str | None:
+        """The user's last words with what they lean on; None where they stand alone."""
+        return leant(request.body.messages) if self._rewrites else None
+
     def answered(self, key: bytes, turn: Turn) -> None:
         """Remember who answered a conversation."""
         self._conversations.answered(key, turn)

@@ -198,9 +198,14 @@ def test_a_stream_tells_the_steps_then_who_then_what_then_the_end(ada: FrontEnd,
     assert told.events[-1].id.split(".")[1] == str(len(told.events) - 1)
 
 
-def test_a_pinned_model_is_not_chosen_and_nothing_says_so(ada: FrontEnd) -> None:
+def test_a_pinned_model_is_not_chosen_nobodys_memories_are_not_recalled_and_nothing_says_so(
+    ada: FrontEnd, gateway: Gateway
+) -> None:
     told = ada.stream(ada.thread(), "Hello.")
     assert told.steps == ["recalling", "asking"]
+    assert ada.stream(ada.thread(), "Hello.", x_syntra_memory="off").steps == ["asking"]
+    nobody = FrontEnd(gateway)
+    assert nobody.stream(nobody.thread(), "Hello.").steps == ["asking"]
     assert told.of("route")[0]["pinned"] is True
     assert told.text == "Hello from the fake."
 

@@ -119,8 +119,8 @@ def test_the_database_of_an_older_version_keeps_its_rows_and_its_limits(url: str
     assert (str(row[0]), *row[1:]) == (made.id, {"usd_per_day": 5.0}, {"usd_per_day": 5.0})
     assert forced == (True,)
     assert after | {"organisation": before["organisation"]} == before
-    (tmp_path / "0002-later.sql").write_text("alter table member add column note text not null default 'none';")
-    assert schema.migrate(place, CHECK, tmp_path) == ["0002-later.sql"]
+    (tmp_path / "9999-later.sql").write_text("alter table member add column note text not null default 'none';")
+    assert schema.migrate(place, CHECK, tmp_path) == ["9999-later.sql"]
     assert len(kept(url)["member"]) == 1
 
 

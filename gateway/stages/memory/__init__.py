@@ -88,12 +88,15 @@ class Recollection:
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
         self._late: set[asyncio.Task[list[Memory]]] = set()
 
-    async def recall(self, scope: Scope, request: ChatRequest, tokens: int) -> Recalled:
-        """The request with what its user said before that matters now, in so many tokens; late or never is without."""
+    async def recall(self, scope: Scope, request: ChatRequest, tokens: int, words: str | None = None) -> Recalled:
+        """The request with what its user said before that matters now, in so many tokens; late or never is without.
+
+        `words` are the user's last ones made self-contained, where they lean on the conversation.
+        """
         at = last_words(request)
         if not scope.speaks or at is None:
             return Recalled(request)
-        text = request.body.messages[at].text()
+        text = words or request.body.messages[at].text()
         task = asyncio.ensure_future(self._matching(scope, request, text, tokens))
         await asyncio.wait([task], timeout=DEADLINE)
         if not task.done():
