@@ -35,6 +35,7 @@ from gateway.stages.moving import Moving
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.limits import SharedLimits
+from gateway.stores.pacer import Pacer
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import place
 from gateway.stores.thoughts import Thoughts
@@ -199,7 +200,15 @@ async def inside(
         Admission(SharedLimits(valkey)),
         Moving(store),
         rules.persona,
-        Fallback(upstream, health, pace, Cooldowns(health, None), counted=lambda *_: None),
+        Fallback(
+            upstream,
+            health,
+            pace,
+            Cooldowns(health, None),
+            Pacer({}, dict, None, workers=1),
+            counted=lambda *_: None,
+            retried=lambda **_: None,
+        ),
         Settle(pace, lengths, Ledger(journal, postgres, refused=lambda _: None), metrics),
         known,
     )
