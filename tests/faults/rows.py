@@ -251,6 +251,16 @@ ROWS = (
         ),
     ),
     Row(
+        "C11",
+        "whoever asked first leaves a call that others hear",
+        "it goes on for them; the last one to leave ends it",
+        (
+            "faults/test_coalescing.py::test_when_the_first_leaves_before_the_first_word_the_call_goes_on",
+            "faults/test_coalescing.py::test_when_the_last_leaves_the_call_ends",
+            "faults/test_coalescing_elsewhere.py::test_when_the_last_leaves_on_the_other_machine_the_call_ends",
+        ),
+    ),
+    Row(
         "C12",
         "hundreds of connections that say nothing, or half a head",
         "others are served; who is too much is told 503 with a wait",
