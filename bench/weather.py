@@ -101,10 +101,11 @@ class Weather:
         return sum(value for name, value in self.samples().items() if name.partition("{")[0] == metric)
 
     def ledger(self) -> dict[str, int]:
-        """What is recorded: requests and attempts."""
+        """What is recorded: requests, and attempts that came so far that a request was sent."""
         query = """
             select count(*) filter (where attempt = 0) as requests, count(distinct request_id) as distinct_requests,
-                count(*) filter (where attempt > 0) as attempts
+                count(*) filter (where attempt > 0 and not (
+                    status in ('upstream_timeout', 'upstream_unreachable') and input_tokens = 0)) as attempts
             from syntra.ledger
         """
         with psycopg.connect(self.database) as connection:

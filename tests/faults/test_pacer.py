@@ -228,6 +228,29 @@ def test_a_providers_headers_hold_the_next_request_back(run: Run[Any]) -> None:
     run(story())
 
 
+def test_what_is_only_guessed_makes_nobody_wait(run: Run[Any]) -> None:
+    """After a 429 half as much is asked: who has another candidate goes there at once, who has none is let through."""
+
+    async def story() -> None:
+        async with worker(None) as pacer:
+            for _ in range(20):
+                await pacer.enter(MINI, "acme", Deadline(60))
+            pacer.limited(MINI, 0)
+            began = time.monotonic()
+            refused = 0
+            for _ in range(50):
+                try:
+                    await pacer.enter(MINI, "acme", Deadline(60), last=False)
+                except Paced:
+                    refused += 1
+            assert 20 < refused < 50
+            for _ in range(50):
+                await pacer.enter(MINI, "acme", Deadline(60))
+            assert time.monotonic() - began < 1
+
+    run(story())
+
+
 # As it is started.
 
 
