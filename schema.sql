@@ -167,6 +167,8 @@ create table if not exists memory ( -- what a user has said that is worth knowin
     id uuid not null,
     person text not null,
     place bigint not null, -- its place among all that this person has said
+    tail bigint not null, -- whether it asks, in which talk and on which day: what ranking must know beside the place
+    mark bigint generated always as (place * 4294967296 + tail) stored, -- what its vectors are called
     kind text not null check (kind in ('statement', 'fact')),
     text text not null,
     slot text not null default '', -- what a fact is about, as `name`; the latest of a slot is in force
@@ -178,7 +180,8 @@ create table if not exists memory ( -- what a user has said that is worth knowin
     superseded_by uuid,
     indexed text not null default '', -- the generation of the vectors that has it
     primary key (org_id, id),
-    unique (org_id, person, place)
+    unique (org_id, person, place),
+    unique (org_id, person, mark)
 );
 create unique index if not exists memory_once on memory (org_id, person, digest) where superseded_by is null;
 create index if not exists memory_source on memory (org_id, source) where source is not null;
@@ -188,6 +191,7 @@ create table if not exists memory_gone ( -- forgotten here, and not yet known to
     org_id uuid not null,
     id uuid not null,
     person text not null,
+    mark bigint not null,
     primary key (org_id, id)
 );
 
@@ -205,6 +209,8 @@ create table if not exists thread ( -- a conversation that is kept for a front e
     title text not null default '',
     metadata jsonb not null default '{}',
     turns integer not null default 0, -- numbers given to questions so far
+    summary text not null default '', -- a model's, of what was said up to and with turn `summary_to`
+    summary_to integer not null default 0,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     primary key (org_id, id)
@@ -268,13 +274,13 @@ create or replace trigger append_only before update or delete or truncate on aud
 
 -- The memories of one person, in one question instead of a transaction of four, because an answer waits for them. Who
 -- asks has no more rights here than anywhere: the policy on the table holds.
-create or replace function memories_told(org uuid, who text, wanted uuid[]) returns table (
-    id uuid, text text, at timestamptz, kind text, thread text, slot text, place bigint, source uuid
+create or replace function memories_told(org uuid, who text, wanted bigint[]) returns table (
+    id uuid, text text, at timestamptz, kind text, thread text, slot text, place bigint, mark bigint, source uuid
 ) language plpgsql set search_path = syntra, pg_temp as $$
 begin
     perform set_config('app.org_id', org::text, true);
-    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.source from memory m
-    where m.person = who and m.id = any(wanted) and m.superseded_by is null;
+    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.mark, m.source from memory m
+    where m.person = who and m.mark = any(wanted) and m.superseded_by is null;
 end
 $$;
 

@@ -62,6 +62,7 @@ from gateway.records import log
 from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
+from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.stores.streams import Streams
@@ -117,6 +118,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         rules.reader,
         rules.policies,
         backing.admission,
+        Moving(backing.artefacts),
         rules.persona,
         Fallback(
             outside.upstream, health, pace, cooldowns, backing.pacer, counted=metrics.cooldown, retried=metrics.retried

@@ -16,6 +16,7 @@ from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
 from gateway.stores import valkey_place, vectors
 from gateway.stores.answers import MOST_BYTES, Answers
+from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.bus import Bus
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
@@ -49,6 +50,7 @@ class Backing:
         self.keys = Keys(self.identities, self.pepper, people=self.people.identify, persona=chosen.persona)
         place = valkey_place.chosen(chosen.valkey_url, chosen.redis_url, chosen.upstash_url, chosen.upstash_token)
         self.valkey = None if place is None else Valkey(place)
+        self.artefacts = ArtefactStore(self.valkey, self.pepper.thoughts)
         self.answers = Answers(self.valkey, self.pepper.answers, MOST_BYTES // chosen.workers)
         self.bus = Bus(self.valkey, self.pepper.answers)
         self.elsewhere = Elsewhere(self.bus)
@@ -89,6 +91,7 @@ class Backing:
         for task in self._tasks:
             task.cancel()
         await self.admission.close()
+        await self.artefacts.close()
         await self.pacer.close()
         await self.twins.close()
         await self.elsewhere.close()

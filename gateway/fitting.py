@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
-from gateway.core.context import Shortened, shortened
+from gateway.core.context import Shortened, Summary, shortened
 from gateway.core.errors import ContextTooLong
 from gateway.core.tokens import estimate_prompt
 from gateway.stages.policy import Policy, Route
@@ -29,7 +29,14 @@ class Fitted(Struct, frozen=True):
 
 
 def fitted(
-    policy: Policy, caller: Caller, meaning: Meaning, request: ChatRequest, facts: Facts, *, pins: int | None
+    policy: Policy,
+    caller: Caller,
+    meaning: Meaning,
+    request: ChatRequest,
+    facts: Facts,
+    *,
+    pins: int | None,
+    known: Summary | None = None,
 ) -> Fitted:
     """The plan for one request, shortened if need be; raises what `Policy.route` raises.
 
@@ -39,26 +46,28 @@ def fitted(
     now = time.monotonic()
     routing = policy.library.routing.get(meaning.policy)
     if pins is not None and meaning.pinned is not None:
-        request, facts, context = _made(request, facts, _room(request, pins) if pins else 0)
+        request, facts, context = _made(request, facts, _room(request, pins) if pins else 0, known)
     else:
-        request, facts, context = _made(request, facts, (routing and routing.summarise_from) or 0)
+        request, facts, context = _made(request, facts, (routing and routing.summarise_from) or 0, known)
     try:
         return Fitted(policy.route(caller, meaning, facts, now), request, facts, context)
     except ContextTooLong as error:
         if pins is None:
             raise
-        shorter, less, context = _made(request, facts, _room(request, error.most))
+        shorter, less, context = _made(request, facts, _room(request, error.most), known)
         if context is None:
             raise
         return Fitted(policy.route(caller, meaning, less, now), shorter, less, context)
 
 
-def _made(request: ChatRequest, facts: Facts, most: int) -> tuple[ChatRequest, Facts, Shortened | None]:
+def _made(
+    request: ChatRequest, facts: Facts, most: int, known: Summary | None
+) -> tuple[ChatRequest, Facts, Shortened | None]:
     """The request of at most so many tokens, if it is longer and can be made so; 0 for any length."""
     if not most:
         return request, facts, None
     tokens = facts.tokens or estimate_prompt(request)
-    made = shortened(request, most, tokens)
+    made = shortened(request, most, tokens, known)
     if made is None:
         return request, facts, None
     request, context = made

@@ -6,15 +6,18 @@ bytes -> ChatRequest -> Caller -> Meaning -> Facts -> Route -> Admitted -> ChatR
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from msgspec import Struct
 
+from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
@@ -27,18 +30,20 @@ from gateway.fitting import fitted
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
-from gateway.reply import Reply, told
+from gateway.reply import Reply, Watch, told
 from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
 from gateway.stages.company import circle
-from gateway.stages.fallback import Fallback, Tried
+from gateway.stages.fallback import Begun, Fallback, Tried
 from gateway.stages.memory import Recollection, Scope
+from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
+from gateway.upstream.providers import Candidate
 from policies.facts import Facts
 
 CACHE = "cache"  # skipped, because its store did not answer
@@ -53,6 +58,7 @@ class Services(Struct, frozen=True):
     reader: Reader
     policies: Policies
     admission: Admission
+    moving: Moving
     persona: Persona
     fallback: Fallback
     settle: Settle
@@ -77,7 +83,8 @@ class Wishes(Struct, frozen=True):
     freshness: Freshness = ANY
     user: str = ""  # whom the client speaks for
     memory: Mode | None = None
-    step: Callable[[str], None] = _untold  # hears of each step when it begins: reading, choosing, searching, asking
+    summary: Summary | None = None  # of the conversation's beginning, by a model, where one was made
+    step: Callable[[str], None] = _untold  # hears of each step when it begins
 
 
 class Course(Struct):
@@ -114,11 +121,14 @@ async def answer(
     if meaning.pinned is None:
         wishes.step("choosing")
     pins = _window(services.prices, meaning, wishes)
-    fit = fitted(policy, caller, meaning, request, facts, pins=pins)  # 400, 403, 429
+    fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
+    recall = services.moving.recall(caller, request, stack, wishes.user)
     await _admit(services, course, caller, route)  # 402, 429
+    request, skipped = await recall.recalled()
+    decision.degraded += skipped
     noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
     wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
@@ -126,22 +136,29 @@ async def answer(
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
     company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
-    begun = await services.fallback.begin(
-        route.candidates,
-        caller.credentials,
-        spoken,
-        deadline,
-        stack,
-        tried=tried,
-        circle=company,
-        organisation=caller.organisation,
-        moves=route.moves,
-    )  # 4xx, 429, 5xx
+
+    def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
+        return services.fallback.begin(
+            candidates,
+            caller.credentials,
+            request,
+            deadline,
+            stack,
+            tried=tried,
+            circle=company,
+            organisation=caller.organisation,
+            moves=route.moves,
+        )
+
+    begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
+    continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, course.request, voice=voice)
-    reply = Reply(
-        request, route, begun, clean, decision, services.prices, debug=wishes.debug, limits=course.admitted.headers
-    )
+    carried = wishes.surface in CARRYING
+    keeper = partial(services.moving.keeper, caller, course.request, carried=carried, person=wishes.user)
+    watch = Watch(clean, keeper, continuing)
+    limits = course.admitted.headers
+    reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
     stack.callback(reply.close)
     return reply
 

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct, structs
 
+from gateway.continuing import Continuing, summed
 from gateway.core.chat import ChatRequest
 from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
-from gateway.core.events import Chunk
+from gateway.core.events import Chunk, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
+from gateway.stages.moving import Keeper
 from gateway.stages.policy import Route
 from gateway.upstream.count import OTHER_MODEL
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Watch(Struct, frozen=True):
+    """What looks at every chunk of an answer on its way."""
+
+    clean: Clean
+    keeper: Callable[[str, str], Keeper]  # of an issuer's answer with this id
+    continuing: Continuing
 
 
 class Reply:
@@ -36,7 +46,7 @@ class Reply:
         request: ChatRequest,
         route: Route,
         begun: Begun,
-        clean: Clean,
+        watch: Watch,
         decision: Decision,
         prices: Prices,
         *,
@@ -45,57 +55,86 @@ class Reply:
     ) -> None:
         self.decision = decision
         self._begun = begun
-        self._clean = clean
+        self._clean = watch.clean
+        self._continuing = watch.continuing
         self._prices = prices
         self._debug = debug
+        self._cut: UpstreamError | None = None  # what has first cut the answer
         self._limits = limits
         self._model = request.body.model
         self._masked = not route.pinned
         self._waiting: Sequence[Chunk] | None = begun.first
-        self._share = begun.opened.share
         # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is. Who gets
         # the same answer gets it under the same id.
         own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
-        self.id = own.id if own else self._share.id or f"chatcmpl-{uuid7()}"
-        self._created = own.created if own and own.created else self._share.created or int(time.time())
+        self.id = own.id if own else begun.opened.share.id or f"chatcmpl-{uuid7()}"
+        self._keeper = watch.keeper(begun.candidate.issuer, self.id)
+        self._created = own.created if own and own.created else begun.opened.share.created or int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
-        ttft = round(begun.ttft * 1e3, 3)
-        self._began = time.monotonic() - begun.ttft
-        odd = _other_model(begun)
-        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=odd, cache=self._share.cache)
-        decision.attempts.append(self._attempt)
-        decision.outcome.model, decision.outcome.ttft_ms = begun.candidate.name, ttft
-        decision.outcome.cache = self._share.cache
+        decision.outcome.ttft_ms = round(begun.ttft * 1e3, 3)
+        decision.outcome.cache = begun.opened.share.cache
+        self._attend(begun)
 
     @property
-    def provider(self) -> str:
-        """Who answers."""
-        return self._begun.candidate.provider
+    def issuer(self) -> str:
+        """Whose its thoughts are."""
+        return self._begun.candidate.issuer
 
     async def next(self) -> Sequence[Chunk]:
         """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""
         while True:
             if self._waiting is not None:
                 batch, self._waiting = self._waiting, None
+                self._continuing.take(batch)
             else:
                 batch = await self._more()
             if not batch:
                 self.decision.outcome.ended = ANSWERED
                 return ()
             chunks = [chunk for chunk in self._clean.chunks(batch) if chunk.choices or self._last(chunk)]
+            self._keeper.take(chunks)
             for chunk in chunks:
                 self._stamp(chunk)
             if chunks:
                 return chunks
 
+    def _attend(self, begun: Begun) -> None:
+        """From now on it is this one that answers."""
+        self._begun, self._share = begun, begun.opened.share
+        self._began = time.monotonic() - begun.ttft
+        self._used = Usage()
+        ttft = round(begun.ttft * 1e3, 3)
+        odd = _other_model(begun)
+        self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=odd, cache=self._share.cache)
+        self.decision.attempts.append(self._attempt)
+        self.decision.outcome.model = begun.candidate.name
+
     async def _more(self) -> Sequence[Chunk]:
-        try:
-            return await self._begun.opened.answer.next()
-        except UpstreamError as error:
-            self._begun.broken(error)
-            self.decision.outcome.ended = CUT
-            raise
+        while True:
+            try:
+                batch = await self._begun.opened.answer.next()
+            except UpstreamError as error:
+                error.provider = error.provider or self._begun.candidate.provider
+                self._begun.broken(error)
+                begun = await self._continuing.begun_by_another(self._begun.candidate, error)
+                self._cut = self._cut or error
+                if begun is None:
+                    self.decision.outcome.ended = CUT
+                    raise self._cut from None  # not of what came of going on
+                self._hand_over(begun, error)
+            else:
+                self._continuing.take(batch)
+                return batch
+
+    def _hand_over(self, begun: Begun, error: UpstreamError) -> None:
+        """Another goes on; what came so far is in the books under whose it was."""
+        self._begun.opened.close()
+        self._attempt.outcome = error.kind
+        self.close()
+        self._continuing.ended(self._attempt.model, self._used, error.kind)
+        self._keeper.forget()
+        self._attend(begun)
 
     def _stamp(self, chunk: Chunk) -> None:
         """Our name on it; of a Syntra model nothing tells who stands behind it."""
@@ -117,16 +156,29 @@ class Reply:
     def _last(self, chunk: Chunk) -> bool:
         """Take note of the end, which the usage is; whether it goes to the client."""
         outcome = self.decision.outcome
+        told: dict[str, object] = {}
         if chunk.usage is not UNSET:
             outcome.ended = ANSWERED  # whole: who leaves from now on leaves after it
             self._count()
-            if self._debug:
-                chunk.extra = {
-                    "syntra": Raw(msgspec.json.encode({"cost_usd": outcome.cost_usd, "model": outcome.model}))
-                }
+            told = self._told()
+            if told:
+                chunk.extra = {"syntra": Raw(msgspec.json.encode(told))}
+            if self._continuing.segments and outcome.usage is not None:
+                chunk.usage = encode_usage(outcome.usage)
         if not self._tells_usage:
             chunk.usage = UNSET
-        return self._tells_usage or self._debug
+        return self._tells_usage or bool(told)
+
+    def _told(self) -> dict[str, object]:
+        """What the last chunk tells of the answer: what it was pieced together from, and for who asks, by whom."""
+        outcome, pieced = self.decision.outcome, self._continuing
+        told: dict[str, object] = {}
+        if self._debug:
+            told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
+        if pieced.segments:
+            pieced.ended(self._attempt.model, self._used)
+            told["segments"] = [one if self._debug else structs.replace(one, model="") for one in pieced.segments]
+        return told
 
     def close(self) -> None:
         """Count what has come, if the end has not."""
@@ -138,8 +190,10 @@ class Reply:
         counted = self._begun.opened.answer.counted()
         if self._share.pays():
             billing.count(self._attempt, counted, self._prices)
-        outcome = self.decision.outcome
-        outcome.usage, outcome.cost = counted.usage, billing.total(self.decision.attempts)
+        outcome, self._used = self.decision.outcome, counted.usage
+        before = [segment.usage for segment in self._continuing.segments]
+        outcome.usage = summed([*before, self._used]) if before else self._used
+        outcome.cost = billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""

@@ -157,6 +157,7 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind",
     fresh_from: Share = 0.6  # need for fresh facts from which on searching counts
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3  # how many are asked at most: primary, backup, default
     default: list[FullName] = []  # the end of the chain
+    after_first_word: Literal["error", "continue"] = "error"  # what becomes of a text whose provider breaks off
     moves: list[Move] = []  # for what the next is asked, beside failures
     fallback: str = ""  # the policy that decides where no model of this one can
     memory_tokens: Annotated[int, Meta(ge=0, le=100_000)] = 600  # of notes from memory at most; 0 for none

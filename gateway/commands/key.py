@@ -19,6 +19,7 @@ from gateway.core.apikey import PREFIX, Pepper
 from gateway.core.caller import ROLES, Scopes
 from gateway.core.limits import Limits
 from gateway.core.memories import MODES
+from gateway.core.owner import person_of
 from gateway.stores import keyfile, organisations
 from gateway.stores.organisations import FIRST, NewKey, Organisation
 from gateway.stores.postgres import Postgres, Row
@@ -157,7 +158,7 @@ def _wanted(wished: dict[str, Any]) -> NewKey:
     return NewKey(
         name=wished["name"],
         role=wished["role"],
-        person=organisations.person_of(wished["person"]),
+        person=person_of(wished["person"]),
         persona=wished["persona"],
         memory=wished["memory"],
         scopes=Scopes(**scopes),

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from gateway.core import privacy
+from gateway.core.artefacts import Artefacts
 from gateway.core.errors import BadRequest
 from gateway.core.native import Aside, Native
 
@@ -208,6 +209,7 @@ class ChatRequest(Struct, frozen=True):
     asides: Mapping[str, Aside] = {}  # by provider
     lost: tuple[str, ...] = ()  # what of the client's words this form cannot say
     lenient: bool = False  # what a provider has not is left out with a warning, never refused
+    kept: Mapping[int, Artefacts] = {}  # of earlier answers, by their place from the end: stages put theirs in front
 
     def unknown_fields(self) -> list[str]:
         """Names of the fields that Syntra carries without reading."""

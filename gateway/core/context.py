@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message
-from gateway.core.summary import summary
+from gateway.core.summary import HEAD, summary
 from gateway.core.tokens import PER_ATTACHMENT, estimate
 
 LEAST: Final = 1000  # tokens; nothing is cut to less
+_CHARACTERS: Final = 4  # a token of a summary
 _LOW: Final = 2  # the mark divided by this is what a cut goes down to
 _SUMMARY: Final = 1500  # tokens of a summary, at most, ...
 _SHARE: Final = 8  # ... and no more than the mark divided by this
@@ -35,11 +36,20 @@ class Shortened(Struct, frozen=True):
     left: int  # tokens after
 
 
-def shortened(request: ChatRequest, most: int, tokens: int) -> tuple[ChatRequest, Shortened] | None:
+class Summary(Struct, frozen=True):
+    """What a model has said in summary of the first messages of a conversation."""
+
+    messages: int
+    text: str
+
+
+def shortened(
+    request: ChatRequest, most: int, tokens: int, known: Summary | None = None
+) -> tuple[ChatRequest, Shortened] | None:
     """The conversation with a summary for its older turns; None where it is no longer than `most` or cannot be cut.
 
     `tokens` is what the whole prompt comes to, better counted than estimated here. System messages stay, so does the
-    last turn, and no tool's result loses its call.
+    last turn, and no tool's result loses its call. A `known` summary is told if it is of just what goes.
     """
     if tokens <= most or most < LEAST or request.native is not None or request.asides:
         return None
@@ -54,7 +64,11 @@ def shortened(request: ChatRequest, most: int, tokens: int) -> tuple[ChatRequest
     if not gone:
         return None
     head = [k for k in range(cut) if messages[k].role in SYSTEM_ROLES]
-    note = Message(role="user", content=summary([messages[k] for k in gone], room))
+    if known is not None and known.messages == len(gone):
+        text = f"{HEAD}\n{known.text[: room * _CHARACTERS]}"
+    else:
+        text = summary([messages[k] for k in gone], room)
+    note = Message(role="user", content=text)
     kept = [messages[k] for k in head], messages[cut:]
     raws = [request.messages[k] for k in head], request.messages[cut:]
     raw = _encode({"role": note.role, "content": note.content})

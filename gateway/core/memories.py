@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final, Literal
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ MODES: Final[tuple[Mode, ...]] = ("off", "read", "read-write")  # each allows wh
 Kind = Literal["statement", "fact"]
 LONGEST: Final = 4000  # characters of one memory
 
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_TALKS: Final = 0x7FFF
+_DAYS: Final = 0xFFFF
 _UNSAID: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
@@ -29,6 +33,7 @@ class Memory(Struct, frozen=True):
     thread: str = ""  # the conversation that it was said in
     slot: str = ""  # what a fact is about
     place: int = 0  # its place among all that this user has said
+    mark: int = 0  # what its vectors are called
     source: str | None = None  # the memory that it was derived from
 
 
@@ -49,6 +54,36 @@ class New(Struct, frozen=True):
         words = " ".join(word for word in split(self.text) if word[0].isalnum()) or self.text
         said = f"{self.kind}\0{self.slot}\0{words}"
         return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    @property
+    def tail(self) -> int:
+        """What ranking must know of it beside its place, in 32 bits: whether it asks, its talk, its day.
+
+        It is a part of the name that its vectors go by, because to read more of a point takes longer than to find it.
+        """
+        asks = self.text.rstrip().endswith(("?", "？"))
+        talk = crc32((self.thread or self.at.date().isoformat()).encode("utf-8", "surrogatepass")) & _TALKS
+        day = min(max(0, (self.at.astimezone(UTC) - _FIRST).days), _DAYS)
+        return asks << 31 | talk << 16 | day
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """A memory as the vectors name it, taken apart."""
+
+    place: int
+    asks: bool
+    talk: int  # equal for memories of one talk
+    day: int  # since 2000
+
+    @classmethod
+    def of(cls, mark: int) -> Mark:
+        """The parts of a name: the place in front, `New.tail` behind."""
+        return cls(mark >> 32, bool(mark & 1 << 31), mark >> 16 & _TALKS, mark & _DAYS)
+
+
+def day_of(seconds: float) -> float:
+    """Days from 2000 to a moment in seconds since 1970."""
+    return (seconds - _FIRST.timestamp()) / 86_400
 
 
 def cleaned(text: str) -> str:

@@ -45,6 +45,11 @@ def summary(messages: Sequence[Message], tokens: int) -> str:
     return "\n".join([HEAD, *lines])
 
 
+def shown(message: Message) -> str:
+    """A message with who says it, of which a very long one is cut."""
+    return f"{_who(message)}: {message.text()[:_READ]}"
+
+
 def _sentences(text: str) -> list[str]:
     """The first sentences, without code."""
     plain = _CODE.sub(" ", text[:_READ])

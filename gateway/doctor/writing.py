@@ -39,7 +39,7 @@ def write(file: File, home: Path, now: datetime) -> Written:
             return Written(path, changed=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         backup = _backup(path, now)
-        _replace(path, new)
+        _replace(path, new, ours=_OWN if file.holds_key else 0o777)
     except (OSError, UnicodeDecodeError) as error:
         raise WritingError(f"{path}: {error}") from None
     return Written(path, changed=True, backup=backup)
@@ -66,9 +66,9 @@ def _backup(path: Path, now: datetime) -> Path | None:
     return backup
 
 
-def _replace(path: Path, text: str) -> None:
-    """The file appears whole, or not at all; its mode stays."""
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else _OWN
+def _replace(path: Path, text: str, *, ours: int) -> None:
+    """The file appears whole, or not at all; its mode stays, but that nobody else may read a key."""
+    mode = stat.S_IMODE(path.stat().st_mode) & ours if path.exists() else _OWN
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

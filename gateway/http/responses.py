@@ -79,7 +79,7 @@ class ResponsesSurface:
             wishes = wishes_of(head, visit, "responses")
             reply = await answer(self._services, caller, asked.request, wishes, deadline, stack)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
-            told = Answer(asked, f"resp_{uuid7()}", reply.provider, thoughts, stored=keeps)
+            told = Answer(asked, f"resp_{uuid7()}", reply.issuer, thoughts, stored=keeps)
             if received.body.stream:
                 await self._stream(visit, caller, asked, reply, told)
             else:

@@ -64,8 +64,9 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        if outcome.usage is None or outcome.cache != MISS:
-            return
+        pieced = sum(attempt.ttft_ms is not None for attempt in decision.attempts) > 1
+        if outcome.usage is None or outcome.cache != MISS or pieced:
+            return  # nothing is learned of a model from what others have written too
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0
         said = outcome.usage.completion_tokens

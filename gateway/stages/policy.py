@@ -45,6 +45,7 @@ class Route(Struct, frozen=True):
     live: Mapping[str, Live] = {}
     searching: Sequence[str] = ()  # the candidates that search the web
     instead_of: str = ""  # the well-known model that has no key here
+    continues: bool = False  # whether another goes on with a text that was cut
     moves: Collection[str] = ()  # for what the next is asked, beside failures
 
     def searches(self, facts: Facts) -> bool:
@@ -106,8 +107,18 @@ class Policy:
             raise _nothing(plan, facts, live)
         named = {candidate.name: candidate for _, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
-        moves = self._moves(plan, facts)
-        return Route(candidates, False, plan, self.library.version, live, self._searching, meaning.absent, moves)
+        routing = self.library.routing.get(plan.policy)
+        return Route(
+            candidates,
+            pinned=False,
+            plan=plan,
+            document=self.library.version,
+            live=live,
+            searching=self._searching,
+            instead_of=meaning.absent,
+            continues=routing is not None and routing.after_first_word == "continue",
+            moves=self._moves(plan, facts),
+        )
 
     def plan(self, policy: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
         """The policy's plan, or that of the policy it falls back to where it has nobody."""

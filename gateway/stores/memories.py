@@ -7,7 +7,7 @@ keeps organisations apart; every statement here names the person.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -15,15 +15,15 @@ from gateway.core.ids import uuid7
 from gateway.core.memories import Memory, Mode, New
 from gateway.stores.postgres import Postgres, Row
 
-_SHOWN: Final = "id, text, at, kind, thread, slot, place, source"
+_SHOWN: Final = "id, text, at, kind, thread, slot, place, mark, source"
 _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(current_setting('app.org_id') || %(person)s, 0))"
 _ADD: Final = """
-    insert into memory (org_id, id, person, place, kind, text, slot, thread, at, digest, source, decision)
+    insert into memory (org_id, id, person, place, tail, kind, text, slot, thread, at, digest, source, decision)
     select current_setting('app.org_id')::uuid, x.id, %(person)s,
            (select coalesce(max(place), 0) from memory where person = %(person)s) + x.number,
-           x.kind, x.text, x.slot, x.thread, x.at, decode(x.digest, 'hex'), x.source, x.decision
-    from jsonb_to_recordset(%(rows)s) as x(id uuid, number int, kind text, text text, slot text, thread text,
-         at timestamptz, digest text, source uuid, decision uuid)
+           x.tail, x.kind, x.text, x.slot, x.thread, x.at, decode(x.digest, 'hex'), x.source, x.decision
+    from jsonb_to_recordset(%(rows)s) as x(id uuid, number int, tail bigint, kind text, text text, slot text,
+         thread text, at timestamptz, digest text, source uuid, decision uuid)
     order by x.number
     on conflict (org_id, person, digest) where superseded_by is null do nothing
 """
@@ -38,17 +38,18 @@ _SUPERSEDE: Final = """
         where old.person = %(person)s and new.person = %(person)s and new.id = any(%(ids)s) and new.kind = 'fact'
           and new.superseded_by is null and old.kind = 'fact' and old.slot = new.slot and old.place < new.place
           and old.superseded_by is null
-        returning old.id, old.source, new.id as by
+        returning old.id, old.mark, old.source, new.id as by
     ), told as (
         update memory said set superseded_by = facts.by from facts
         where said.person = %(person)s and said.id = facts.source and not said.id = any(%(ids)s)
           and not exists (select from memory other where other.source = said.id and other.superseded_by is null
                           and other.id not in (select id from facts))
-        returning said.id
+        returning said.id, said.mark
     )
-    select id from facts union select id from told
+    select id, mark from facts union select id, mark from told
 """
-_FIND: Final = "select * from memories_told(%s::uuid, %s, %s::uuid[])"
+_TOLD: Final = "select * from memories_told(%s::uuid, %s, %s::bigint[])"
+_FIND: Final = f"select {_SHOWN} from memory where person = %(person)s and id = any(%(ids)s) and superseded_by is null"  # noqa: S608
 _PAGE: Final = f"""
     select {_SHOWN} from memory
     where person = %(person)s and superseded_by is null
@@ -72,14 +73,16 @@ _DERIVED: Final = """
     select id from derived
 """
 _DELETE: Final = """
-    with deleted as (delete from memory where person = %(person)s and id = any(%(ids)s) returning org_id, id, person)
-    insert into memory_gone (org_id, id, person) select org_id, id, person from deleted
-    on conflict do nothing returning id
+    with deleted as (
+        delete from memory where person = %(person)s and id = any(%(ids)s) returning org_id, id, person, mark
+    )
+    insert into memory_gone (org_id, id, person, mark) select org_id, id, person, mark from deleted
+    on conflict do nothing returning id, mark
 """
 _DELETE_ALL: Final = """
-    with deleted as (delete from memory where person = %(person)s returning org_id, id, person)
-    insert into memory_gone (org_id, id, person) select org_id, id, person from deleted
-    on conflict do nothing returning id
+    with deleted as (delete from memory where person = %(person)s returning org_id, id, person, mark)
+    insert into memory_gone (org_id, id, person, mark) select org_id, id, person, mark from deleted
+    on conflict do nothing returning id, mark
 """
 _BEHIND: Final = f"""
     select {_SHOWN} from memory
@@ -89,13 +92,20 @@ _MARK: Final = """
     update memory set indexed = %(generation)s from unnest(%(ids)s::uuid[], %(texts)s::text[]) as has(id, text)
     where memory.person = %(person)s and memory.id = has.id and memory.text = has.text
 """
-_GONE: Final = "select id from memory_gone where person = %(person)s limit %(limit)s"
-_FORGOTTEN: Final = "delete from memory_gone where person = %(person)s and id = any(%(ids)s)"
+_GONE: Final = "select id, mark from memory_gone where person = %(person)s limit %(limit)s"
+_FORGOTTEN: Final = "delete from memory_gone where person = %(person)s and mark = any(%(marks)s)"
 _CHOOSE: Final = """
     insert into memory_choice (org_id, person, mode) values (current_setting('app.org_id')::uuid, %(person)s, %(mode)s)
     on conflict (org_id, person) do update set mode = excluded.mode
 """
 _CHOICE: Final = "select mode from memory_choice where person = %(person)s"
+
+
+class Gone(NamedTuple):
+    """A memory that is not true any more."""
+
+    id: str
+    mark: int  # what its vectors are called
 
 
 class Memories:
@@ -123,43 +133,50 @@ class Kept:
         self._postgres = postgres
         self.organisation, self.person = organisation, person
 
-    async def add(self, wanted: Sequence[New]) -> tuple[list[Memory], list[str]]:
+    async def add(self, wanted: Sequence[New]) -> tuple[list[Memory], list[Gone]]:
         """Keep these, in their order, and what is kept of each; what was said before is kept once.
 
-        Then the ids of what they supersede: facts of the same slots, and statements that say nothing else.
+        Then what they supersede: facts of the same slots, and statements that say nothing else.
         """
         ids = [uuid7() for _ in wanted]
+        digests = [one.digest for one in wanted]
         rows = [
             {
                 "id": ids[k],
                 "number": k + 1,
+                "tail": one.tail,
                 "kind": one.kind,
                 "text": one.text,
                 "slot": one.slot,
                 "thread": one.thread,
                 "at": one.at.isoformat(),
-                "digest": one.digest.hex(),
+                "digest": digests[k].hex(),
                 "source": None if one.source is None else ids[one.source],
                 "decision": one.decision,
             }
             for k, one in enumerate(wanted)
         ]
-        values = {"person": self.person, "rows": Jsonb(rows), "digests": [one.digest for one in wanted]}
+        values = {"person": self.person, "rows": Jsonb(rows), "digests": digests}
         async with self._postgres.tenant(self.organisation) as cursor:
             await cursor.execute(_LOCK, values)
             await cursor.execute(_ADD, values)
             await cursor.execute(_SAID, values)
             kept = {row["digest"]: _memory(row) for row in await cursor.fetchall()}
-            added = [kept[one.digest.hex()] for one in wanted]
+            added = [kept[digest.hex()] for digest in digests]
             if not any(one.kind == "fact" for one in wanted):
                 return added, []
             await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})
-            return added, _ids(await cursor.fetchall())
+            return added, _gone(await cursor.fetchall())
 
     async def find(self, ids: Sequence[str]) -> dict[str, Memory]:
         """Those of these that are in force, by id; within 250 ms."""
-        rows = await self._postgres.soon(self._postgres.call(_FIND, self.organisation, self.person, list(ids)))
+        rows = await self._postgres.soon(self._rows(_FIND, {"ids": list(ids)}))
         return {row["id"].hex: _memory(row) for row in rows}
+
+    async def told(self, marks: Sequence[int]) -> dict[int, Memory]:
+        """Those with these marks that are in force, by mark; within 250 ms."""
+        rows = await self._postgres.soon(self._postgres.call(_TOLD, self.organisation, self.person, list(marks)))
+        return {row["mark"]: _memory(row) for row in rows}
 
     async def page(self, after: str | None, limit: int) -> list[Memory]:
         """So many, the latest first, that were said before the one with the id `after`."""
@@ -176,13 +193,13 @@ class Kept:
         """These, and all that was derived from them or had given way to them."""
         return _ids(await self._rows(_DERIVED, {"ids": list(ids)}))
 
-    async def delete(self, ids: Sequence[str]) -> list[str]:
+    async def delete(self, ids: Sequence[str]) -> list[Gone]:
         """Forget these; those that there were."""
-        return _ids(await self._rows(_DELETE, {"ids": list(ids)}))
+        return _gone(await self._rows(_DELETE, {"ids": list(ids)}))
 
-    async def delete_all(self) -> list[str]:
+    async def delete_all(self) -> list[Gone]:
         """Forget everything; what there was."""
-        return _ids(await self._rows(_DELETE_ALL, {}))
+        return _gone(await self._rows(_DELETE_ALL, {}))
 
     async def behind(self, generation: str, limit: int) -> list[Memory]:
         """Memories that the vectors of this generation lack."""
@@ -193,13 +210,13 @@ class Kept:
         texts = {"ids": [one.id for one in memories], "texts": [one.text for one in memories]}
         await self._run(_MARK, texts | {"generation": generation})
 
-    async def gone(self, limit: int) -> list[str]:
-        """Ids of forgotten memories that the vectors may still have."""
-        return _ids(await self._rows(_GONE, {"limit": limit}))
+    async def gone(self, limit: int) -> list[Gone]:
+        """Forgotten memories that the vectors may still have."""
+        return _gone(await self._rows(_GONE, {"limit": limit}))
 
-    async def forgotten(self, ids: Sequence[str]) -> None:
+    async def forgotten(self, marks: Sequence[int]) -> None:
         """Note that the vectors do not have these any more."""
-        await self._run(_FORGOTTEN, {"ids": list(ids)})
+        await self._run(_FORGOTTEN, {"marks": list(marks)})
 
     async def choose(self, mode: Mode) -> None:
         """Keep the person's own choice."""
@@ -224,6 +241,10 @@ def _ids(rows: Sequence[Row]) -> list[str]:
     return [row["id"].hex for row in rows]
 
 
+def _gone(rows: Sequence[Row]) -> list[Gone]:
+    return [Gone(row["id"].hex, row["mark"]) for row in rows]
+
+
 def _memory(row: Row) -> Memory:
     source = row["source"]
     return Memory(
@@ -234,5 +255,6 @@ def _memory(row: Row) -> Memory:
         row["thread"],
         row["slot"],
         row["place"],
+        row["mark"],
         None if source is None else source.hex,
     )

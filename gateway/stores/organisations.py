@@ -59,12 +59,6 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and _UUID.fullmatch(text) is None
 
 
-def person_of(text: str) -> str:
-    """A person as keys, sessions and memories name them: addresses are one person's however they are written."""
-    text = text.strip()
-    return text.lower() if "@" in text else text
-
-
 async def audit(cursor: Cursor, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
     """Add a row to the audit trail of the organisation that is set; `detail` must hold no secret."""
     await cursor.execute(

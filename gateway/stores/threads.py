@@ -21,7 +21,7 @@ from psycopg.rows import DictRow
 from gateway.core.ids import uuid7
 from gateway.stores.postgres import Postgres
 
-LONGEST: Final = 400  # turns that are given to a model; a context stage makes less of them
+SPAN: Final = 200  # turns; so many to twice as many are given to a model, and the first of them moves in such steps
 MOST_BYTES: Final = 16 * 1024 * 1024  # and of their text
 
 _THREAD: Final = "select id, title, metadata, turns, created_at, updated_at from thread"
@@ -52,19 +52,19 @@ _BACKWARD: Final = """
 """
 _NEXT: Final = """
     update thread set turns = turns + 1, updated_at = now(), title = case title when '' then %(title)s else title end
-    where owner = %(owner)s and id = %(id)s returning turns
+    where owner = %(owner)s and id = %(id)s returning turns, summary, summary_to
 """
 _ASK: Final = """
     insert into message (org_id, id, thread_id, turn, role, content, model)
     values (current_setting('app.org_id')::uuid, %(id)s, %(thread)s, %(turn)s, 'user', %(content)s, %(model)s)
 """
 _BEFORE: Final = """
-    select role, content::text from message
-    where thread_id = %(thread)s and (turn < %(turn)s or (turn = %(turn)s and role = 'user'))
-    order by turn desc, role = 'assistant' desc limit %(limit)s
+    select turn, role, content::text from message
+    where thread_id = %(thread)s and turn > %(first)s and (turn < %(turn)s or (turn = %(turn)s and role = 'user'))
+    order by turn desc, role = 'assistant' desc
 """
 _QUESTION: Final = """
-    select q.id, q.turn, q.edited_at, q.model, t.turns from message m
+    select q.id, q.turn, q.edited_at, q.model, t.turns, t.summary, t.summary_to from message m
     join message q on q.thread_id = m.thread_id and q.turn = m.turn and q.role = 'user'
     join thread t on t.id = m.thread_id
     where m.thread_id = %(thread)s and m.id = %(id)s
@@ -76,6 +76,10 @@ _EDIT: Final = """
 _FORGET_AFTER: Final = """
     delete from message where thread_id = %(thread)s
         and (turn > %(turn)s or (turn = %(turn)s and role = 'assistant')) and turn <= %(last)s
+"""
+# A summary of words that were changed or taken back is no summary.
+_UNSUMMARISE: Final = """
+    update thread set summary = '', summary_to = 0 where id = %(thread)s and summary_to >= %(turn)s
 """
 # The question as it was when it was asked: an answer to words that were changed or taken back is nobody's.
 _STANDS: Final = """
@@ -117,6 +121,14 @@ class Message(Struct, frozen=True):
     edited_at: datetime | None
 
 
+class Said(Struct, frozen=True):
+    """A message as a model is given it."""
+
+    turn: int
+    role: str
+    content: Raw
+
+
 class Asked(Struct, frozen=True):
     """A question in its place, with all that was said before it and itself, oldest first."""
 
@@ -125,8 +137,10 @@ class Asked(Struct, frozen=True):
     turn: int
     last: int  # the thread's last turn when it was asked
     edited_at: datetime | None
-    before: Sequence[tuple[str, Raw]]  # role and content
+    before: Sequence[Said]
     model: str = ""  # that it was asked of before
+    summary: str = ""  # a model's, of what was said up to and with turn `summary_to`
+    summary_to: int = 0
 
 
 class Answer(Struct, frozen=True):
@@ -217,6 +231,7 @@ class Shelf:
             place: dict[str, object] = {"thread": asked.thread, "turn": asked.turn}
             if answer.status == "complete":
                 await cursor.execute(_FORGET_AFTER, {**place, "last": asked.last})
+                await cursor.execute(_UNSUMMARISE, place)
             told = msgspec.structs.asdict(answer) | {
                 "content": _json(answer.content),
                 "usage": None if answer.usage is None else bytes(answer.usage).decode(),
@@ -224,6 +239,26 @@ class Shelf:
             await cursor.execute(_ANSWER, {**place, **told})
             await cursor.execute("update thread set updated_at = now() where id = %(thread)s", place)
             return True
+
+    async def summary_to(self, thread_id: UUID) -> int:
+        """The last turn that the thread's summary is of; 0 where there is none."""
+        async with self._own(thread_id, to_change=False) as cursor:
+            if cursor is None:
+                return 0
+            await cursor.execute("select summary_to from thread where id = %s", (thread_id,))
+            row = await cursor.fetchone()
+            return int(row["summary_to"]) if row is not None else 0
+
+    async def summarised(self, asked: Asked, turn: int, text: str) -> None:
+        """Keep a summary of what was said up to and with this turn, unless its question was changed meanwhile."""
+        async with self._own(asked.thread) as cursor:
+            if cursor is None:
+                return
+            values = {"thread": asked.thread, "question": asked.question, "edited_at": asked.edited_at}
+            await cursor.execute(_STANDS, values)
+            if cursor.rowcount:
+                query = "update thread set summary = %s, summary_to = %s where id = %s"
+                await cursor.execute(query, (text, turn, asked.thread))
 
     async def _make(self, title: str, metadata: Mapping[str, str]) -> Thread:
         async with self._postgres.tenant(self._organisation) as cursor:
@@ -277,7 +312,17 @@ class Shelf:
             question, turn = UUID(uuid7()), row["turns"]
             values = {"id": question, "thread": thread_id, "turn": turn, "content": content.decode(), "model": model}
             await cursor.execute(_ASK, values)
-            return Asked(thread_id, question, turn, turn, None, await _before(cursor, thread_id, turn))
+            before = await _before(cursor, thread_id, turn)
+            return Asked(
+                thread_id,
+                question,
+                turn,
+                turn,
+                None,
+                before,
+                summary=row["summary"],
+                summary_to=row["summary_to"],
+            )
 
     async def _again(self, thread_id: UUID, message_id: UUID) -> Asked | None:
         async with self._own(thread_id, to_change=False) as cursor:
@@ -288,7 +333,17 @@ class Shelf:
             if row is None:
                 return None
             before = await _before(cursor, thread_id, row["turn"])
-            return Asked(thread_id, row["id"], row["turn"], row["turns"], row["edited_at"], before, row["model"])
+            return Asked(
+                thread_id,
+                row["id"],
+                row["turn"],
+                row["turns"],
+                row["edited_at"],
+                before,
+                row["model"],
+                row["summary"],
+                row["summary_to"],
+            )
 
     async def _edit(self, thread_id: UUID, message_id: UUID, content: bytes) -> Message | None:
         async with self._own(thread_id) as cursor:
@@ -300,6 +355,7 @@ class Shelf:
             if row is None:
                 return None
             await cursor.execute(_FORGET_AFTER, {**values, "turn": row["turn"], "last": 2**31 - 1})
+            await cursor.execute(_UNSUMMARISE, {**values, "turn": row["turn"]})
             await cursor.execute("update thread set updated_at = now() where id = %(thread)s", values)
             return await _one(cursor, thread_id, message_id)
 
@@ -317,16 +373,17 @@ async def _one(cursor: AsyncCursor[DictRow], thread_id: UUID, message_id: UUID) 
     return None if row is None else _message(row)
 
 
-async def _before(cursor: AsyncCursor[DictRow], thread_id: UUID, turn: int) -> list[tuple[str, Raw]]:
+async def _before(cursor: AsyncCursor[DictRow], thread_id: UUID, turn: int) -> list[Said]:
     """What was said up to and with the question of a turn; of a very long thread its latest part."""
-    await cursor.execute(_BEFORE, {"thread": thread_id, "turn": turn, "limit": 2 * LONGEST})
-    found: list[tuple[str, Raw]] = []
+    first = max(0, (turn - 1) // SPAN - 1) * SPAN
+    await cursor.execute(_BEFORE, {"thread": thread_id, "turn": turn, "first": first})
+    found: list[Said] = []
     size = 0
     for row in await cursor.fetchall():
         size += len(row["content"])
         if size > MOST_BYTES and found:
             break
-        found.append((row["role"], Raw(row["content"].encode())))
+        found.append(Said(row["turn"], row["role"], Raw(row["content"].encode())))
     return found[::-1]
 
 

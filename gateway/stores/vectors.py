@@ -154,9 +154,22 @@ class Scoped:
             log.error("the store of vectors gave %d points of others; they were dropped", len(reply.hits) - len(mine))
         return mine
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def marks(self, text: bytes, words: talk.Words, limit: int) -> list[tuple[int, float, float]]:
+        """The marks of the nearest by text and by words, the best first, each with its score and its cosine."""
+        asked = talk.Search(self._organisation, self._user, text, words, limit=limit, bare=True)
+        reply = await self._vectors.soon(asked)
+        if not isinstance(reply, talk.Bare):
+            _done(reply)
+            return []
+        whose = talk.scope(self._organisation, self._user)
+        mine = [(int.from_bytes(key[8:]), score, near) for key, score, near in reply.found if key.startswith(whose)]
+        if len(mine) < len(reply.found):
+            log.error("the store of vectors gave %d points of others; they were dropped", len(reply.found) - len(mine))
+        return mine
+
+    async def delete(self, ids: Sequence[str] = (), marks: Sequence[int] = ()) -> None:
         """Forget points."""
-        _done(await self._vectors.later(talk.Delete(self._organisation, self._user, list(ids))))
+        _done(await self._vectors.later(talk.Delete(self._organisation, self._user, list(ids), list(marks))))
 
     async def forget_all(self) -> None:
         """Forget all that this user has."""
@@ -178,5 +191,5 @@ def _done(reply: talk.Reply) -> int:
             return count
         case talk.Refused(text):
             raise ValueError(f"the store of vectors refuses: {text}")
-        case talk.Hits():
+        case talk.Hits() | talk.Bare():
             raise TypeError("hits where none were asked for")

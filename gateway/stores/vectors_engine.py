@@ -45,12 +45,16 @@ class Shard:
             case talk.Count(organisation, user):
                 return talk.Done(self._shard.count(qdrant.CountRequest(filter=_of(organisation, user))))
             case talk.Search():
-                return talk.Hits(self._search(request))
+                found = self._search(request)
+                if request.bare:
+                    return talk.Bare([(key.bytes, score, near) for key, score, near in found])
+                return talk.Hits(self._told(found))
             case talk.Upsert(organisation, user, points):
                 kept = [_stored(organisation, user, point) for point in points]
                 return self._update(qdrant.UpdateOperation.upsert_points(kept))
-            case talk.Delete(organisation, user, ids):
+            case talk.Delete(organisation, user, ids, marks):
                 keys: list[int | UUID | str] = [talk.key(organisation, user, name) for name in ids]
+                keys += [talk.marked(organisation, user, mark) for mark in marks]
                 return self._update(qdrant.UpdateOperation.delete_points(keys))
             case talk.Forget(organisation, user):
                 return self._update(qdrant.UpdateOperation.delete_points_by_filter(_of(organisation, user)))
@@ -71,7 +75,7 @@ class Shard:
         self._dirty = True
         return talk.Done()
 
-    def _search(self, asked: talk.Search) -> list[talk.Hit]:
+    def _search(self, asked: talk.Search) -> list[tuple[UUID, float, float]]:
         mine = _of(asked.organisation, asked.user, asked.where)
         by_text: list[talk.Scored[UUID]] = []
         by_words: list[talk.Scored[UUID]] = []
@@ -83,10 +87,10 @@ class Shard:
             query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
             by_words = self._found(query, mine, asked.limit, corpus)
         if asked.text and asked.words.indices:
-            found = talk.fused(by_text, by_words)
-        else:
-            found = [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
-        # To read what a point says of itself takes longer than to find it, so each is read once.
+            return talk.fused(by_text, by_words)
+        return [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
+
+    def _told(self, found: list[tuple[UUID, float, float]]) -> list[talk.Hit]:
         read = self._shard.retrieve([key for key, _, _ in found], with_payload=True, with_vector=False)
         said = {record.id: record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
@@ -131,7 +135,7 @@ def _stored(organisation: str, user: str, point: talk.Point) -> qdrant.Point:
     vectors: dict[str, Any] = {talk.TEXT: talk.floats(point.text)}
     if point.words.indices:
         vectors[talk.WORDS] = _sparse(point.words)
-    return qdrant.Point(talk.key(organisation, user, point.id), vectors, talk.payload(organisation, user, point))
+    return qdrant.Point(talk.stored_by(organisation, user, point), vectors, talk.payload(organisation, user, point))
 
 
 def _sparse(words: talk.Words) -> qdrant.SparseVector:

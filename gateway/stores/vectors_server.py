@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any, Final
+from uuid import UUID
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
@@ -82,17 +83,18 @@ class Server:
             case talk.Count(organisation, user):
                 return talk.Done((await self._client.count(COLLECTION, _of(organisation, user), exact=True)).count)
             case talk.Search():
-                return talk.Hits(await self._search(request))
+                return await self._search(request)
             case talk.Upsert(organisation, user, points):
                 await self._client.upsert(COLLECTION, [_stored(organisation, user, point) for point in points])
-            case talk.Delete(organisation, user, ids):
+            case talk.Delete(organisation, user, ids, marks):
                 keys: list[Any] = [talk.key(organisation, user, name) for name in ids]
+                keys += [talk.marked(organisation, user, mark) for mark in marks]
                 await self._client.delete(COLLECTION, models.PointIdsList(points=keys))
             case talk.Forget(organisation, user):
                 await self._client.delete(COLLECTION, models.FilterSelector(filter=_of(organisation, user)))
         return talk.Done()
 
-    async def _search(self, asked: talk.Search) -> list[talk.Hit]:
+    async def _search(self, asked: talk.Search) -> talk.Reply:
         mine = _of(asked.organisation, asked.user, asked.where)
         # How rare a word is must not depend on what others have written: it would tell of it.
         corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
@@ -104,15 +106,19 @@ class Server:
             params = models.SearchParams(idf=corpus)
             ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
         if not ways:
-            return []
+            return talk.Bare([]) if asked.bare else talk.Hits([])
         for way in ways:
-            way.filter, way.limit, way.with_payload = mine, asked.limit, True
+            way.filter, way.limit, way.with_payload = mine, asked.limit, not asked.bare
         answers = [answer.points for answer in await self._client.query_batch_points(COLLECTION, ways)]
         said = {point.id: point.payload for points in answers for point in points}
         scored = [[(point.id, point.score) for point in points] for points in answers]
         if len(scored) == 2:
-            return [talk.hit(score, said[key], near) for key, score, near in talk.fused(*scored)]
-        return [talk.hit(score, said[key], score if asked.text else 0.0) for key, score in scored[0]]
+            found = talk.fused(*scored)
+        else:
+            found = [(key, score, score if asked.text else 0.0) for key, score in scored[0]]
+        if asked.bare:
+            return talk.Bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
+        return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
 
     async def _see_to_collection(self) -> None:
         if await self._client.collection_exists(COLLECTION):
@@ -151,7 +157,7 @@ def _stored(organisation: str, user: str, point: talk.Point) -> models.PointStru
     if point.words.indices:
         vectors[talk.WORDS] = _sparse(point.words)
     payload = talk.payload(organisation, user, point)
-    return models.PointStruct(id=talk.key(organisation, user, point.id), vector=vectors, payload=payload)
+    return models.PointStruct(id=talk.stored_by(organisation, user, point), vector=vectors, payload=payload)
 
 
 def _sparse(words: talk.Words) -> models.SparseVector:

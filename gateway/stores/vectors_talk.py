@@ -40,6 +40,7 @@ class Point(Struct, frozen=True):
     text: bytes
     words: Words = Words((), ())
     data: dict[str, Any] = {}
+    mark: int | None = None  # instead of its id, what it is stored by; 64 bits that come back with a bare search
 
 
 class Hit(Struct, frozen=True):
@@ -77,6 +78,7 @@ class Search(Struct, tag=True):
     words: Words = Words((), ())
     where: dict[str, str] = {}
     limit: int = 10
+    bare: bool = False  # only names and scores: to read what a point says of itself takes longer than to find it
 
 
 class Delete(Struct, tag=True):
@@ -84,7 +86,8 @@ class Delete(Struct, tag=True):
 
     organisation: str
     user: str
-    ids: list[str]
+    ids: list[str] = []
+    marks: list[int] = []
 
 
 class Forget(Struct, tag=True):
@@ -113,6 +116,12 @@ class Hits(Struct, tag=True):
     hits: list[Hit]
 
 
+class Bare(Struct, tag=True):
+    """What a bare search has found, the best first: the key, the score, and the cosine where the text was near."""
+
+    found: list[tuple[bytes, float, float]]
+
+
 class Refused(Struct, tag=True):
     """It cannot be done, and will not be the next time."""
 
@@ -124,13 +133,28 @@ Scored = tuple[K, float]
 _score = itemgetter(1)
 
 Request = Ping | Upsert | Search | Delete | Forget | Count
-Reply = Done | Hits | Refused
+Reply = Done | Hits | Bare | Refused
 
 
 def key(organisation: str, user: str, name: str) -> str:
     """The id that a point is stored by. It follows from whose it is, so nobody can name another's."""
     parts = msgspec.msgpack.encode([organisation, user, name])
     return str(UUID(bytes=hashlib.blake2b(parts, digest_size=16).digest()))
+
+
+def scope(organisation: str, user: str) -> bytes:
+    """The half of a marked point's key that says whose it is; for another's there is no other half."""
+    return hashlib.blake2b(msgspec.msgpack.encode([organisation, user]), digest_size=8).digest()
+
+
+def marked(organisation: str, user: str, mark: int) -> str:
+    """The id that a marked point is stored by."""
+    return str(UUID(bytes=scope(organisation, user) + mark.to_bytes(8, "big")))
+
+
+def stored_by(organisation: str, user: str, point: Point) -> str:
+    """The id that a point is stored by."""
+    return key(organisation, user, point.id) if point.mark is None else marked(organisation, user, point.mark)
 
 
 def wanted(organisation: str, user: str, where: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -59,7 +59,7 @@ def _reconcile_thinking(terms: Terms, optional: dict[str, Any]) -> None:
         return
     history = [message for message in terms.messages if message["role"] == "assistant"]
     in_loop = any(message.get("tool_calls") for message in history[-1:])
-    thoughtless = in_loop and not any(message.get("thinking_blocks") for message in history)
+    thoughtless = in_loop and not history[-1].get("thinking_blocks")
     forced = optional.get("tool_choice", {}).get("type") in ("any", "tool")
     limit = optional.get("max_tokens", sys.maxsize)
     if forced or thoughtless or limit <= _LEAST_THINKING:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from gateway.core import artefacts
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError
 from gateway.core.events import Chunk
@@ -20,6 +21,12 @@ class Provider(Struct, frozen=True):
     base_url: str  # what the provider's own SDK means by it: OpenAI's ends in /v1, Anthropic's and Gemini's are origins
     key: Secret
     dialect: Dialect
+    credential: str = artefacts.EVERYBODY  # the id of the key
+
+    @property
+    def issuer(self) -> str:
+        """Whose its thoughts are: what it has sealed under one key it does not open under another."""
+        return artefacts.issuer(self.name, self.credential)
 
 
 class Outbound(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -56,6 +56,25 @@ class _Text(Struct, forbid_unknown_fields=True):
 
 
 _text = msgspec.json.Decoder(_Text)
+_encode = msgspec.json.Encoder().encode
+
+
+def _signatures(told: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The signatures of texts, by choice; those of calls LiteLLM passes on."""
+    for k, candidate in enumerate(told.get("candidates") or ()):
+        for part in (candidate.get("content") or {}).get("parts") or ():
+            if part.get("thoughtSignature") and "functionCall" not in part:
+                yield candidate.get("index", k), part["thoughtSignature"]
+
+
+def _signed(chunks: Sequence[Chunk], signs: Mapping[int, str]) -> Sequence[Chunk]:
+    """The same with each signature in its choice, in the field in which Google's own OpenAI endpoint has it."""
+    choices = {choice.index: choice for chunk in chunks for choice in chunk.choices}
+    more = [choices.setdefault(index, Choice(index)) for index in signs if index not in choices]
+    for index, sign in signs.items():
+        extra = {"extra_content": Raw(_encode({"google": {"thought_signature": sign}}))}
+        choices[index].delta.extra = extra
+    return (*chunks, Chunk(choices=more)) if more else chunks
 
 
 class GeminiDecoder(TranslatedDecoder):
@@ -99,7 +118,9 @@ class GeminiDecoder(TranslatedDecoder):
             for part in (candidate.get("content") or {}).get("parts") or ():
                 if "functionCall" in part:
                     part["functionCall"].setdefault("args", {})  # Google leaves them out where there are none
-        return super()._parse(told)
+        chunks = super()._parse(told)
+        signs = dict(_signatures(told))
+        return _signed(chunks, signs) if signs else chunks
 
     def _reasons(self, told: dict[str, Any]) -> Mapping[int, str | None]:
         if (told.get("promptFeedback") or {}).get("blockReason"):

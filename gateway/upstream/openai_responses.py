@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from gateway.core.artefacts import unmarked
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamRejected
 from gateway.core.events import (
     NULL,
@@ -46,12 +47,15 @@ _PARTS: Final = {
 }
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_NAMED: Final = frozenset({b'"function_call"', b'"custom_tool_call"', b'"message"'})
 _REASONS: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _OF_THE_RESPONSE: Final = ("service_tier", "reasoning", "text", "temperature", "top_p", "truncation", "top_logprobs")
 _OUR_FAULT: Final = re.compile(r"invalid_\w+|image_\w+|\w*_image\w*|unsupported_\w+|bio_policy")  # codes: the request's
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Any])
+_items = msgspec.json.Decoder(list[dict[str, Raw]])
+_string = msgspec.json.Decoder(str | None)
 
 
 class _Event(Struct):
@@ -68,9 +72,9 @@ _event = msgspec.json.Decoder(_Event)
 _typed = msgspec.json.Decoder(_Typed)
 
 
-def said(model: str, native: Native) -> tuple[bytes, tuple[str, ...]]:
-    """The request's body for this model, and the client's fields that were left out."""
-    fields: dict[str, object] = {**native.fields, "model": model, "store": False}
+def said(model: str, native: Native, issuer: str) -> tuple[bytes, tuple[str, ...]]:
+    """The request's body for this model, and the client's fields that were left out; thoughts are the issuer's own."""
+    fields: dict[str, object] = {**native.fields, "model": model, "store": False, **_own(native, issuer)}
     if native.system:
         own = native.fields.get("instructions", NULL)
         fields["instructions"] = "\n\n".join(filter(None, (native.system, msgspec.json.decode(own))))
@@ -83,6 +87,35 @@ def said(model: str, native: Native) -> tuple[bytes, tuple[str, ...]]:
         include.append(_ENCRYPTED)  # what is not stored there must come back to be of use again
     fields.pop("include", None)
     return _encode({**fields, "include": include} if include else fields), dropped
+
+
+def _own(native: Native, issuer: str) -> dict[str, object]:
+    """The input with the thoughts that this issuer can read again; without the others, and then without ids too.
+
+    An id would tell OpenAI that a call had a thought, without which it refuses the call.
+    """
+    raw = native.fields.get("input", NULL)
+    if b'"encrypted_content"' not in bytes(raw):
+        return {}
+    items: list[dict[str, Raw]] = []
+    lost = False
+    for item in _items.decode(raw):
+        sealed = _string.decode(item.get("encrypted_content", NULL))
+        if sealed is not None and bytes(item.get("type", NULL)) == b'"reasoning"':
+            own = unmarked(sealed, issuer)
+            lost = lost or own is None
+            if own is None:
+                continue
+            item["encrypted_content"] = Raw(_encode(own))
+        items.append(item)
+    if lost:
+        items = [item if _is_bare(item) else {name: v for name, v in item.items() if name != "id"} for item in items]
+    return {"input": items}
+
+
+def _is_bare(item: Mapping[str, Raw]) -> bool:
+    """Whether it cannot do without its id, or has its thought with it."""
+    return bytes(item.get("type", NULL)) not in _NAMED
 
 
 class ResponsesDecoder:

@@ -15,6 +15,7 @@ from gateway.core.given_back import given_back
 from gateway.core.native import RESPONSES
 from gateway.upstream import faults, openai_responses
 from gateway.upstream.dialect import Decoder, Outbound, Provider
+from gateway.upstream.moved import fit
 from gateway.upstream.openai_responses import ResponsesDecoder
 from gateway.upstream.sse import FRAME_LIMIT
 from gateway.upstream.turns import alternating
@@ -54,9 +55,9 @@ class OpenAIWire:
     def encode(self, provider: Provider, model: str, request: ChatRequest) -> Outbound:
         """The client's own fields with our model, messages and stream options."""
         if request.native is not None:
-            body, dropped = openai_responses.said(model, request.native)
+            body, dropped = openai_responses.said(model, request.native, provider.issuer)
             return Outbound(f"{provider.base_url}/responses", self.headers(provider), body, dropped)
-        request, dropped = self._fitting(request, model)
+        request, dropped = self._fitting(fit(request, provider, model), model)
         fields: dict[str, object] = {"model": model, "messages": self._messages(request)}
         for name, value in request.fields.items():
             fields.setdefault(name, value)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
+from gateway.core import artefacts
 from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
@@ -23,7 +24,7 @@ from gateway.upstream.translate import Translated, is_loaded, load, names
 from policies.documents import Tempo
 
 SIMULATED = "simulated"
-ENVIRONMENT = "env"  # the credential that the operator has set for everybody
+ENVIRONMENT = artefacts.EVERYBODY
 
 
 class Known(Struct, frozen=True):
@@ -161,6 +162,11 @@ class Candidate(Struct, frozen=True):
         return self.provider, self.credential, self.model
 
     @property
+    def issuer(self) -> str:
+        """Whose its thoughts are."""
+        return artefacts.issuer(self.provider, self.credential)
+
+    @property
     def pace_key(self) -> tuple[str, str]:
         """What is as fast as it is whoever pays: provider, model."""
         return self.provider, self.model
@@ -198,7 +204,7 @@ class Places:
         secret = credentials[candidate.provider].secret
         if not secret:
             raise UpstreamCredential("The organisation's key for this provider cannot be used.", provider=provider.name)
-        return msgspec.structs.replace(provider, key=secret)
+        return msgspec.structs.replace(provider, key=secret, credential=candidate.credential)
 
 
 class Upstream:

@@ -112,6 +112,9 @@ def _prepare_messages(terms: Terms, wire: str) -> None:
     for k, message in enumerate(terms.messages):
         for j, call in enumerate(message.get("tool_calls") or ()):
             _prepare_call(call, wire, f"messages[{k}].tool_calls[{j}]")
+        google = (message.pop("extra_content", None) or {}).get("google") or {}
+        if wire == GEMINI and google.get("thought_signature"):
+            message["provider_specific_fields"] = {"thought_signatures": [google["thought_signature"]]}
         if message.get("content") is None and message.get("refusal"):
             message["content"] = message["refusal"]
         if isinstance(message.get("content"), list):

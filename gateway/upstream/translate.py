@@ -27,6 +27,7 @@ from gateway.core.native import MESSAGES
 from gateway.upstream import anthropic, anthropic_messages, faults, gemini
 from gateway.upstream.anthropic_messages import MessagesDecoder
 from gateway.upstream.dialect import Decoder, Outbound, Provider
+from gateway.upstream.moved import fit
 from gateway.upstream.openai_wire import OpenAIDecoder
 from gateway.upstream.terms import ANTHROPIC, GEMINI, Said, Terms, read
 from gateway.upstream.translated import Dictionary, TranslatedDecoder
@@ -214,6 +215,7 @@ class Translated:
         if request.native is not None:
             return anthropic_messages.said(provider, model, request, request.native)
         config, supported = self._config(model)
+        request = fit(request, provider, model)
         terms = read(request, self._name, supported)
         terms.messages = config.translate_developer_role_to_system_role(terms.messages)
         stream = bool(request.body.stream) and not self._only_whole(config, model)

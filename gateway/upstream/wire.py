@@ -52,8 +52,9 @@ class Exchange:
         return b"".join(blocks)
 
     def close(self) -> None:
-        """Give the connection back, or cut it at once when the reply is not over."""
-        self._give_back(ended=self.ended)
+        """Give the connection back, or cut it where the reply is not over; once, for then it may be another's."""
+        give_back, self._give_back = self._give_back, _given_back
+        give_back(ended=self.ended)
         if self.after is not None:
             self.after()
             self.after = None
@@ -223,6 +224,10 @@ class Wire:
                 connection.abort()
         self._lingering.clear()
         self._idle.clear()
+
+
+def _given_back(*, ended: bool) -> None:
+    """It has been already."""
 
 
 def _nothing() -> None:

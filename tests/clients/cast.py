@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.doctor.setups import SETUPS, Place
@@ -55,6 +56,25 @@ def qwen_code() -> Client:
     return Client("qwen-code", "chat", registry.QWEN_CODE, command, env, tool)
 
 
+def shell_gpt() -> Client:
+    def configure(scene: Scene) -> None:
+        brought = next(registry.SHELL_GPT.folder.glob("lib/*/site-packages/sgpt/llm_functions/common/execute_shell.py"))
+        write(scene.home / ".config/shell_gpt/functions/execute_shell.py", brought.read_text())
+
+    def command(scene: Scene) -> list[str]:
+        return ["sgpt", "--no-cache", scene.prompt]
+
+    def env(scene: Scene) -> Mapping[str, str]:
+        where = {"API_BASE_URL": scene.gateway.base_url, "OPENAI_API_KEY": scene.gateway.key}
+        kept = {"CACHE_PATH": str(scene.home / "cache"), "CHAT_CACHE_PATH": str(scene.home / "chats")}
+        return {**where, **kept, "DEFAULT_MODEL": scene.model, "PRETTIFY_MARKDOWN": "false"}
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("execute_shell_command", {"shell_command": f"cat {scene.note}"})
+
+    return Client("shell-gpt", "chat", registry.SHELL_GPT, command, env, tool, configure)
+
+
 def pi(speaks: str) -> Client:
     apis = {"chat": "openai-completions", "responses": "openai-responses", "messages": "anthropic-messages"}
 
@@ -73,6 +93,51 @@ def pi(speaks: str) -> Client:
         return Tool("read", {"path": scene.note})
 
     return Client("pi", speaks, registry.PI, command, env, tool, configure)
+
+
+def twice(scene: Scene, out: str) -> bool:
+    """Said in a stream, and whole."""
+    return out.count(NOTE if scene.task else HELLO) >= (1 if scene.task else 2)
+
+
+def instructor(way: str) -> Client:
+    """It wants an object: by a call that it insists on, or by a schema."""
+
+    def tool(scene: Scene) -> Tool:
+        return Tool("PartialAnswer", {"said": NOTE if scene.task else HELLO})
+
+    client = program("instructor", way, registry.INSTRUCTOR, "instructor_model.py")
+    greets, said = json.dumps({"said": HELLO}), json.dumps({"said": NOTE})
+    if way == "json":
+        return replace(client, tool=None, greets=greets, said=said, done=twice)
+    return replace(client, tool=tool, always=True, done=twice)
+
+
+def smolagents() -> Client:
+    """Its model writes code, which it runs."""
+    client = program("smolagents", "chat", registry.SMOLAGENTS, "smolagents_code.py")
+    code = "Thought: so it is.\n<code>\nfinal_answer({})\n</code>"
+    greets, said = code.format(repr(HELLO)), code.format('read_file("note.txt")')
+    return replace(client, tool=None, greets=greets, said=said, done=twice)
+
+
+def dspy(speaks: str) -> Client:
+    """Its fields come in sections of the text, and so do its calls."""
+
+    def sections(**fields: str) -> str:
+        return "".join(f"[[ ## {name} ## ]]\n{text}\n\n" for name, text in fields.items()) + "[[ ## completed ## ]]"
+
+    client = program("dspy", speaks, registry.DSPY, "dspy_program.py")
+    call = {"next_thought": "Read it.", "next_tool_name": "read_file", "next_tool_args": '{"path": "note.txt"}'}
+    end = {"next_thought": "Done.", "next_tool_name": "finish", "next_tool_args": "{}"}
+    return replace(
+        client,
+        tool=None,
+        greets=sections(answer=HELLO),
+        said=sections(**call),
+        then=sections(**end, reasoning="It says so.", answer=NOTE),
+        done=twice,
+    )
 
 
 def page(name: str, package: Package, language: str) -> Client:
@@ -263,6 +328,16 @@ CLIENTS = (
     program("litellm", "chat", registry.LITELLM, "litellm_sdk.py"),
     program("litellm", "responses", registry.LITELLM, "litellm_sdk.py"),
     program("litellm", "messages", registry.LITELLM, "litellm_sdk.py"),
+    program("pydantic-ai", "chat", registry.PYDANTIC_AI, "pydantic_ai_agent.py"),
+    program("pydantic-ai", "responses", registry.PYDANTIC_AI, "pydantic_ai_agent.py"),
+    program("openai-agents", "chat", registry.OPENAI_AGENTS, "openai_agents_run.py"),
+    program("openai-agents", "responses", registry.OPENAI_AGENTS, "openai_agents_run.py"),
+    instructor("tools"),
+    instructor("json"),
+    smolagents(),
+    dspy("chat"),
+    dspy("responses"),
+    shell_gpt(),
     page("openai-python", registry.OPENAI_PYTHON, "python"),
     page("openai-node", registry.OPENAI_NODE, "js"),
     page("langchain", registry.LANGCHAIN, "python"),

@@ -81,3 +81,9 @@ LANGCHAIN_NODE = Package("langchain-node", "npm", ("@langchain/openai@1.6.0", "@
 LITELLM = Package(
     "litellm", "pip", ("litellm==1.110.2", "mcp==2.3.0")
 )  # its responses() needs mcp, and does not say so
+PYDANTIC_AI = Package("pydantic-ai", "pip", ("pydantic-ai-slim[openai]==2.68.0",))
+OPENAI_AGENTS = Package("openai-agents", "pip", ("openai-agents==0.24.0",))
+INSTRUCTOR = Package("instructor", "pip", ("instructor==1.17.0",))
+SMOLAGENTS = Package("smolagents", "pip", ("smolagents[openai]==1.26.0",))
+DSPY = Package("dspy", "pip", ("dspy==3.4.1",))
+SHELL_GPT = Package("shell-gpt", "pip", ("shell-gpt==1.5.1", "click==8.5.1"))  # click, which it does not ask for

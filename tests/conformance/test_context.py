@@ -134,6 +134,40 @@ def test_a_long_thread_is_kept_inside_every_window(model: str, one: Gateway, pro
     assert len(ada.listed(thread)) == 12  # what is kept is whole
 
 
+def test_the_cheapest_model_summarises_a_thread_after_the_answer_and_for_the_next_ones(
+    one: Gateway, providers: Fakes
+) -> None:
+    ada = FrontEnd(one, user="grace")
+    thread = ada.thread()
+    openai = providers["openai"]
+
+    def quoted() -> list[str]:
+        told = [request.json["messages"][-1]["content"] for request in tuple(openai.requests)]
+        return [str(content) for content in told if str(content).startswith("<quoted>")]
+
+    for number in range(6):
+        ada.stream(thread, f"My number is {number}. {LONG}", MINI)
+    assert wait_for(lambda: bool(quoted()))
+    assert "User: My number is 0." in quoted()[0]
+
+    def summarised() -> bool:
+        ada.stream(thread, "And now?", MINI)
+        asked = [request.json for request in openai.requests if request.json["model"] == "gpt-4o-mini"][-1]
+        told = [str(message["content"]) for message in asked["messages"]]
+        head = next(content for content in told if content.startswith("(Summary of the earlier part"))
+        return head.endswith("\nHello from the fake.")
+
+    assert wait_for(summarised)
+    times = len(quoted())
+    for _ in range(3):
+        assert summarised()
+    assert len(quoted()) == times <= 2  # for a cut, not for each answer
+    question = ada.ok("GET", f"/{thread}/messages?limit=1")["data"][0]["id"]
+    ada.ok("PATCH", f"/{thread}/messages/{question}", {"content": "My number is 7."})
+    ada.stream(thread, "And now?", MINI)
+    assert "Summary of" not in str(sent(providers))  # of words that were taken back nothing is left
+
+
 def test_the_client_of_a_pinned_model_hears_what_that_says(one: Gateway, providers: Fakes) -> None:
     messages = talk(6, LONG)
     reply = ask(one, MINI, messages=messages, headers={"x-syntra-persona": "off"})

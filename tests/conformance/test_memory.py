@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -368,3 +369,37 @@ def test_what_the_readme_shows_works(home: Gateway, providers: Fakes) -> None:
         assert "error" not in answer, (line, answer)
     assert told(rest[0])["data"] == []
     assert answer["memory"] == "read"
+
+
+def same(before: bytes, after: bytes) -> int:
+    """How many bytes both begin with."""
+    different = (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other)
+    return next(different, min(len(before), len(after)))
+
+
+def prefixes(provider: Provider) -> list[tuple[int, int]]:
+    """Of each prompt but the first: the bytes that it begins with as the one before it did, and all its bytes."""
+    prompts = [json.dumps(request.json["messages"], ensure_ascii=False).encode() for request in provider.requests]
+    return [(same(before, after), len(after)) for before, after in itertools.pairwise(prompts)]
+
+
+def test_a_providers_cache_holds_as_much_of_a_long_conversation_with_memory_as_without(
+    ann: User, providers: Fakes
+) -> None:
+    for word in ("cello", "garden", "budget", "marathon", "Lisbon"):
+        ann.add(f"My notes about the {word} are in the blue folder, and my sister knows more about the {word}.")
+    covered = {}
+    for mode in ("off", "read"):
+        turns: list[str] = []
+        for turn in range(20):
+            word = ("cello", "garden", "budget", "marathon", "Lisbon")[turn % 5]
+            turns.append(
+                f"Where are my notes about the {word}, and who knows more about it? Say it in {turn + 5} words."
+            )
+            ann.chat(*turns, headers={"x-syntra-memory": mode, "x-syntra-persona": "on"})
+            if mode == "read":
+                assert "blue folder" in said(providers["openai"])
+            turns.append("They are in the folder that you have mentioned, and it is your sister who knows more. " * 3)
+        covered[mode] = sum(alike for alike, _ in prefixes(providers["openai"]))
+        providers["openai"].reset()
+    assert covered["read"] >= 0.95 * covered["off"]

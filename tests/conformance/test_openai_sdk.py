@@ -197,7 +197,9 @@ def forced(body: Any) -> str:
 def test_a_provider_without_tools_says_no_and_does_not_break(gateway: Gateway, providers: Fakes) -> None:
     tools: Any = [WEATHER]
     with gateway.client() as client, pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(model=PERPLEXITY.model, messages=HELLO, tools=tools)
+        client.chat.completions.create(
+            model=PERPLEXITY.model, messages=HELLO, tools=tools, tool_choice="required"
+        )  # who only offers tools is answered without
 
 
 # JSON

@@ -190,7 +190,7 @@ def test_a_stream_tells_the_steps_then_who_then_what_then_the_end(ada: FrontEnd,
     told = ada.stream(ada.thread(), "Count.", "syntra-fast")
     once = [kind for k, kind in enumerate(told.kinds) if k == 0 or kind != told.kinds[k - 1]]
     assert once == ["thinking", "route", "delta", "usage", "done"]
-    assert told.steps == ["reading", "choosing", "asking"]
+    assert told.steps == ["reading", "choosing", "recalling", "asking"]
     assert (told.of("route")[0]["model"], told.of("route")[0]["policy"]) == ("syntra-fast", "fast")
     assert "openai" not in json.dumps(told.of("route"))  # nothing tells who stands behind a Syntra model
     done = told.of("done")[0]
@@ -200,7 +200,7 @@ def test_a_stream_tells_the_steps_then_who_then_what_then_the_end(ada: FrontEnd,
 
 def test_a_pinned_model_is_not_chosen_and_nothing_says_so(ada: FrontEnd) -> None:
     told = ada.stream(ada.thread(), "Hello.")
-    assert told.steps == ["asking"]
+    assert told.steps == ["recalling", "asking"]
     assert told.of("route")[0]["pinned"] is True
     assert told.text == "Hello from the fake."
 
@@ -227,7 +227,7 @@ def test_a_provider_that_fails_is_an_error_and_the_question_stays(
     providers["openai"].script(fault=fault)
     thread = ada.thread()
     told = ada.stream(thread, "Hello.")
-    assert told.kinds == ["thinking", "error"]
+    assert told.kinds == ["thinking", "thinking", "error"]
     assert PROSE not in json.dumps(told.of("error"))
     assert ada.refused(502, "POST", f"/{thread}/messages", {"content": "Again.", "model": MODEL})["code"]
     assert ada.listed(thread) == [("user", "Hello."), ("user", "Again.")]

@@ -7,12 +7,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.fakes.faults import act
 from tests.fakes.script import Failure, Frame, Script, dumps
 from tests.fakes.server import Reply, Request, Server
 from tests.fakes.shape import Refused
+
+if TYPE_CHECKING:
+    from tests.fakes.issuers import Guard
 
 
 class Provider(Server, ABC):
@@ -25,6 +28,7 @@ class Provider(Server, ABC):
         self.key = key or f"sk-upstream-{self.name}-5f0e8d1c2b3a49586776859403f2e1d0"
         self.says = Script()
         self.by_model: dict[str, Script] = {}
+        self.guard: Guard | None = None  # of its artefacts
         self.refusals: list[Refused] = []
         self.plays: Callable[[Request], Script] | None = None  # what it says depends on what it is asked
 
@@ -46,6 +50,7 @@ class Provider(Server, ABC):
     def reset(self) -> None:
         self.says = Script()
         self.by_model.clear()
+        self.guard = None
         self.plays = None
         self.refusals.clear()
         self.requests.clear()
@@ -109,7 +114,7 @@ class Provider(Server, ABC):
         try:
             if await self.other(request, reply):
                 return
-            self.check(request)
+            self.check(self.guard.check(request) if self.guard is not None else request)
         except Refused as refused:
             self.refusals.append(refused)
             await self.fail(reply, self.refused(refused))
@@ -122,11 +127,18 @@ class Provider(Server, ABC):
             await act(script.fault, self, script, request, reply)
         elif self.wants_stream(request):
             await reply.head(200, self.stream_headers())
-            await self.send(reply, script, self.frames(script, request.json))
+            await self.send(reply, script, self.signed(script, request.json))
             await reply.end()
         else:
             await asyncio.sleep(script.delay)
             await reply.whole(200, dumps(self.whole(script, request.json)), *self.json_headers())
+
+    def signed(self, script: Script, body: Any) -> list[Frame]:
+        """The whole answer as a stream, with artefacts of its own where somebody guards them."""
+        if self.guard is None:
+            return self.frames(script, body)
+        said = self.guard.thinks(script, body)
+        return self.guard.sign(said, self.frames(said, body), body)
 
     async def send(self, reply: Reply, script: Script, frames: list[Frame]) -> None:
         """Sends frames the way the script wants them framed and cut."""

@@ -31,9 +31,9 @@ FILL: LiteralString = """
     d as (insert into response (org_id, id, input, output, reply)
           select org, 'resp_1', '[]', '[]', '{}' from one),
     e as (insert into response_item (org_id, id, response_id) select org, 'msg_1', 'resp_1' from one),
-    f as (insert into memory (org_id, id, person, place, kind, text, at, digest)
-          select org, id, 'ada', 1, 'statement', 'I like tea.', now(), 'x' from one),
-    g as (insert into memory_gone (org_id, id, person) select org, id, 'ada' from one),
+    f as (insert into memory (org_id, id, person, place, tail, kind, text, at, digest)
+          select org, id, 'ada', 1, 2, 'statement', 'I like tea.', now(), 'x' from one),
+    g as (insert into memory_gone (org_id, id, person, mark) select org, id, 'ada', 3 from one),
     h as (insert into memory_choice (org_id, person, mode) select org, 'ada', 'read' from one),
     i as (insert into thread (org_id, id, owner) select org, id, 'user ada' from one),
     j as (insert into message (org_id, id, thread_id, turn, role, content)

@@ -64,6 +64,7 @@ class Wire:
         self.port = 0
         self.delay = 0.0
         self.silent = False  # swallows replies
+        self.packets = 0  # of commands
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -110,6 +111,7 @@ class Wire:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool) -> None:
         with suppress(ConnectionError, ssl.SSLError):
             while block := await reader.read(65536):
+                self.packets += not late
                 if late and self.delay:
                     await asyncio.sleep(self.delay)
                 if late and self.silent:

@@ -28,7 +28,7 @@ SCRIPTS = {
 MADE_UP = (
     (re.compile(r"\bmsg_[0-9a-f]{32}\b"), "msg_…"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "…"),  # the request's id
-    (re.compile(r"call_[0-9a-f]{28}"), "call_…"),  # LiteLLM draws an id for each call of Gemini's
+    (re.compile(r"toolu_[0-9a-f]{28}"), "toolu_…"),  # LiteLLM draws an id for each call of Gemini's
 )
 
 

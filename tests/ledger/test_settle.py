@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.continuing import Continuing
+from gateway.core.caller import Caller
 from gateway.core.chat import parse
 from gateway.core.ends import ANSWERED, CUT, LEFT, RESTING
 from gateway.core.errors import StoreAway, UnknownModel, UpstreamBroken
@@ -22,10 +25,12 @@ from gateway.records.journal import Journal
 from gateway.records.ledger import Ledger
 from gateway.records.metrics import Metrics
 from gateway.records.settle import Settle
-from gateway.reply import Reply
+from gateway.reply import Reply, Watch
 from gateway.stages.clean import Clean
 from gateway.stages.fallback import Begun
+from gateway.stages.moving import Moving
 from gateway.stages.policy import Route
+from gateway.stores.artefacts import ArtefactStore
 from gateway.upstream.answer import Opened
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate
@@ -35,6 +40,7 @@ from tests.unit.wire_rig import Run
 PRICES = Prices({})
 REQUEST = parse(b'{"model":"syntra","messages":[{"role":"user","content":"x"}],"stream":true}')
 LATER: Any = None  # a PostgreSQL that nobody writes to
+CALLER = Caller("acme", "acme", "laptop")
 
 
 def settle_at(folder: Path) -> tuple[Settle, Journal]:
@@ -57,8 +63,10 @@ async def reply_heard(chunks: int) -> tuple[Reply, Decision]:
     made = decision()
     candidate, answer = Candidate(SIMULATED, "syntra"), Simulated().ask(REQUEST)
     begun = Begun(candidate, Opened(answer, lambda: None), await answer.next(), 0.01, lambda _: None)
-    clean = Clean("Syntra", REQUEST, voice=False)
-    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, clean, made, PRICES, debug=True)
+    keeper = partial(Moving(ArtefactStore(None, b"k" * 32)).keeper, CALLER, REQUEST, carried=False)
+    continuing = Continuing(REQUEST, [candidate], LATER, wanted=False)
+    watch = Watch(Clean("Syntra", REQUEST, voice=False), keeper, continuing)
+    reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, watch, made, PRICES, debug=True)
     heard = 0
     while made.outcome.usage is None if not chunks else heard < chunks:
         heard += len(await reply.next())

@@ -111,7 +111,7 @@ def test_what_the_vectors_have_too_much_is_not_told(place: PostgresPlace, vector
             remembering = Remembering(postgres, vectors)
             ann = remembering.shelf.of(organisation, "ann")
             (tea,), _ = await remembering.shelf.add(ann, [New("My favourite tea is Darjeeling.", NOW)])
-            assert await ann.delete([tea.id]) == [tea.id]
+            assert await ann.delete([tea.id]) == [(tea.id, tea.mark)]
             assert await vectors.of(organisation, "ann").count() == 1
             assert await remembering.shelf.search(ann, "favourite tea", 10) == []
             await remembering._index._catch_up()

@@ -92,7 +92,7 @@ def test_an_old_file_is_kept_beside_the_new_one(name: str, tmp_path: Path) -> No
     assert written.backup is not None
     assert written.backup.name == f"{path.name}.before-syntra-20261126-150000"
     assert written.backup.read_text("utf-8") == OLD[name]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.stat().st_mode) == (0o600 if file(name).holds_key else 0o640)
     assert sorted(one.name for one in path.parent.iterdir()) == sorted([path.name, written.backup.name])
 
 

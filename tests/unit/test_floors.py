@@ -26,6 +26,7 @@ FLOORS = {
     "gateway.expectation": 3,  # what the pipeline thinks a request will take
     "gateway.fitting": 3,  # the conversation made to fit who is asked
     "gateway.reply": 3,  # what the pipeline gives back
+    "gateway.continuing": 3,  # and who goes on with it
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
     "gateway.http": 4,
     "gateway.settings": 5,

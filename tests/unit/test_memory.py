@@ -10,15 +10,16 @@ import pytest
 
 from gateway.core import chat, stems
 from gateway.core.caller import Caller
-from gateway.core.memories import LONGEST, Memory, New, cleaned, least
+from gateway.core.memories import LONGEST, Mark, Memory, New, cleaned, least
 from gateway.core.native import MESSAGES, RESPONSES, Native
 from gateway.core.noting import with_notes
 from gateway.stages.memory import notes, person
-from gateway.stages.memory.ranking import data, rank
+from gateway.stages.memory.ranking import Found, rank
 from gateway.stages.memory.worth import facts, statements
-from gateway.stores.vectors_talk import Hit, fused
+from gateway.stores.vectors_talk import fused
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+OLD = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 def kept(text: str) -> list[str]:
@@ -138,38 +139,49 @@ def test_the_strictest_word_holds() -> None:
 # What is found, and its order.
 
 
-def hit(name: str, score: float, place: int = 0, talk: str = "t", text: str = "so.", at: float = 0) -> Hit:
-    return Hit(name, score, "o", "p", data(text, place, at, talk))
+def found(score: float, place: int = 0, thread: str = "t", text: str = "so.", at: datetime = OLD) -> Found:
+    mark = place << 32 | New(text, at, thread=thread).tail
+    return Found(mark, score, 0.0)
 
 
-def order(*hits: Hit, now: float = 1e9) -> list[str]:
-    return [one.id for one in rank(hits, now)]
+def order(*some: Found) -> list[int]:
+    """The places of what was found, in the order in which they are told."""
+    return [Mark.of(one.mark).place for one in rank(some, NOW.timestamp())]
 
 
 def test_scores_are_added_and_not_ranks() -> None:
     """By rank, b and c would be alike; by score, b is far behind."""
-    found = fused([("a", 0.9), ("b", 0.2), ("c", 0.1)], [("c", 9.0), ("b", 1.0)])
-    assert [key for key, _, _ in found] == ["c", "a", "b"]
-    assert {key: near for key, _, near in found} == {"a": 0.9, "b": 0.2, "c": 0.1}
+    some = fused([("a", 0.9), ("b", 0.2), ("c", 0.1)], [("c", 9.0), ("b", 1.0)])
+    assert [key for key, _, _ in some] == ["c", "a", "b"]
+    assert {key: near for key, _, near in some} == {"a": 0.9, "b": 0.2, "c": 0.1}
     assert fused([], [("a", 2.0), ("b", 1.0)]) == [("a", 1.0, 0.0), ("b", 0.5, 0.0)]
     assert fused([("a", 0.5)], []) == [("a", 1.0, 0.5)]
     assert fused([], []) == []
 
 
 def test_what_stands_beside_something_relevant_comes_before_what_does_not() -> None:
-    assert order(hit("alone", 0.50, 50), hit("beside", 0.45, 2), hit("best", 1.0, 1)) == ["best", "beside", "alone"]
-    assert order(hit("alone", 0.50, 50), hit("elsewhere", 0.45, 2, "u"), hit("best", 1.0, 1))[1] == "alone"
+    assert order(found(0.50, 50), found(0.45, 2), found(1.0, 1)) == [1, 2, 50]
+    assert order(found(0.50, 50), found(0.45, 2, "u"), found(1.0, 1)) == [1, 50, 2]
 
 
 def test_an_answer_comes_before_its_question_and_the_latest_before_the_old() -> None:
-    assert order(hit("asked", 0.52, text="Where do I live?"), hit("told", 0.5, 9)) == ["told", "asked"]
-    assert order(hit("old", 0.5, 1), hit("new", 0.5, 9, at=1e9)) == ["new", "old"]
+    assert order(found(0.52, 1, text="Where do I live?"), found(0.5, 9)) == [9, 1]
+    assert order(found(0.5, 1), found(0.5, 9, at=NOW)) == [9, 1]
 
 
 def test_the_tenth_is_of_another_talk() -> None:
-    ranked = order(*(hit(f"{k}", 1 - k / 100, 10 * k) for k in range(12)), hit("other", 0.1, 999, "u"))
-    assert ranked[9] == "other"
+    ranked = order(*(found(1 - k / 100, 10 * k) for k in range(12)), found(0.1, 999, "u"))
+    assert ranked[9] == 999
     assert len(ranked) == len(set(ranked)) == 13
+
+
+@pytest.mark.parametrize("at", [datetime(1970, 1, 1, tzinfo=UTC), NOW, datetime(9999, 12, 31, tzinfo=UTC)])
+def test_the_name_of_a_memorys_vectors_says_what_ranking_must_know(at: datetime) -> None:
+    mark = Mark.of((2**31 - 1) << 32 | New("Really?", at).tail)
+    assert (mark.place, mark.asks) == (2**31 - 1, True)
+    assert mark.day == min(max(0, (at - datetime(2000, 1, 1, tzinfo=UTC)).days), 65535)
+    assert mark.talk == Mark.of(New("Yes.", at).tail).talk
+    assert New("Yes.", at).tail < 2**31 <= New("Really?", at).tail < 2**32
 
 
 def test_words_are_cut_to_their_stems_and_common_ones_left_out() -> None:

@@ -67,6 +67,7 @@ GIVEN = (
     Given("QDRANT_URL", "http://h:6333", "qdrant_url", "http://h:6333"),
     Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
+    Given("MEMORY_ENABLED", "off", "memory", False),
     Given("FEATURE_COREWRITE", "off", "rewrites", False),
     Given("SYNTRA_PERSONA", "no", "persona", False),
     Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),

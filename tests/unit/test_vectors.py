@@ -26,7 +26,7 @@ from gateway.stores.breaker import Unavailable
 from gateway.stores.vectors import DEADLINE, Backend, Vectors, chosen, vector
 from gateway.stores.vectors_link import Link
 from gateway.stores.vectors_server import Server
-from gateway.stores.vectors_talk import Hit, Hits, Point, Reply, Request, Words
+from gateway.stores.vectors_talk import Bare, Hit, Hits, Point, Reply, Request, Search, Words
 from tests.unit.wire_rig import Run
 
 BACKENDS = ("engine", "server")
@@ -178,6 +178,28 @@ def test_points_are_replaced_deleted_and_forgotten(run: Run[Any], vectors_socket
     run(scene())
 
 
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_a_mark_is_found_and_deleted_by_whoever_it_belongs_to(
+    run: Run[Any], vectors_socket: str, anybody: str, kind: str
+) -> None:
+    async def scene() -> None:
+        async with Vectors(backend(kind, vectors_socket)) as vectors:
+            ann, bob = vectors.of(anybody, "ann"), vectors.of(anybody, "bob")
+            await ann.upsert([Point("a", NEAR, Words((1,), (1.0,)), mark=2**63 - 1), Point("b", FAR, mark=0)])
+            await bob.upsert([Point("a", FAR, Words((1,), (1.0,)), mark=2**63 - 1)])
+            found = await ann.marks(NEAR, Words((1,), (1.0,)), 5)
+            assert [mark for mark, _, _ in found] == [2**63 - 1, 0]
+            assert found[0][1] == pytest.approx(1.0)
+            assert found[0][2] > 0.9 > found[1][2]
+            await bob.delete(marks=[0, 2**63 - 1])
+            assert await bob.count() == 0
+            assert await ann.count() == 2
+            await ann.delete(marks=[0])
+            assert [mark for mark, _, _ in await ann.marks(NEAR, Words((), ()), 5)] == [2**63 - 1]
+
+    run(scene())
+
+
 @pytest.mark.parametrize(("organisation", "user"), [("", "ann"), ("acme", ""), ("", "")])
 def test_a_handle_names_an_organisation_and_a_user(organisation: str, user: str) -> None:
     with pytest.raises(ValueError, match="somebody's"):
@@ -222,6 +244,8 @@ class Careless:
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(self.delay)
         whose = [("acme", "ann"), ("acme", "bob"), ("evil", "ann"), ("", "")]
+        if isinstance(request, Search) and request.bare:
+            return Bare([(talk.scope(*one) + bytes(8), 1.0, 1.0) for one in whose])
         return Hits([Hit(f"{organisation} {user}", 1.0, organisation, user, {}) for organisation, user in whose])
 
 
@@ -229,6 +253,7 @@ def test_every_hit_is_looked_at_again(run: Run[Any], caplog: pytest.LogCaptureFi
     found = run(Vectors(Careless()).of("acme", "ann").search(NEAR))
     assert [hit.id for hit in found] == ["acme ann"]
     assert "3 points of others" in caplog.text
+    assert run(Vectors(Careless()).of("acme", "ann").marks(NEAR, Words((), ()), 5)) == [(0, 1.0, 1.0)]
 
 
 def test_a_search_is_over_after_150_ms_and_a_slow_store_is_left_alone(hurried: Run[Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
+from gateway.core.callids import as_tool_use
 from gateway.core.errors import SyntraError, UpstreamBroken
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta, Usage, decode_usage
 from gateway.core.ids import uuid7
@@ -148,7 +149,7 @@ class Events:
             self._piece({"type": "input_json_delta", "partial_json": piece.function.arguments})
 
     def _open_call(self, index: int, piece: ToolCallDelta) -> None:
-        identity = piece.id or f"toolu_{uuid7()}"
+        identity = as_tool_use(piece.id) if piece.id else f"toolu_{uuid7()}"
         if piece.extra_content is not UNSET:
             self._carried.calls[identity] = piece.extra_content
         self._tell_thought()

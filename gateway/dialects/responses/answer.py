@@ -46,10 +46,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
 class Answer:
     """One response: chunks in, events out; `reply` is the same without a stream."""
 
-    def __init__(self, asked: Asked, identity: str, provider: str, seal: Seal, *, stored: bool) -> None:
+    def __init__(self, asked: Asked, identity: str, issuer: str, seal: Seal, *, stored: bool) -> None:
         self.id = identity
         self.stored = stored
         self._asked = asked
+        self._issuer = issuer
         self._created = int(time.time())
         self._writer = Writer()
         self._status = "in_progress"
@@ -64,7 +65,7 @@ class Answer:
             self._writer,
             asked.calling,
             self._identity,
-            Memory(provider),
+            Memory(issuer.partition(" ")[0]),
             lambda known: memory.sealed(known, seal),
             self._shown,
         )
@@ -86,7 +87,7 @@ class Answer:
             choice = chunk.choices[0]
             made = self._made
             if choice.delta.native is not UNSET and isinstance(made, Composer):
-                made = self._made = Forwarder(self._writer, self._shown)
+                made = self._made = Forwarder(self._writer, self._shown, self._issuer)
             if isinstance(made, Forwarder):
                 made.take(choice, None if choice.delta.native is UNSET else choice.delta.native)
             else:

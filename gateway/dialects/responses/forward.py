@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from gateway.core.artefacts import marked
 from gateway.core.events import Choice
 from gateway.dialects.responses.parts import REFUSAL, SUMMARY, TEXT, THOUGHT, Kind, Part
 from gateway.dialects.responses.writer import Writer
@@ -25,11 +26,12 @@ _object = msgspec.json.Decoder(dict[str, Any])
 class Forwarder:
     """Passes the events of one response on."""
 
-    def __init__(self, writer: Writer, shown: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, writer: Writer, shown: Callable[[dict[str, Any]], dict[str, Any]], issuer: str) -> None:
         self.items: dict[int, dict[str, Any]] = {}  # that are whole, by their place
         self.response: dict[str, Any] = {}  # what the provider says of the response itself
         self._writer = writer
         self._shown = shown
+        self._issuer = issuer
         self._parts: dict[tuple[int, str, int], Part] = {}
         self._current: dict[Kind, Part] = {}  # the part of each kind that was opened last
 
@@ -56,6 +58,9 @@ class Forwarder:
     def _event(self, event: dict[str, Any]) -> None:
         kind = event.pop("type")
         event.pop("sequence_number", None)
+        item = event.get("item")
+        if item is not None and item.get("type") == "reasoning" and item.get("encrypted_content"):
+            item["encrypted_content"] = marked(item["encrypted_content"], self._issuer)
         if kind == "response.ended":
             self.response = event["response"]
         elif kind in (TEXT.added, SUMMARY.added) and event["part"]["type"] in _KINDS:

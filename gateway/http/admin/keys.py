@@ -20,11 +20,12 @@ from gateway.core.caller import EVERYTHING, Role, Scopes
 from gateway.core.errors import Forbidden
 from gateway.core.limits import NO_LIMITS, Limits
 from gateway.core.memories import Mode
+from gateway.core.owner import person_of
 from gateway.http.admin.desk import Desk, cursor, id_of, missing
 from gateway.http.admin.grants import Grant, check_end, check_grant
 from gateway.http.admin.guard import may
 from gateway.http.admin.paging import After, Deleted, Limit, Page, page
-from gateway.stores.organisations import NewKey, add_key, person_of
+from gateway.stores.organisations import NewKey, add_key
 from gateway.stores.rows import KeyRow, Rows
 
 KeyName = Annotated[str, Meta(min_length=1, max_length=200, examples=["laptop"])]

@@ -113,7 +113,7 @@ def edit(raw: bytes) -> bytes:
 
 def request(asked: Asked, wanted: Wanted, model: str) -> ChatRequest:
     """The stored conversation as a chat completion request, streamed and counted."""
-    messages: list[dict[str, object]] = [{"role": role, "content": content} for role, content in asked.before]
+    messages: list[dict[str, object]] = [{"role": one.role, "content": one.content} for one in asked.before]
     return _request(messages, model, wanted.carried)
 
 

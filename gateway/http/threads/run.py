@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, structs
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.context import Shortened
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest, Internal, SyntraError, UpstreamError
 from gateway.core.events import Chunk
@@ -96,6 +97,11 @@ class Run:
     def decision(self) -> str:
         """The decision's id, when somebody has begun to answer."""
         return "" if self.reply is None else self.reply.decision.id
+
+    @property
+    def context(self) -> Shortened | None:
+        """What became of a conversation that was too long."""
+        return None if self.reply is None else self.reply.decision.context
 
     @property
     def model(self) -> str:

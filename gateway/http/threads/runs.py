@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Coroutine
 from typing import Final
+from uuid import UUID
 
 from gateway.core.errors import Draining
 from gateway.http.threads.run import Gone, Order, Run
+from gateway.http.threads.summarise import summarise
 from gateway.stores import streams
 from gateway.stores.breaker import Unavailable
 from gateway.stores.streams import END, Streams
@@ -31,15 +34,15 @@ class Runs:
         self._over: OrderedDict[str, Run] = OrderedDict()
         self._alone: OrderedDict[str, Run] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._summaries: set[asyncio.Task[None]] = set()
+        self._summarising: set[UUID] = set()
 
     def start(self, order: Order) -> Run:
         """Begin an answer."""
         run = Run(order)
         self._open[run.id] = run
         run.start()
-        task = asyncio.get_running_loop().create_task(self._see_off(run))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._tasks, self._see_off(run))
         return run
 
     def find(self, answer: str, organisation: str, owner: str, thread: str) -> Run | None:
@@ -67,12 +70,29 @@ class Runs:
 
     async def close(self) -> None:
         """Let what is being written come to its end for some seconds, and keep the rest as it is then."""
+        for task in tuple(self._summaries):
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LEAVING)
         for run in tuple(self._open.values()):
             run.stop(Draining("This server is shutting down and could not finish the answer in time."))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LEAVING)
+
+    async def _summarise(self, run: Run) -> None:
+        """One summary at a time for a thread: the next answer may come while it is being made."""
+        thread = run.order.asked.thread
+        if thread not in self._summarising:
+            self._summarising.add(thread)
+            try:
+                await summarise(run)
+            finally:
+                self._summarising.discard(thread)
+
+    def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _see_off(self, run: Run) -> None:
         """Give the events to other workers as they come, and hold the answer for a while when it is over."""
@@ -84,6 +104,7 @@ class Runs:
         self._open.pop(run.id, None)
         self._alone.pop(run.id, None)
         self._over[run.id] = run
+        self._spawn(self._summaries, self._summarise(run))
         while len(self._over) > MOST_OVER or sum(one.size for one in self._over.values()) > MOST_OVER_BYTES:
             self._over.popitem(last=False)
 

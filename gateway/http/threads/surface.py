@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, structs
 
 from gateway.core.caller import Caller
+from gateway.core.context import Summary
 from gateway.core.errors import BadRequest, StoreAway, Unknown, UnknownRoute, WrongMethod
 from gateway.core.owner import owner
 from gateway.http.chat import wishes_of
@@ -170,6 +171,9 @@ class Threads:
         """Begin the answer; from here on it does not need this visit."""
         wishes = structs.replace(wishes_of(at.head, at.visit, "threads"), conversation=f"thread {asked.thread.hex}")
         request = bodies.request(asked, wanted, model)
+        if asked.summary:
+            covered = sum(one.turn <= asked.summary_to for one in asked.before)
+            wishes = structs.replace(wishes, summary=Summary(covered, asked.summary))
         order = Order(
             self._services, at.shelf, at.owner, at.caller, asked, request, wishes, self._total_seconds, fresh=fresh
         )

@@ -18,6 +18,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.memories import Memory, Mode, least
 from gateway.core.noting import last_words, with_notes
+from gateway.core.owner import person_of
 from gateway.stages.memory import notes
 from gateway.stages.memory.shelf import Shelf
 from gateway.stages.memory.worth import statements
@@ -71,7 +72,7 @@ class Turn(Struct, frozen=True):
 
 def person(caller: Caller, *named: str | None) -> str:
     """Who is speaking: whose key it is, else whom the request names; a shared key alone is nobody."""
-    found = caller.user or next(filter(None, named), "")
+    found = caller.user or person_of(next(filter(None, named), ""))
     if len(found) <= LONGEST_PERSON:
         return found
     return blake2b(found.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

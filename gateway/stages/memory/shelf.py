@@ -13,7 +13,7 @@ from gateway.stages.memory.index import Index
 from gateway.stages.memory.ranking import rank
 from gateway.stores.breaker import Unavailable
 from gateway.stores.embedding import Encoder
-from gateway.stores.memories import Kept, Memories
+from gateway.stores.memories import Gone, Kept, Memories
 
 log = logging.getLogger("syntra")
 
@@ -55,19 +55,18 @@ class Shelf:
         words = stems.content(text)
         if not words:
             return []
-        hits = await self._index.search(kept, words)
-        ranked = rank(hits, time.time())[: min(limit, MOST)]
+        ranked = rank(await self._index.search(kept, words), time.time())
+        least = min((one.near for one in ranked if one.near), default=0.0)
+        del ranked[min(limit, MOST) :]
         if not ranked:
             return []
-        found = await kept.find([one.id for one in ranked])
-        near = {hit.id: hit.near for hit in hits}
-        least = min((one for one in near.values() if one), default=0.0)
+        found = await kept.told([one.mark for one in ranked])
         rare = {stems.stem(word): self._encoder.rarity(word) for word in words if word not in _IDLE}
         told = []
         for one in ranked:
-            memory = found.get(one.id)
+            memory = found.get(one.mark)
             if memory is not None:  # what is not true any more is not told, whatever the vectors say
-                told.append(Told(memory, (near[one.id] or least) + _shared(rare, memory.text)))
+                told.append(Told(memory, (one.near or least) + _shared(rare, memory.text)))
         return told
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
@@ -95,7 +94,7 @@ class Shelf:
         ids = await kept.derived([memory_id]) if cascade else [memory_id]
         gone = await kept.delete(ids)
         await self._tried(kept, [], gone)
-        return gone
+        return [one.id for one in gone]
 
     async def forget_all(self, kept: Kept) -> int:
         """Forget all that is kept of a person; how many there were."""
@@ -103,11 +102,11 @@ class Shelf:
         await self._tried(kept, [], gone)
         return len(gone)
 
-    async def _tried(self, kept: Kept, added: Sequence[Memory], gone: Sequence[str]) -> bool:
+    async def _tried(self, kept: Kept, added: Sequence[Memory], gone: Sequence[Gone]) -> bool:
         """Bring the vectors up to date; where they are away, `Index.follow` will."""
         try:
             await self._index.put(kept, added)
-            await self._index.drop(kept, gone)
+            await self._index.drop(kept, [one.mark for one in gone])
         except Unavailable as error:
             log.info("memories will be indexed later: %s", error)
             self._index.behind()

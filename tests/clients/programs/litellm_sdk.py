@@ -70,13 +70,11 @@ async def messages():
         talk.append(
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": used[0]["id"], "content": read}]}
         )
-    if task == "greeting":
-        stream = await litellm.anthropic.messages.acreate(
-            model=f"anthropic/{model}", max_tokens=500, messages=talk, stream=True, **where
+    if task == "greeting":  # a stream of its own would want its proxy installed
+        reply = await litellm.anthropic.messages.acreate(
+            model=f"anthropic/{model}", max_tokens=500, messages=talk, **where
         )
-        text = b"".join([piece if isinstance(piece, bytes) else str(piece).encode() async for piece in stream]).decode()
-        data = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
-        print("".join(one["delta"].get("text", "") for one in data if one["type"] == "content_block_delta"))
+        print(reply["content"][0]["text"])
 
 
 if surface == "messages":
