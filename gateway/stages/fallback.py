@@ -78,6 +78,7 @@ class _Asked(Struct, frozen=True):
     tried: Callable[[Tried], None]
     failures: list[SyntraError]
     seen: set[str]  # the candidates that were asked
+    heard: list[SyntraError]  # those of the failures that were of calls which others had made
     outrun: set[str]  # those that are called off because another was first
 
 
@@ -125,7 +126,7 @@ class Fallback:
         """
         self._retries.request(time.monotonic())
         ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline, circle=circle)
-        asked = _Asked(ask, candidates[-1], organisation, request, deadline, moves, tried, [], set(), set())
+        asked = _Asked(ask, candidates[-1], organisation, request, deadline, moves, tried, [], set(), [], set())
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
             last_hope = not asked.failures and candidate is candidates[-1]
@@ -150,6 +151,8 @@ class Fallback:
         """Whether there is budget for another attempt; who has just failed is given a moment first."""
         if all(isinstance(error, Paced) for error in asked.failures):
             return True  # nobody has been asked yet
+        if any(asked.failures[-1] is error for error in asked.heard):
+            return True  # the call was another's, and so is its retry
         if not self._may_retry():
             return False
         failures = sum(
@@ -196,9 +199,11 @@ class Fallback:
             task.cancel()
         for ended in await asyncio.gather(*running, return_exceptions=True):
             if isinstance(ended, Begun):  # both began in the same moment, and only one can be told
+                share = ended.opened.share
+                counted = ended.opened.answer.counted() if share.pays() else None
                 ended.opened.close()
-                counted = ended.opened.answer.counted()
-                asked.tried(Tried(ended.candidate, ended=OUTRUN, seconds=ended.ttft, counted=counted))
+                tried = Tried(ended.candidate, ended=OUTRUN, seconds=ended.ttft, counted=counted, cache=share.cache)
+                asked.tried(tried)
 
     async def _attempt(self, candidate: Candidate, asked: _Asked) -> Begun:
         """Ask one candidate; what comes of it in vain is told and remembered."""
@@ -210,6 +215,8 @@ class Fallback:
             if isinstance(error, UpstreamError):
                 error.provider = candidate.provider
             asked.failures.append(error)
+            if sent.cache != MISS:
+                asked.heard.append(error)
             asked.tried(in_vain(candidate, partial(estimate_prompt, asked.request), sent, began, error))
             raise
         except asyncio.CancelledError:

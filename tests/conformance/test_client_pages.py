@@ -143,4 +143,4 @@ def test_the_program_on_the_page_of_python_runs(
 def test_every_driven_client_is_pinned() -> None:
     packages = [one for one in vars(registry).values() if isinstance(one, registry.Package)]
     assert packages
-    assert all(re.search(r"\w(@|==)\d[\d.]+$", one) for package in packages for one in package.wanted)
+    assert all(re.search(r"[\w\]](@|==)\d[\d.]+$", one) for package in packages for one in package.wanted)

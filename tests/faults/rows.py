@@ -252,10 +252,10 @@ ROWS = (
     ),
     Row(
         "C11",
-        "whoever asked first leaves a call that others hear",
-        "it goes on for them; the last one to leave ends it",
+        "the one who began a shared call leaves",
+        "the others hear the rest, and one of them pays; the last one's leaving ends it",
         (
-            "faults/test_coalescing.py::test_when_the_first_leaves_before_the_first_word_the_call_goes_on",
+            "faults/test_coalescing.py::test_when_the_first_leaves_the_others_hear_the_rest_and_one_of_them_pays",
             "faults/test_coalescing.py::test_when_the_last_leaves_the_call_ends",
             "faults/test_coalescing_elsewhere.py::test_when_the_last_leaves_on_the_other_machine_the_call_ends",
         ),

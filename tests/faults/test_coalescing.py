@@ -209,14 +209,17 @@ def test_when_the_call_breaks_all_are_told_and_one_pays(gateway: Gateway, provid
     assert sorted(bills) == [("cut", "joined", False)] * 7 + [("cut", "miss", True)]
 
 
-def test_when_the_call_fails_before_the_first_word_all_move_on_together(gateway: Gateway, providers: Fakes) -> None:
+def test_when_the_call_fails_before_the_first_word_all_move_on_together(
+    start_gateway: StartGateway, providers: Fakes
+) -> None:
+    gateway = start_gateway("openai google", SYNTRA_FIRST_EVENT_SECONDS="1.5")  # nobody rests yet
     for fake in providers.values():
         fake.says = Script(delay=0.2)
     first = ask(gateway, "syntra", headers={"x-syntra-debug": "1"}).headers["x-syntra-provider"]
     providers[first].script(fault=Fault.HANG_BEFORE)
     for fake in providers.values():
         fake.requests.clear()
-    found = together(gateway, *[body("syntra", user="somebody else")] * 8)
+    found = together(gateway, *[body("syntra", user="somebody else")] * 40)
     assert sorted(len(fake.requests) for fake in providers.values()) == [0, 0, 0, 0, 1, 1]
     assert {one.status for one in found} == {200}
     assert len({one.body for one in found}) == 1
