@@ -22,7 +22,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import stand
 from bench.processes import Running
 from gateway.core.ids import uuid7
-from policies.documents import Routing
 from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.valkey import Engine
 
@@ -101,10 +100,11 @@ class Weather:
         return sum(value for name, value in self.samples().items() if name.partition("{")[0] == metric)
 
     def ledger(self) -> dict[str, int]:
-        """What is recorded: requests and attempts."""
+        """What is recorded: requests, and attempts that came so far that a request was sent."""
         query = """
             select count(*) filter (where attempt = 0) as requests, count(distinct request_id) as distinct_requests,
-                count(*) filter (where attempt > 0) as attempts
+                count(*) filter (where attempt > 0 and not (
+                    status in ('upstream_timeout', 'upstream_unreachable') and input_tokens = 0)) as attempts
             from syntra.ledger
         """
         with psycopg.connect(self.database) as connection:
@@ -187,14 +187,13 @@ def hurt(pids: list[int], number: signal.Signals) -> None:
 
 
 def _policy() -> str:
-    """The shipped balanced policy with these providers alone; what breaks goes on, where a policy can say so."""
+    """The shipped balanced policy with these providers alone, where a text goes on whose provider breaks off."""
     shipped = (stand.ROOT / "policies" / "balanced.toml").read_text("utf-8")
-    lines = [f"models = {json.dumps([f'{name}/*' for name in PROVIDERS])}"]
-    if "after_first_word" in Routing.__struct_fields__:
-        lines.append('after_first_word = "continue"')
+    own = ("models", "after_first_word")
     head, mark, tables = shipped.partition("\n[")
-    kept = "\n".join(line for line in head.splitlines() if not line.startswith(("models", "after_first_word")))
-    return "\n".join([kept, *lines]) + "\n" + mark + tables
+    kept = "\n".join(line for line in head.splitlines() if not line.startswith(own))
+    models = json.dumps([f"{name}/*" for name in PROVIDERS])
+    return f'{kept}\nmodels = {models}\nafter_first_word = "continue"\n{mark}{tables}'
 
 
 def _json(url: str) -> Told:

@@ -53,6 +53,9 @@ DEPENDENCIES: Final = (
     Dependency("Valkey", "the pace of providers", valkey.DEADLINE, "each worker keeps its share of it"),
     Dependency("Valkey", "who probes after a rest", valkey.DEADLINE, "each worker probes by itself"),
     Dependency("Valkey", "who rests", 0, "each worker finds out by itself"),
+    Dependency(
+        "Valkey", "kept answers, calls of other workers", valkey.DEADLINE, "each worker shares its own calls", "cache"
+    ),
     Dependency("Valkey", "Idempotency-Key", valkey.DEADLINE, "served, and not remembered", "idempotency"),
     Dependency("Qdrant", "memory", vectors.DEADLINE, "the request goes out without notes", "memory"),
     Dependency("tokenizer", "an exact count near a limit", tokenizer.PATIENCE, "estimated by the characters"),

@@ -237,6 +237,7 @@ func whole(w http.ResponseWriter, r *http.Request, fault, said string, usage map
 	case "reset later", "end later", "cut later", "half", "malformed", "giant", "no end", "error later", "bad utf-8":
 		w.Header().Set("content-length", strconv.Itoa(len(b)))
 		w.Write(b[:len(b)/2])
+		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	case "silent later":
 		w.Write(b[:len(b)/2])

@@ -73,25 +73,33 @@ class Learned:
     def limited(self, now: float, seconds: float) -> None:
         """A 429 came: when its wait is over, half of what was asked is asked, and by and by more."""
         self._ceiling, self._said = max(1.0, self.rate(now) / 2), now + seconds
+        self._due = 0.0
 
     def hold(self, until: float) -> None:
         """The provider's headers say that nothing is left until then."""
         self._hold = until
 
-    def wait(self, now: float) -> float:
-        """0 where a request may go, and then it is counted; else the seconds until one may."""
-        if now < self._hold:
-            return self._hold - now
-        if self._ceiling:
-            grown = _GROWTH ** max(0.0, now - self._said)
-            if grown >= 2 * _FORGOTTEN:
-                self._ceiling = 0.0
-            else:
-                due = max(self._due, now)
-                if due > now:
-                    return due - now
-                self._due = due + 1 / (self._ceiling * grown)
-        return 0.0
+    def held(self, now: float) -> float:
+        """Seconds until the provider's own limits let another request through, as its headers have it."""
+        return max(0.0, self._hold - now)
+
+    def lets(self, now: float) -> bool:
+        """Whether one more request keeps to the rate that is left after a 429; if so, it is counted.
+
+        That rate is a guess: whom nobody else can serve is let through in spite of it.
+        """
+        if not self._ceiling:
+            return True
+        grown = _GROWTH ** max(0.0, now - self._said)
+        if grown >= 2 * _FORGOTTEN:
+            self._ceiling = 0.0
+            return True
+        rate = self._ceiling * grown
+        due = max(self._due, now) + 1 / rate
+        if due - max(1.0, rate) / rate - now > _ROUNDING:  # what comes in one second may come at once
+            return False
+        self._due = due
+        return True
 
     @property
     def holds(self) -> bool:

@@ -70,6 +70,7 @@ class _Asked(Struct, frozen=True):
     """One request while somebody is looked for who answers it."""
 
     ask: Callable[..., Awaitable[Opened]]
+    last: Candidate  # who is asked when nobody else could
     organisation: str
     request: ChatRequest
     deadline: Deadline
@@ -125,7 +126,7 @@ class Fallback:
         """
         self._retries.request(time.monotonic())
         ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline, circle=circle)
-        asked = _Asked(ask, organisation, request, deadline, moves, tried, [], set(), [], set())
+        asked = _Asked(ask, candidates[-1], organisation, request, deadline, moves, tried, [], set(), [], set())
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
             last_hope = not asked.failures and candidate is candidates[-1]
@@ -242,7 +243,8 @@ class Fallback:
         async def entry() -> Callable[[], None]:
             nonlocal waited
             came = time.monotonic()
-            release = await self._pacer.enter(candidate.key, asked.organisation, asked.deadline)
+            last = candidate is asked.last
+            release = await self._pacer.enter(candidate.key, asked.organisation, asked.deadline, last=last)
             waited = time.monotonic() - came
             return release
 

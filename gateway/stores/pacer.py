@@ -186,8 +186,11 @@ class Pacer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def enter(self, key: Key, organisation: str, deadline: Deadline) -> Release:
-        """Wait for a place, a bounded time, in fair order; raises Paced. What is returned gives the place back."""
+    async def enter(self, key: Key, organisation: str, deadline: Deadline, *, last: bool = True) -> Release:
+        """Wait for a place, a bounded time, in fair order; raises Paced. What is returned gives the place back.
+
+        Who is not the `last` that can be asked is also held to what is only guessed of its pace.
+        """
         now = time.monotonic()
         learned = self._learned.get(key)
         if learned is None:
@@ -201,6 +204,8 @@ class Pacer:
         tempo = Tempo() if lane is None else lane.tempo
         release: Release = _nothing
         try:
+            if not last and not learned.lets(now):
+                raise TimeoutError(1.0)
             await _until_free(learned, deadline.left(tempo.wait))
             if lane is not None:
                 release = await lane.enter(organisation, deadline.left(tempo.wait))
@@ -287,8 +292,7 @@ class Pacer:
 
 async def _until_free(learned: Learned, seconds: float) -> None:
     """Wait for what a provider has said; raises TimeoutError with the wait where that is longer than may be."""
-    end = time.monotonic() + seconds
-    while wait := learned.wait(time.monotonic()):
-        if time.monotonic() + wait > end:
+    if wait := learned.held(time.monotonic()):
+        if wait > seconds:
             raise TimeoutError(wait)
         await asyncio.sleep(wait)

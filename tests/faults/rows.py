@@ -257,6 +257,7 @@ ROWS = (
         (
             "faults/test_coalescing.py::test_when_the_first_leaves_the_others_hear_the_rest_and_one_of_them_pays",
             "faults/test_coalescing.py::test_when_the_last_leaves_the_call_ends",
+            "faults/test_coalescing_elsewhere.py::test_when_the_last_leaves_on_the_other_machine_the_call_ends",
         ),
     ),
     Row(

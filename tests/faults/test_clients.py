@@ -43,7 +43,7 @@ def gateway(start_gateway: StartGateway) -> Gateway:
 
 def request(gateway: Gateway, *more: str, path: str = "/v1/chat/completions", stream: bool = False) -> bytes:
     """A good request, with more header lines."""
-    body = json.dumps({"model": OPENAI.model, "messages": HELLO, "stream": stream}).encode()
+    body = json.dumps({"model": OPENAI.model, "messages": HELLO, "stream": stream, "temperature": 1}).encode()
     lines = [
         f"POST {path} HTTP/1.1",
         f"host: 127.0.0.1:{gateway.port}",

@@ -27,6 +27,7 @@ from tests.fakes.script import Fault
 from tests.fakes.valkey import Engine
 from tests.unit.wire_rig import Run
 
+SAME = [{"role": "user", "content": "What all of us ask."}]
 MINI = ("openai", "env", "gpt-4o-mini")
 
 
@@ -227,6 +228,29 @@ def test_a_providers_headers_hold_the_next_request_back(run: Run[Any]) -> None:
     run(story())
 
 
+def test_what_is_only_guessed_makes_nobody_wait(run: Run[Any]) -> None:
+    """After a 429 half as much is asked: who has another candidate goes there at once, who has none is let through."""
+
+    async def story() -> None:
+        async with worker(None) as pacer:
+            for _ in range(20):
+                await pacer.enter(MINI, "acme", Deadline(60))
+            pacer.limited(MINI, 0)
+            began = time.monotonic()
+            refused = 0
+            for _ in range(50):
+                try:
+                    await pacer.enter(MINI, "acme", Deadline(60), last=False)
+                except Paced:
+                    refused += 1
+            assert 20 < refused < 50
+            for _ in range(50):
+                await pacer.enter(MINI, "acme", Deadline(60))
+            assert time.monotonic() - began < 1
+
+    run(story())
+
+
 # As it is started.
 
 
@@ -238,7 +262,7 @@ def paced(start_gateway: StartGateway) -> Gateway:
 def test_a_pin_waits_a_while_and_is_then_told_an_honest_429(paced: Gateway, providers: Mapping[str, Provider]) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
-        told = list(pool.map(lambda _: ask(paced, OPENAI.model), range(16)))
+        told = list(pool.map(lambda _: ask(paced, OPENAI.model, temperature=1), range(16)))
     passed = time.monotonic() - began
     statuses = Counter(one.status for one in told)
     assert set(statuses) == {200, 429}
@@ -252,9 +276,18 @@ def test_a_pin_waits_a_while_and_is_then_told_an_honest_429(paced: Gateway, prov
 
 def test_what_syntra_chooses_goes_to_the_next_candidate(paced: Gateway, providers: Mapping[str, Provider]) -> None:
     with ThreadPoolExecutor(12) as pool:
-        told = list(pool.map(lambda _: ask(paced, "syntra"), range(12)))
+        told = list(pool.map(lambda _: ask(paced, "syntra", temperature=1), range(12)))
     assert {one.status for one in told} == {200}
     assert providers["kimi"].requests
+
+
+def test_who_shares_a_call_takes_no_place_of_their_own(paced: Gateway, providers: Mapping[str, Provider]) -> None:
+    time.sleep(2.5)
+    providers["openai"].script(delay=0.5)
+    with ThreadPoolExecutor(16) as pool:
+        told = list(pool.map(lambda _: ask(paced, OPENAI.model, messages=SAME), range(16)))
+    assert {one.status for one in told} == {200}
+    assert len(providers["openai"].requests) <= 2  # one, or one for each worker
 
 
 def test_a_429_in_spite_of_it_is_no_news_to_the_pace_alone(paced: Gateway, providers: Mapping[str, Provider]) -> None:

@@ -58,7 +58,9 @@ def test_a_deploy_loses_no_stream_and_no_request(
     fake = providers["openai"]
     fake.script(pieces=PIECES, delay=0.1)
     told: list[Told] = []
-    streams = [threading.Thread(target=lambda: told.append(stream(first, OPENAI.model))) for _ in range(6)]
+    streams = [
+        threading.Thread(target=lambda: told.append(stream(first, OPENAI.model, temperature=1))) for _ in range(6)
+    ]
     for one in streams:
         one.start()
     wait_for(lambda: len(fake.requests) == 6)

@@ -59,17 +59,24 @@ def test_places_are_given_back() -> None:
 def test_after_a_429_half_is_asked_and_by_and_by_more() -> None:
     learned = Learned(0.0)
     for number in range(500):  # a hundred a second
-        assert learned.wait(number / 100) == 0
+        assert learned.lets(number / 100)
         learned.asked(number / 100)
     learned.limited(5.0, 2.0)
 
     def through(second: float) -> int:
-        return sum(not learned.wait(second + tick / 1000) for tick in range(1000))
+        return sum(learned.lets(second + tick / 1000) for tick in range(1000))
 
-    assert 45 <= through(7.0) <= 60
-    assert 85 <= through(13.0) <= 110  # 1.1 to the sixth
+    assert through(7.0) <= 110  # a burst of a second and the second itself
+    assert 50 <= through(8.0) <= 65
+    assert 150 <= through(13.0) <= 200  # 1.1 to the sixth, and the burst of the seconds between
     assert through(60.0) == 1000  # long forgotten
     assert not learned.holds
+
+
+def test_headers_hold_for_as_long_as_they_say() -> None:
+    learned = Learned(0.0)
+    learned.hold(3.0)
+    assert (learned.held(1.0), learned.held(2.5), learned.held(4.0)) == (2.0, 0.5, 0.0)
 
 
 @dataclass(frozen=True)
