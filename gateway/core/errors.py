@@ -9,8 +9,8 @@ SyntraError
 │   ├── UnknownRoute               404
 │   ├── UnknownModel               404  model_not_found, with near names
 │   ├── UnknownPolicy              400  unknown_policy, with those that there are
-│   ├── UnknownDecision            404
 │   ├── Unknown                    404  there is no such thing of this organisation's, or not for this caller
+│   ├── StreamGone                 410  what the client has not seen of a stream is not held any more
 │   ├── Conflict                   409  it stands against something that is there
 │   ├── TwinDiffers                422  this Idempotency-Key has been used for another request
 │   ├── NothingFits                400  no candidate can serve it, with each one's reason
@@ -151,22 +151,18 @@ class UnknownPolicy(BadRequest):
         super().__init__(f"There is no policy '{name}'. There are {', '.join(known)}.", param=param)
 
 
-class UnknownDecision(BadRequest):
-    """No decision of this organisation's is kept under this id."""
-
-    status = 404
-    code = "decision_not_found"
-
-    def __init__(self, decision_id: str) -> None:
-        hint = "Decisions are kept for a week, and only who was answered may see them."
-        super().__init__(f"There is no decision '{decision_id[:100]}'. {hint}", param="id")
-
-
 class Unknown(BadRequest):
     """There is no such thing of the caller's organisation; of another's one learns no more."""
 
     status = 404
     code = "not_found"
+
+
+class StreamGone(BadRequest):
+    """What came after the last event that the client has seen is not held any more."""
+
+    status = 410
+    code = "stream_gone"
 
 
 class Conflict(BadRequest):

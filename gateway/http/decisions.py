@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.caller import Caller
-from gateway.core.errors import UnknownDecision
+from gateway.core.errors import Unknown
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.records.decision import Decision, view
@@ -25,7 +25,9 @@ class DecisionLookup:
         decision_id = visit.path.removeprefix(PATH).strip("/")
         record = await self._decisions.find(decision_id, caller.organisation)
         if record is None:
-            raise UnknownDecision(decision_id)
+            hint = "Decisions are kept for a week, and only who was answered may see them."
+            message = f"There is no decision '{decision_id[:100]}'. {hint}"
+            raise Unknown(message, param="id", code="decision_not_found")
         await visit.whole(200, (JSON,), _shown(record))
 
 

@@ -205,9 +205,11 @@ class Remote:
         try:
             return await ask(request)
         except _NoSuchRoute:
-            log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
-            self._chat_only.add(provider.base_url)
-            return await ask(request.plain(provider.name))
+            opened = await ask(request.plain(provider.name))
+        # Only now: a provider that is out of order says 404 to everything.
+        log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
+        self._chat_only.add(provider.base_url)
+        return opened
 
     async def _ask(
         self,

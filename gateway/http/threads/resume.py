@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.core.errors import BadRequest, SyntraError, Unknown, UpstreamBroken
+from gateway.core.errors import BadRequest, StreamGone, SyntraError, Unknown, UpstreamBroken
 from gateway.http.threads.events import Seen, encode, seen
-from gateway.http.threads.run import Gone, Run
+from gateway.http.threads.run import Run
 from gateway.http.threads.runs import Runs
 from gateway.http.visit import Visit
 from gateway.stores import streams
@@ -78,7 +78,7 @@ class Resume:
                 events = None
             if events is None:
                 if visit.streams:
-                    raise Gone("The rest of this answer cannot be told here; read the message.")
+                    raise StreamGone("The rest of this answer cannot be told here; read the message.")
                 return False
             number += len(events)
             if events == [END] and not visit.streams:
@@ -92,13 +92,13 @@ class Resume:
                 await visit.end(b"")
                 return True
             await asyncio.sleep(_LOOK)
-        raise Gone("The rest of this answer did not come in time; read the message.")
+        raise StreamGone("The rest of this answer did not come in time; read the message.")
 
 
 async def _kept(visit: Visit, message: Message | None, after: Seen) -> None:
     """What is missing of an answer that is over, from where it is kept."""
     if message is None or message.role != "assistant":
-        raise Gone("This stream is over, and no answer of it is kept.")
+        raise StreamGone("This stream is over, and no answer of it is kept.")
     text = msgspec.json.decode(message.content, type=str)
     await visit.start_stream((), in_band)
     events: list[tuple[str, object]] = []

@@ -16,7 +16,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.context import Shortened
 from gateway.core.deadline import Deadline
-from gateway.core.errors import BadRequest, Internal, SyntraError, UpstreamError
+from gateway.core.errors import Internal, StreamGone, SyntraError, UpstreamError
 from gateway.core.events import Chunk
 from gateway.core.ids import uuid7
 from gateway.http.threads.events import STEPS, encode
@@ -31,13 +31,6 @@ MOST_BYTES: Final = 8 * 1024 * 1024  # of events that are held for those who com
 _TRIES: Final = 4  # to keep an answer
 _PAUSE: Final = 1.0  # s between two
 _PROMISES: Final = frozenset({"searching", "asking"})  # steps behind which our own refusals lie
-
-
-class Gone(BadRequest):
-    """What came after the last event that the client has seen is not held any more."""
-
-    status = 410
-    code = "stream_gone"
 
 
 class Order(Struct, frozen=True):
@@ -128,11 +121,13 @@ class Run:
             await self._news.wait()
 
     async def after(self, number: int) -> Sequence[bytes]:
-        """The events from this number on, as soon as there are some; none when it is over. Raises Gone."""
+        """The events from this number on, as soon as there are some; none when it is over. Raises StreamGone."""
         while number >= self._first + len(self._events) and not self.over:
             await self._news.wait()
         if number < self._first:
-            raise Gone("What came after the last event that you have seen is not held any more; read the message.")
+            raise StreamGone(
+                "What came after the last event that you have seen is not held any more; read the message."
+            )
         return self._events[number - self._first :]
 
     async def _run(self) -> None:

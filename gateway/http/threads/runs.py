@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 from typing import Final
 from uuid import UUID
 
-from gateway.core.errors import Draining
-from gateway.http.threads.run import Gone, Order, Run
+from gateway.core.errors import Draining, StreamGone
+from gateway.http.threads.run import Order, Run
 from gateway.http.threads.summarise import summarise
 from gateway.stores import streams
 from gateway.stores.breaker import Unavailable
@@ -98,7 +98,7 @@ class Runs:
         """Give the events to other workers as they come, and hold the answer for a while when it is over."""
         try:
             await self._share(run)
-        except (Unavailable, Gone) as error:
+        except (Unavailable, StreamGone) as error:
             log.debug("an answer is not shared: %s", error)
         await run.ended()
         self._open.pop(run.id, None)
