@@ -22,7 +22,7 @@ GROUPS: Final[tuple[Group, ...]] = ("day", "model", "key", "intent")
 # attempt in vain counts as an attempt of the model that was asked, and costs where its request is.
 _SUMS: Final = SQL("""
     count(*) filter (where attempt = 0) as requests,
-    count(*) filter (where attempt > 0) as attempts,
+    count(*) filter (where attempt > 0 and cache = 'miss') as attempts,
     count(*) filter (where attempt = 0 and status not in ('answered', 'left')) as errors,
     coalesce(sum(input_tokens) filter (where attempt = 0), 0) as input_tokens,
     coalesce(sum(cached_tokens) filter (where attempt = 0), 0) as cached_tokens,

@@ -30,6 +30,7 @@ DEGRADED: Final = "thoughts"
 _WORDY: Final = frozenset({"kimi", "openrouter"})  # want to see the thoughts themselves again
 _MOST_TALKS: Final = 50_000  # conversations of which it is known that an answer without calls is kept
 _SEEN: Final = 4096  # bytes of the first message that tell such conversations apart
+_MOST_TEXT: Final = 512 * 1024  # characters of an answer that are held; thoughts behind a longer one are not kept
 
 Keep = Callable[[Artefacts, str, str], None]  # with the answer's text and the id of its first call
 
@@ -157,6 +158,7 @@ class Keeper:
         self._artefacts = Artefacts(issuer, calls={}, details=[])
         self._words: list[str] = []
         self._text: list[str] = []
+        self._room = _MOST_TEXT
         self._first_call = ""
 
     def take(self, batch: Sequence[Chunk]) -> None:
@@ -176,7 +178,11 @@ class Keeper:
 
     def _notice(self, delta: Delta) -> None:
         if delta.content:
-            self._text.append(delta.content)
+            self._room -= len(delta.content)
+            if self._room >= 0:
+                self._text.append(delta.content)
+            else:
+                self._text.clear()
         if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:
             self._artefacts.sign = sign
         if self._carried:
@@ -214,7 +220,8 @@ class Keeper:
         """The answer is whole, all but its count: what is kept is there before the client can come back."""
         keep, self._keep = self._keep, None
         self._artefacts.words = "".join(self._words)
-        if keep is not None and self._artefacts and (is_kept(self._first_call) or not self._first_call):
+        found = is_kept(self._first_call) if self._first_call else self._room >= 0
+        if keep is not None and self._artefacts and found:
             keep(self._artefacts, "".join(self._text), self._first_call)
 
 

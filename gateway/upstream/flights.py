@@ -20,7 +20,7 @@ HIT: Final = "hit"  # an answer that was kept
 JOINED: Final = "joined"  # one that another request had asked for and still heard
 MISS: Final = "miss"  # one of its own
 
-_MOST_HELD: Final = 4 * 1024 * 1024  # bytes of one call that wait for its slowest passenger; then the others wait too
+_MOST_HELD: Final = 1024 * 1024  # bytes of one call that wait for its slowest passenger; then the others wait too
 
 
 class Progress(Protocol):

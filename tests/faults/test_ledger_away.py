@@ -19,7 +19,9 @@ from tests.fakes.postgres import postgres
 from tests.fakes.provider import Provider
 
 AWAY = float(os.environ.get("POSTGRES_AWAY_SECONDS", "3"))
-BODY = json.dumps({"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}).encode()
+BODY = json.dumps(
+    {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}], "temperature": 1}
+).encode()
 
 
 async def work(gateway: Gateway, seen: Counter[int], stop: asyncio.Event) -> None:

@@ -248,7 +248,7 @@ def test_an_issuer_that_cannot_be_asked_is_a_503_and_its_old_keys_stay_good(
     fake: FakeIssuer, run: Run[Any], trusting: Trusting, lie: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keyset, "PAUSE", 0.0)
-    monkeypatch.setattr(download, "_SECONDS", 0.5)
+    monkeypatch.setattr(download, "SECONDS", 0.5)
     with Server(lambda request, reply: reply.whole(200, b'{"keys": []}')) as elsewhere:
         fake.elsewhere = elsewhere.origin + JWKS
         issuer, token = trusting(fake), fake.token()
