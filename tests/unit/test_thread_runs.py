@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.core.errors import StreamGone
 from gateway.http.threads import run as runs
 from gateway.http.threads.events import encode, seen
-from gateway.http.threads.run import Gone, Run
+from gateway.http.threads.run import Run
 
 
 def test_a_very_long_answer_lets_its_beginning_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +22,7 @@ def test_a_very_long_answer_lets_its_beginning_go(monkeypatch: pytest.MonkeyPatc
             run._tell("delta", {"content": str(number)})
             assert run.size < 10_200
         assert run.trimmed
-        with pytest.raises(Gone) as gone:
+        with pytest.raises(StreamGone) as gone:
             await run.after(0)
         assert gone.value.status == 410
         assert b'"999"' in (await run.after(999))[0]
