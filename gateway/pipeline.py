@@ -95,6 +95,14 @@ class Course(Struct):
     wishes: Wishes
     admitted: Admitted = FREE
     scope: Scope | None = None  # whose memory it speaks from
+    key: bytes = b""  # of its conversation, once somebody needs it
+
+    def conversation(self) -> bytes:
+        """The conversation's key: a digest of its beginning, made once."""
+        if not self.key:
+            decision = self.decision
+            self.key = conversation(decision.organisation, decision.key_id, self.request, self.wishes.conversation)
+        return self.key
 
 
 async def answer(
@@ -116,7 +124,7 @@ async def answer(
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
-    facts = await _facts(services, policy, caller, request, meaning, wishes)
+    facts = await _facts(services, policy, course, meaning)
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
         wishes.step("choosing")
@@ -178,17 +186,14 @@ async def plan(
         return facts, error
 
 
-async def _facts(
-    services: Services, policy: Policy, caller: Caller, request: ChatRequest, meaning: Meaning, wishes: Wishes
-) -> Facts:
+async def _facts(services: Services, policy: Policy, course: Course, meaning: Meaning) -> Facts:
     """The facts, if anything depends on them."""
-    limits = wishes.limits
+    wishes, limits = course.wishes, course.wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
     wishes.step("reading")
-    key = conversation(caller.organisation, caller.key_id, request, wishes.conversation)
-    asked = Asked(key, meaning.policy, policy.windows, limits)
-    return await services.reader.facts(request, asked, time.monotonic())
+    asked = Asked(course.conversation(), meaning.policy, policy.windows, limits)
+    return await services.reader.facts(course.request, asked, time.monotonic())
 
 
 def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
@@ -217,8 +222,8 @@ async def _recall(services: Services, course: Course, caller: Caller, request: C
     who = memory.person(caller, request.body.user, wishes.user)
     if services.memory is None or not who:
         return request
-    key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
-    course.scope = Scope(decision.organisation, who, least(caller.memory, wishes.memory), key.hex())
+    mode, thread = least(caller.memory, wishes.memory), course.conversation().hex()
+    course.scope = Scope(decision.organisation, who, mode, thread)
     if course.scope.speaks:
         wishes.step("recalling")
     recalled = await services.memory.recall(
@@ -265,7 +270,8 @@ def _settle(
     if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
         services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
-        key = conversation(decision.organisation, decision.key_id, course.request, wishes.conversation)
-        services.reader.answered(key, Turn(outcome.model, outcome.usage.total_tokens, time.monotonic()))
+        services.reader.answered(
+            course.conversation(), Turn(outcome.model, outcome.usage.total_tokens, time.monotonic())
+        )
     if isinstance(error, SyntraError):
         error.told = (*told(decision, debug=wishes.debug), *course.admitted.headers)

@@ -209,13 +209,6 @@ def _describe_decisions(paths: dict[str, PathItem], chat_body: dict[str, Any]) -
     )
     metrics = _operation("Read every worker's counts", "health", says="Prometheus' text format, or OpenMetrics.")
     paths["/metrics"] = PathItem(get=metrics)
-    signing_in = _operation(
-        "Sign in with an identity token of OIDC_ISSUER",
-        "sessions",
-        says="A session of half an hour, to be sent as a key is: `Authorization: Bearer …`.",
-        shows={"object": "session", "token": "eyJ…", "organisation": "acme", "role": "admin"},
-    )
-    paths["/api/sessions"] = PathItem(post=signing_in)
 
 
 def _describe_memories(paths: dict[str, PathItem]) -> None:

@@ -53,23 +53,23 @@ class Hosted:
                 )
             used = expected(service, body)
             await single.admit(used.input + used.output, self._cost(candidate, used))
-            passing = await self._ask(service, candidate, caller, body, single)
+            passing = await self._ask(service, candidate, caller, body, used, single)
             try:
                 await self._pass(visit, passing, candidate, single)
             finally:
                 passing.close()
 
     async def _ask(
-        self, service: Service, candidate: Candidate, caller: Caller, body: PassedBody, single: Single
+        self, service: Service, candidate: Candidate, caller: Caller, body: PassedBody, used: Consumed, single: Single
     ) -> Passing:
         sent, began = Sent(), time.monotonic()
         try:
             return await self._host.ask(
-                service, candidate, caller.credentials, body, Deadline(self._total_seconds), sent
+                service, candidate, caller.credentials, body, used, Deadline(self._total_seconds), sent
             )
         except (UpstreamError, asyncio.CancelledError) as error:
             failure = error if isinstance(error, UpstreamError) else None
-            single.in_vain(in_vain(candidate, lambda: expected(service, body).input, sent, began, failure))
+            single.in_vain(in_vain(candidate, lambda: used.input, sent, began, failure))
             raise
 
     async def _pass(self, visit: Visit, passing: Passing, candidate: Candidate, single: Single) -> None:

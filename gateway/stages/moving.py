@@ -94,9 +94,9 @@ class Moving:
         self, caller: Caller, request: ChatRequest, issuer: str, seed: str, *, carried: bool, person: str = ""
     ) -> Keeper:
         """What looks at an answer of `issuer`; `carried` where the client gives back all but a text's signature."""
-        owner = _owner(caller, person, request.body.user or "")
 
         def keep(artefacts: Artefacts, text: str, first_call: str) -> None:
+            owner = _owner(caller, person, request.body.user or "")
             if first_call:
                 key = _call_key(owner, first_call)
             else:

@@ -229,7 +229,7 @@ class Remote:
         if circle is None:
             exchange = await post(self._wire, outbound, deadline, first, sent, entry)
         else:
-            forms = _Forms(provider, model, request)
+            forms = _Forms(provider, model, request, outbound)
             dial = partial(post, self._wire, outbound, deadline, first, entry=entry)
             exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
@@ -245,7 +245,7 @@ class Remote:
     ) -> Answer:
         if request.native is not None:
             await _refuse_route(exchange, provider)
-        await _refuse_failure(exchange, provider)
+        await refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
         shape = Shape(request.body.n or 1, streamed=streamed)
@@ -263,13 +263,14 @@ class Remote:
 class _Forms:
     """A request in other forms."""
 
-    def __init__(self, provider: Provider, model: str, request: ChatRequest) -> None:
+    def __init__(self, provider: Provider, model: str, request: ChatRequest, outbound: Outbound) -> None:
         self._provider, self._model = provider, model
-        self._request = request
+        self._request, self._outbound = request, outbound
 
     def whole(self) -> Outbound:
         """Not streamed."""
-        return self._said(self._whole())
+        whole = self._whole()
+        return self._outbound if whole is self._request else self._said(whole)
 
     def beginning(self) -> Outbound:
         """Not streamed, and its last message silent."""
@@ -277,7 +278,7 @@ class _Forms:
 
     def _whole(self) -> ChatRequest:
         whole, _ = self._request.without(_STREAMS)
-        if whole.native is not None:
+        if whole.native is not None and not _STREAMS.isdisjoint(whole.native.fields):
             whole = msgspec.structs.replace(whole, native=whole.native.without(_STREAMS))
         return whole
 
@@ -305,14 +306,9 @@ async def post(
     return exchange
 
 
-async def checked(exchange: Incoming, provider: Provider) -> None:
-    """Raise what the status of a reply means, unless that is 200."""
-    await _refuse_failure(exchange, provider)
-
-
 async def checked_body(exchange: Incoming, provider: Provider) -> bytes:
     """The JSON body of a reply that is not streamed; raises what its status means."""
-    await checked(exchange, provider)
+    await refuse_failure(exchange, provider)
     return await _json_body(exchange)
 
 
@@ -325,7 +321,7 @@ async def _refuse_route(exchange: Incoming, provider: Provider) -> None:
         raise provider.dialect.fault(provider, exchange.status, exchange.headers, body)
 
 
-async def _refuse_failure(exchange: Incoming, provider: Provider) -> None:
+async def refuse_failure(exchange: Incoming, provider: Provider) -> None:
     """A status other than 200 (a redirect too), or a body in an encoding that was not asked for (a bomb, perhaps)."""
     if exchange.status != 200:
         raise provider.dialect.fault(provider, exchange.status, exchange.headers, await _some(exchange))

@@ -14,7 +14,7 @@ from gateway.core.errors import BadRequest, UpstreamBroken, UpstreamError
 from gateway.core.forms import FormBody, PassedBody
 from gateway.core.tariff import Consumed
 from gateway.core.tokens import estimate
-from gateway.upstream.answer import Sent, checked, post
+from gateway.upstream.answer import Sent, post, refuse_failure
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.openai_wire import OpenAIWire
 from gateway.upstream.providers import Candidate, Places
@@ -80,12 +80,12 @@ _reply = msgspec.json.Decoder(_Reply, strict=False)
 class Passing:
     """A reply on its way through; whoever has it closes it."""
 
-    def __init__(self, exchange: Exchange, service: Service, body: PassedBody, *, idle: float) -> None:
+    def __init__(self, exchange: Exchange, service: Service, consumed: Consumed, *, idle: float) -> None:
         self.media_type = exchange.headers.get("content-type", "application/octet-stream")
         self.streams = self.media_type.partition(";")[0].strip().lower() == EVENTS
         self.close = exchange.close
         self.estimated = True
-        self.consumed = expected(service, body)
+        self.consumed = consumed  # as it is thought, until it is told
         self._exchange = exchange
         self._images = service.kind == "images"
         self._frames = Frames(_FRAME)
@@ -137,10 +137,14 @@ class Host:
         candidate: Candidate,
         credentials: Mapping[str, Credential],
         body: PassedBody,
+        thought: Consumed,
         deadline: Deadline,
         sent: Sent,
     ) -> Passing:
-        """The reply, whose head is there; raises BadRequest where the provider's wire has no such thing."""
+        """The reply, whose head is there, to a call that is thought to use so much.
+
+        Raises BadRequest where the provider's wire has no such thing.
+        """
         provider = self._places.with_key(candidate, credentials)
         if not isinstance(provider.dialect, OpenAIWire):
             raise BadRequest(
@@ -155,14 +159,14 @@ class Host:
         try:
             exchange = await post(self._wire, outbound, deadline, self._patience.total, sent)
             try:
-                await checked(exchange, provider)
+                await refuse_failure(exchange, provider)
             except BaseException:
                 exchange.close()
                 raise
         except UpstreamError as error:
             error.provider = provider.name
             raise
-        return Passing(exchange, service, body, idle=self._patience.idle)
+        return Passing(exchange, service, thought, idle=self._patience.idle)
 
 
 def expected(service: Service, body: PassedBody) -> Consumed:

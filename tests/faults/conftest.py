@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from gateway.stores.valkey import Valkey
+from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine
 from tests.unit.wire_rig import Run
 
@@ -26,3 +28,15 @@ def run() -> Iterator[Run[Any]]:
         yield runner.run
         runner.run(asyncio.sleep(0))
     gc.collect(1)  # a connection that was forgotten speaks up here, not in another test
+
+
+@pytest.fixture
+def engine(shared_engine: Engine, run: Run[Any]) -> Iterator[Engine]:
+    """The real engine, empty."""
+
+    async def empty() -> None:
+        async with Valkey(place(shared_engine.url)) as valkey:
+            await valkey.run("FLUSHALL", within=5)
+
+    run(empty())
+    return shared_engine

@@ -36,15 +36,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 Pair = tuple[Gateway, Gateway]
 
 
+def two(start_gateway: StartGateway, providers: str, stores: Mapping[str, str]) -> Pair:
+    """Two gateways that open each other's seals and have seen each other."""
+    one = start_gateway(providers, **stores)
+    secrets = {"SECRET_KEY": (one.data / "secret").read_text(), "ENCRYPTION_KEY": (one.data / "encryption").read_text()}
+    other = start_gateway(providers, **stores, **secrets)
+    time.sleep(1.5)  # until each has seen the other
+    return one, other
+
+
 @pytest.fixture(scope="module")
 def pair(start_gateway: StartGateway, engine: Engine, database: str) -> Pair:
     """Two gateways on the same stores, as on two machines."""
-    stores = {"DATABASE_URL": database, "VALKEY_URL": engine.url}
-    one = start_gateway("openai anthropic", **stores)
-    secrets = {"SECRET_KEY": (one.data / "secret").read_text(), "ENCRYPTION_KEY": (one.data / "encryption").read_text()}
-    other = start_gateway("openai anthropic", **stores, **secrets)
-    time.sleep(1.5)  # until each has seen the other
-    return one, other
+    return two(start_gateway, "openai anthropic", {"DATABASE_URL": database, "VALKEY_URL": engine.url})
 
 
 def listener(pair: Pair, at: int, model: str = MINI, **more: Any) -> Listener:
@@ -166,12 +170,7 @@ def test_when_the_machine_that_calls_dies_a_stream_is_cut_and_never_a_stop(
 ) -> None:
     providers["openai"].says = SLOW.but(pieces=SLOW.pieces * 4)
     with Engine(tmp_path) as engine:
-        stores = {**new_stores(), "VALKEY_URL": engine.url}
-        one = start_gateway("openai", **stores)
-        names = {"SECRET_KEY": "secret", "ENCRYPTION_KEY": "encryption"}
-        other = start_gateway("openai", **stores, **{k: (one.data / v).read_text() for k, v in names.items()})
-        time.sleep(1.5)
-        pair = one, other
+        pair = two(start_gateway, "openai", {**new_stores(), "VALKEY_URL": engine.url})
 
         async def story() -> Listener:
             async with listener(pair, 0) as first:
@@ -229,23 +228,18 @@ def test_a_deploy_of_the_machine_that_calls_loses_nothing_for_who_hears_elsewher
     start_gateway: StartGateway, providers: Fakes, engine: Engine, new_stores: Callable[[], dict[str, str]]
 ) -> None:
     providers["openai"].says = SLOW
-    stores = {**new_stores(), "VALKEY_URL": engine.url}
-    one = start_gateway("openai", **stores)
-    names = {"SECRET_KEY": "secret", "ENCRYPTION_KEY": "encryption"}
-    other = start_gateway("openai", **stores, **{k: (one.data / v).read_text() for k, v in names.items()})
-    time.sleep(1.5)
-    pair = one, other
+    pair = two(start_gateway, "openai", {**new_stores(), "VALKEY_URL": engine.url})
 
     async def story() -> Listener:
         async with listener(pair, 0) as first:
             await first.hears(b"word1")
             late = asyncio.create_task(heard(pair, 1))
             await first.hears(b"word3")
-        one.terminate()
+        pair[0].terminate()
         return await late
 
     late = asyncio.run(story())
     assert late.headers["x-syntra-cache"] == "joined"
     assert late.text == SLOW.text
     assert late.body.endswith(b"data: [DONE]\n\n")
-    assert one.process.wait(15) == 0
+    assert pair[0].process.wait(15) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,18 +26,6 @@ from tests.unit.wire_rig import Run
 
 MINI = ("openai", "env", "gpt-4o-mini")
 BIG = ("openai", "env", "gpt-4o")
-
-
-@pytest.fixture
-def engine(shared_engine: Engine, run: Run[Any]) -> Iterator[Engine]:
-    """The real engine, empty."""
-
-    async def empty() -> None:
-        async with Valkey(place(shared_engine.url)) as valkey:
-            await valkey.run("FLUSHALL", within=5)
-
-    run(empty())
-    return shared_engine
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,18 +29,6 @@ from tests.unit.wire_rig import Run
 
 SAME = [{"role": "user", "content": "What all of us ask."}]
 MINI = ("openai", "env", "gpt-4o-mini")
-
-
-@pytest.fixture
-def engine(shared_engine: Engine, run: Run[Any]) -> Iterator[Engine]:
-    """The real engine, empty."""
-
-    async def empty() -> None:
-        async with Valkey(place(shared_engine.url)) as valkey:
-            await valkey.run("FLUSHALL", within=5)
-
-    run(empty())
-    return shared_engine
 
 
 @asynccontextmanager
