@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
 
-from gateway.continuing import Continuing
+from gateway.continuing import Continuing, can_continue
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
@@ -111,16 +110,16 @@ async def answer(
     request: ChatRequest,
     wishes: Wishes,
     deadline: Deadline,
-    stack: AsyncExitStack,
+    closing: Closing,
 ) -> Reply:
     """One request, from what was asked to a reply whose first chunks are there.
 
-    Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
+    Whatever is taken on the way is given back by `closing`, in reverse, however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
     decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
-    stack.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
+    closing.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
@@ -133,13 +132,18 @@ async def answer(
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
-    recall = services.moving.recall(caller, request, stack, wishes.user)
-    await _admit(services, course, caller, route)  # 402, 429
-    request, skipped = await recall.recalled()
-    decision.degraded += skipped
-    noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
+    kept = services.moving.recall(caller, request, closing, wishes.user)
+    if services.admission.concerns(caller):
+        await _admit(services, course, caller, route)  # 402, 429
+    if kept is not None:
+        request, skipped = await kept.recalled()
+        decision.degraded += skipped
+    who = memory.person(caller, request.body.user, wishes.user)
+    if services.memory is not None and who:
+        tokens = policy.memory_tokens(caller, route.plan.policy)
+        request = await _recall(services, services.memory, course, request, who=who, mode=caller.memory, tokens=tokens)
     wishes.step("searching" if route.searches(facts) else "asking")
-    spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
+    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
@@ -151,7 +155,7 @@ async def answer(
             caller.credentials,
             request,
             deadline,
-            stack,
+            closing,
             tried=tried,
             circle=company,
             organisation=caller.organisation,
@@ -159,7 +163,7 @@ async def answer(
         )
 
     begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
-    continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
+    continuing = Continuing(spoken, route.candidates, ask) if route.continues and can_continue(spoken) else None
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, course.request, voice=voice)
     carried = wishes.surface in CARRYING
@@ -167,7 +171,7 @@ async def answer(
     watch = Watch(clean, keeper, continuing)
     limits = course.admitted.headers
     reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
-    stack.callback(reply.close)
+    closing.callback(reply.close)
     return reply
 
 
@@ -208,27 +212,28 @@ def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
 
 async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
-    admission = services.admission
-    if not admission.concerns(caller):
-        return
     tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices)
-    course.admitted = await admission.admit(caller, course.decision.id, tokens, cost)
+    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost)
     course.decision.degraded += course.admitted.degraded
 
 
-async def _recall(services: Services, course: Course, caller: Caller, request: ChatRequest, tokens: int) -> ChatRequest:
-    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
+async def _recall(
+    services: Services,
+    recollection: Recollection,
+    course: Course,
+    request: ChatRequest,
+    *,
+    who: str,
+    mode: Mode,
+    tokens: int,
+) -> ChatRequest:
+    """The request with what its user said before; as it came where nothing of that matters."""
     wishes, decision = course.wishes, course.decision
-    who = memory.person(caller, request.body.user, wishes.user)
-    if services.memory is None or not who:
-        return request
-    mode, thread = least(caller.memory, wishes.memory), course.conversation().hex()
-    course.scope = Scope(decision.organisation, who, mode, thread)
+    thread = course.conversation().hex()
+    course.scope = Scope(decision.organisation, who, least(mode, wishes.memory), thread)
     if course.scope.speaks:
         wishes.step("recalling")
-    recalled = await services.memory.recall(
-        course.scope, request, tokens, services.reader.self_contained(course.request)
-    )
+    recalled = await recollection.recall(course.scope, request, tokens, services.reader.self_contained(course.request))
     decision.notes = recalled.notes
     if recalled.degraded:
         decision.degraded.append("memory")
@@ -255,13 +260,7 @@ def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
     decision.attempts.append(billing.in_vain(tried, prices))
 
 
-def _settle(
-    services: Services,
-    course: Course,
-    _: type[BaseException] | None,
-    error: BaseException | None,
-    __: TracebackType | None,
-) -> None:
+def _settle(services: Services, course: Course, error: BaseException | None) -> None:
     """The request is over, one way or another."""
     decision, wishes = course.decision, course.wishes
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)

@@ -10,8 +10,7 @@ from msgspec import UNSET, Raw, Struct, field
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 
 _encoder = msgspec.json.Encoder()
-_STREAM_ONLY = frozenset({"choices", "object", "error", "usage", "obfuscation", "extra"})
-_HEAD = tuple(name for name in Chunk.__struct_fields__ if name not in _STREAM_ONLY)
+_HEAD = ("system_fingerprint", "service_tier", "provider", "citations", "search_results")
 
 
 class _Call(Struct):
@@ -55,9 +54,11 @@ class Fold:
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk in."""
+        head = self._head
+        head["id"], head["created"], head["model"] = chunk.id, chunk.created, chunk.model
         for name in _HEAD:
             if (value := getattr(chunk, name)) is not UNSET:
-                self._head[name] = value
+                head[name] = value
         if chunk.extra is not UNSET:
             self._head.update(chunk.extra)
         if chunk.usage is not UNSET:
@@ -66,7 +67,9 @@ class Fold:
             self._add_choice(choice)
 
     def _add_choice(self, choice: Choice) -> None:
-        message = self._messages.setdefault(choice.index, _Message())
+        message = self._messages.get(choice.index)
+        if message is None:
+            message = self._messages[choice.index] = _Message()
         message.finish_reason = choice.finish_reason or message.finish_reason
         if bytes(choice.logprobs) != b"null":
             _join_logprobs(message, choice.logprobs)
@@ -75,8 +78,9 @@ class Fold:
             if (text := getattr(delta, name)) is not None:
                 message.text.setdefault(name, []).append(text)
         _add_objects(message, delta)
-        for piece in delta.tool_calls or ():
-            _join_call(message.calls, piece)
+        if delta.tool_calls:
+            for piece in delta.tool_calls:
+                _join_call(message.calls, piece)
 
     def completion(self) -> bytes:
         """The answer as JSON, choices in order of their index."""

@@ -10,7 +10,7 @@ from gateway.core.errors import Forbidden, WrongMethod
 from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
-from gateway.http.twin import HEADER, SURFACES, Twin
+from gateway.http.twin import SURFACES, Twin
 from gateway.http.visit import Visit
 from gateway.stores.twins import Twins
 
@@ -61,8 +61,8 @@ class Door:
             caller = await self._identify(head.bearer)
             visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
-            if surface in SURFACES and visit.method == "POST" and (key := visit.header(HEADER)):
-                visit.twin = Twin(self._twins, caller, visit.path, key)
+            if head.twin and surface in SURFACES and visit.method == "POST":
+                visit.twin = Twin(self._twins, caller, visit.path, head.twin)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:

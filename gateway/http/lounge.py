@@ -32,12 +32,10 @@ class Lounge:
         self._tasks: set[asyncio.Task[None]] = set()
         self._late = 0  # glances in a row that came late
         self._empty = asyncio.Event()
-        self._empty.set()
 
     def enter(self, visit: Visit) -> None:
         """A visit begins to be served."""
         self._visits.add(visit)
-        self._empty.clear()
 
     @property
     def size(self) -> int:
@@ -52,7 +50,7 @@ class Lounge:
     def leave(self, visit: Visit) -> None:
         """It has its reply, or has gone."""
         self._visits.discard(visit)
-        if not self._visits:
+        if self.draining and not self._visits:
             self._empty.set()
 
     def watch_soon(self, visit: Visit) -> None:
@@ -77,6 +75,8 @@ class Lounge:
         if self.draining:
             return
         self.draining = True
+        if not self._visits:
+            self._empty.set()
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._empty.wait()

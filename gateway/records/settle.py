@@ -48,7 +48,7 @@ class Settle:
             outcome.ended = _ended(error)
         decision.asked = decision.asked[: billing.MOST_NAME]
         outcome.cost = billing.total(decision.attempts)
-        outcome.estimated = any(attempt.estimated for attempt in decision.attempts)
+        outcome.estimated = True in [attempt.estimated for attempt in decision.attempts]
         if outcome.ended == ANSWERED:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
@@ -64,7 +64,7 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        pieced = sum(attempt.ttft_ms is not None for attempt in decision.attempts) > 1
+        pieced = len([attempt for attempt in decision.attempts if attempt.ttft_ms is not None]) > 1
         if outcome.usage is None or outcome.cache != MISS or pieced:
             return  # nothing is learned of a model from what others have written too
         details = outcome.usage.completion_tokens_details

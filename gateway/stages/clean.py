@@ -88,6 +88,8 @@ class Clean:
         self._aside.discard(choice.index)
         index = choice.index
         for field in fields:
+            if not self._open:
+                break
             sanitizer = self._open.pop((index, field), None)
             rest = sanitizer.finish() if sanitizer is not None else ""
             if not rest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -20,7 +20,8 @@ from msgspec import UNSET, Raw
 from gateway.core.artefacts import Artefacts
 from gateway.core.caller import Caller
 from gateway.core.callids import is_kept, shown
-from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message
+from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message, is_answered
+from gateway.core.closing import Closing
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.breaker import Unavailable
@@ -71,8 +72,10 @@ class Moving:
         self._store = store
         self._talks: OrderedDict[bytes, None] = OrderedDict()
 
-    def recall(self, caller: Caller, request: ChatRequest, stack: AsyncExitStack, person: str = "") -> Recall:
+    def recall(self, caller: Caller, request: ChatRequest, closing: Closing, person: str = "") -> Recall | None:
         """Ask for what is kept of the request's turns; at once, so that it travels with what is asked next."""
+        if not is_answered(request):
+            return None
         owner = _owner(caller, person, request.body.user or "")
         wanted = self._wanted(owner, request)
         found: dict[int, Artefacts] = {}
@@ -86,7 +89,7 @@ class Moving:
         recall = Recall(request, found)
         if any(_of_a_call(request.body.messages[place]) for place in missing):
             asked = asyncio.get_running_loop().create_task(self._ask(caller.organisation, missing))
-            stack.callback(_forget, asked)
+            closing.callback(partial(_forget, asked))
             recall.wait_for(asked)
         return recall
 
@@ -121,8 +124,6 @@ class Moving:
         """
         messages = request.body.messages
         answers = [place for place, message in enumerate(messages) if message.role == "assistant"]
-        if not answers:
-            return {}
         wanted = {
             place: _call_key(owner, messages[place].tool_calls[0].id)  # type: ignore[index]  # it has calls
             for place in answers
@@ -149,11 +150,11 @@ class Keeper:
     """Looks at one answer: gives its calls the client's ids, and keeps what its issuer wants to see again."""
 
     def __init__(self, request: ChatRequest, issuer: str, seed: str, keep: Keep, *, carried: bool) -> None:
-        self._taken = {call.id for message in request.body.messages for call in message.tool_calls or ()}
-        self._seed = f"{seed}\0{len(request.messages)}"
+        self._request = request
+        self._seed = seed
+        self._taken: set[str] | None = None  # ids of calls, once there is one
         self._keep: Keep | None = keep
         self._carried = carried
-        self._wordy = issuer.partition(" ")[0] in _WORDY
         self._ids: dict[tuple[int, object], str] = {}
         self._artefacts = Artefacts(issuer, calls={}, details=[])
         self._words: list[str] = []
@@ -167,8 +168,9 @@ class Keeper:
             for choice in chunk.choices:
                 if self._keep is not None and choice.index == 0:
                     self._notice(choice.delta)
-                for piece in choice.delta.tool_calls or ():
-                    self._name(choice, piece)
+                if choice.delta.tool_calls:
+                    for piece in choice.delta.tool_calls:
+                        self._name(choice, piece)
                 if choice.finish_reason is not None and choice.index == 0:
                     self._finish()
 
@@ -187,7 +189,7 @@ class Keeper:
             self._artefacts.sign = sign
         if self._carried:
             return
-        if delta.reasoning_content and self._wordy:
+        if delta.reasoning_content and self._artefacts.issuer.partition(" ")[0] in _WORDY:
             self._words.append(delta.reasoning_content)
         if delta.thinking_blocks is not UNSET:
             self._artefacts.blocks = delta.thinking_blocks
@@ -200,7 +202,10 @@ class Keeper:
         known = self._ids.get((choice.index, index))
         if known is None:
             kept = self._is_kept(piece) if choice.index == 0 else False
-            seed = f"{self._seed}\0{choice.index}\0{len(self._ids)}"
+            messages = self._request.body.messages
+            if self._taken is None:
+                self._taken = {call.id for message in messages for call in message.tool_calls or ()}
+            seed = f"{self._seed}\0{len(messages)}\0{choice.index}\0{len(self._ids)}"
             known = self._ids[choice.index, index] = shown(piece.id or "", self._taken, seed, kept=kept)
             self._taken.add(known)
             self._first_call = self._first_call or (known if choice.index == 0 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 import msgspec
@@ -198,14 +198,13 @@ class Remote:
         It is said in the client's own dialect where the provider speaks that, else as chat completions. Within a
         `circle` the answer may be one that others have asked for; a call of its own waits at the `entry`.
         """
-        native = request.native
-        ask = partial(self._ask, provider, model, deadline=deadline, sent=sent, circle=circle, entry=entry)
+        native, how = request.native, (deadline, sent, circle, entry)
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
-            return await ask(request.plain(provider.name))
+            return await self._ask(provider, model, request.plain(provider.name), *how)
         try:
-            return await ask(request)
+            return await self._ask(provider, model, request, *how)
         except _NoSuchRoute:
-            opened = await ask(request.plain(provider.name))
+            opened = await self._ask(provider, model, request.plain(provider.name), *how)
         # Only now: a provider that is out of order says 404 to everything.
         log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
         self._chat_only.add(provider.base_url)
@@ -216,7 +215,6 @@ class Remote:
         provider: Provider,
         model: str,
         request: ChatRequest,
-        *,
         deadline: Deadline,
         sent: Sent,
         circle: Circle | None,
@@ -237,13 +235,13 @@ class Remote:
         except BaseException:
             exchange.close()
             raise
-        lost = request.lost if request.native is None else ()
-        return Opened(answer, exchange.close, (*outbound.dropped, *lost), share, exchange.headers)
+        dropped = outbound.dropped if request.native is not None else (*outbound.dropped, *request.lost)
+        return Opened(answer, exchange.close, dropped, share, exchange.headers)
 
     async def _open(
         self, exchange: Incoming, share: Share, provider: Provider, model: str, request: ChatRequest
     ) -> Answer:
-        if request.native is not None:
+        if exchange.status != 200 and request.native is not None:
             await _refuse_route(exchange, provider)
         await refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
@@ -294,7 +292,7 @@ async def post(
     def out() -> None:
         sent.out = True
 
-    headers = header_lines(outbound.headers)
+    headers = header_lines(tuple(outbound.headers))
     release = await entry()
     try:
         exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
@@ -347,7 +345,8 @@ async def _some(exchange: Incoming) -> bytes:
     return body
 
 
-def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
+@lru_cache(maxsize=256)
+def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     """Header lines; a value that could begin another line is a defect, not a request."""
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):

@@ -54,8 +54,14 @@ class Share(Protocol):
     """What is to be known of an answer that others may have too."""
 
     cache: Cache
-    id: str  # the answer's, the same for everybody who gets it; empty where nobody else does
-    created: int
+
+    @property
+    def id(self) -> str:
+        """The answer's, the same for everybody who gets it; empty where nobody else does."""
+
+    @property
+    def created(self) -> int:
+        """When it was begun, where it has an id."""
 
     def pays(self) -> bool:
         """Whether the call is to be billed to this one; who asks before the answer's end leaves, and passes it on."""
@@ -94,7 +100,7 @@ class Flight:
     """One call and those who hear it; others may come on board until `until`, loop time."""
 
     def __init__(self, until: float, gone: Callable[[Flight], None]) -> None:
-        self.id = f"chatcmpl-{uuid7()}"
+        self._id = ""
         self.created = int(time.time())
         self.cache: Cache = MISS
         self.billed = True  # to this worker's passengers
@@ -120,6 +126,17 @@ class Flight:
         self._given_back = False
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def id(self) -> str:
+        """The answer's, for everybody who hears it; made for the first who wants to know."""
+        if not self._id:
+            self._id = f"chatcmpl-{uuid7()}"
+        return self._id
+
+    def answers_as(self, name: str, created: int) -> None:
+        """It is another's answer, under the id that it has there."""
+        self._id, self.created = name, created
 
     # From the first passenger to the last.
 
@@ -152,7 +169,8 @@ class Flight:
     async def opened(self) -> Incoming:
         """Wait for the reply's head."""
         while self.incoming is None:
-            self.raise_failure()
+            if self.failure is not None:
+                self.raise_failure()
             await self._news()
         return self.incoming
 
@@ -300,8 +318,6 @@ class Passenger:
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.cache = cache
-        self.id = flight.id
-        self.created = flight.created
         self._flight = flight
         self._sent = sent
         self._pays: bool | None = None
@@ -316,13 +332,23 @@ class Passenger:
                 self.cache = self._flight.cache
             self._sent.cache = self.cache
         self.status, self.headers = incoming.status, incoming.headers
-        self.id, self.created = self._flight.id, self._flight.created
+
+    @property
+    def id(self) -> str:
+        """The answer's, the same for everybody who gets it."""
+        return self._flight.id
+
+    @property
+    def created(self) -> int:
+        """When it was begun."""
+        return self._flight.created
 
     async def read(self) -> bytes:
         """All that has come and was not heard yet; empty at the end."""
         flight = self._flight
         while self.at == flight.end:
-            flight.raise_failure()
+            if flight.failure is not None:
+                flight.raise_failure()
             if flight.over:
                 return b""
             await flight.more()

@@ -169,7 +169,7 @@ class Sharing:
         """An answer that is there, or on its way to another worker."""
         if found.kept is not None and time.time() - found.kept.created <= circle.oldest_s:
             flight.cache, flight.billed = HIT, False
-            flight.id, flight.created = found.kept.id, found.kept.created
+            flight.answers_as(found.kept.id, found.kept.created)
             return Replay(found.kept)
         if found.call is None or self._elsewhere is None:
             return None
@@ -178,7 +178,7 @@ class Sharing:
         if theirs is None:
             flight.cache, flight.billed = MISS, True
         else:
-            flight.id, flight.created = found.call.id, found.call.created
+            flight.answers_as(found.call.id, found.call.created)
         return theirs
 
     @staticmethod

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 import certifi
@@ -106,14 +106,8 @@ class Wire:
     ) -> Exchange:
         if not deadline.left(first_event):
             raise UpstreamSilent("No time was left to ask the provider.")
-        origin, path = split(url)
-        request = b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n%b\r\n%b" % (
-            method,
-            path.encode("ascii"),
-            origin.authority.encode("ascii"),
-            headers,
-            body,
-        )
+        origin, head = _head(method, url)
+        request = b"%b%b\r\n%b" % (head, headers, body)
         connection = await self._exchange(origin, request, deadline, first_event, sent or _nothing)
         return Exchange(connection, deadline, partial(self._take_back, origin, connection))
 
@@ -224,6 +218,14 @@ class Wire:
                 connection.abort()
         self._lingering.clear()
         self._idle.clear()
+
+
+@lru_cache(maxsize=4096)
+def _head(method: bytes, url: str) -> tuple[Origin, bytes]:
+    """Where a request goes, and the lines that all of its kind begin with."""
+    origin, path = split(url)
+    line = f"{method.decode()} {path} HTTP/1.1\r\nhost: {origin.authority}\r\naccept-encoding: identity\r\n"
+    return origin, line.encode("ascii")
 
 
 def _given_back(*, ended: bool) -> None:

@@ -168,7 +168,7 @@ async def _asked(request: ChatRequest, *batches: list[Choice]) -> bool:
         raise UpstreamError("nobody")
 
     one, other = object(), object()
-    continuing = Continuing(request, [one, other], ask, wanted=True)  # type: ignore[list-item,arg-type]  # names
+    continuing = Continuing(request, [one, other], ask)  # type: ignore[list-item,arg-type]  # names
     for choices in batches:
         continuing.take([Chunk(choices=choices)])
     assert await continuing.begun_by_another(one, UpstreamBroken("cut")) is None  # type: ignore[arg-type]  # a name
@@ -215,7 +215,7 @@ def test_a_segment_that_brought_nothing_is_none() -> None:
     async def ask(*_: object) -> None:
         raise AssertionError
 
-    continuing = Continuing(ASKED, [], ask, wanted=True)  # type: ignore[arg-type]  # nobody is asked
+    continuing = Continuing(ASKED, [], ask)  # type: ignore[arg-type]  # nobody is asked
     continuing.take([Chunk(choices=[Choice(0, Delta(content="12345"))])])
     continuing.ended("a/b", Usage(1, 1, 2), "upstream_broken")
     continuing.ended("c/d", Usage(1, 1, 2), "upstream_broken")

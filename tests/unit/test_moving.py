@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from gateway.core.artefacts import Artefacts, marked, unmarked
 from gateway.core.caller import Caller
 from gateway.core.callids import ANY, FORMS, Renaming, is_kept, shown
 from gateway.core.chat import ChatRequest, parse
+from gateway.core.closing import Closing
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta
 from gateway.stages.moving import Moving
 from gateway.stores.artefacts import MOST_OF_ONE, SECONDS, SHARED_MS, ArtefactStore, Shelf
@@ -70,7 +70,7 @@ def after(identity: str) -> ChatRequest:
 
 
 async def recalled(moving: Moving, request: ChatRequest, caller: Caller = ACME) -> tuple[ChatRequest, tuple[str, ...]]:
-    async with AsyncExitStack() as stack:
+    with Closing() as stack:
         return await moving.recall(caller, request, stack).recalled()
 
 
@@ -87,7 +87,7 @@ def test_another_worker_finds_a_turn_in_one_round_trip(tmp_path: Path) -> None:
                 assert (second.asked, degraded) == (1, ())
                 for stranger in (Caller("other", "other", "key-1"), Caller("acme", "acme", "key-2")):
                     assert not (await recalled(Moving(there), after(identity), stranger))[0].kept
-                async with AsyncExitStack() as stack:  # another person behind the same key
+                with Closing() as stack:  # another person behind the same key
                     assert not (await Moving(there).recall(ACME, after(identity), stack, "ann").recalled())[0].kept
 
     asyncio.run(run())
@@ -115,7 +115,7 @@ def test_what_is_asked_travels_with_what_admission_asks(tmp_path: Path) -> None:
             async with Wire(engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
                 await valkey.run("ECHO", "first")
                 moving, before = Moving(ArtefactStore(valkey, KEY)), wire.packets
-                async with AsyncExitStack() as stack:
+                with Closing() as stack:
                     recall = moving.recall(ACME, after("call_syn" + "0" * 24), stack)
                     await valkey.run("ECHO", "may I?")
                     await recall.recalled()

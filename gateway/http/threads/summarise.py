@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
 
 from gateway.core import chat
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.context import Shortened
 from gateway.core.deadline import Deadline
 from gateway.core.errors import SyntraError
@@ -62,9 +62,9 @@ async def _summary(run: Run, context: Shortened) -> str:
     wishes = Wishes(persona=False, surface="summary", memory="off", began=time.perf_counter())
     text: list[str] = []
     finish = None
-    async with AsyncExitStack() as stack:
+    with Closing() as closing:
         request = _request(run, context)
-        reply = await answer(order.services, order.caller, request, wishes, Deadline(_SECONDS), stack)
+        reply = await answer(order.services, order.caller, request, wishes, Deadline(_SECONDS), closing)
         if reply.decision.outcome.model.startswith(f"{SIMULATED}/"):
             return ""
         while chunks := await reply.next():
