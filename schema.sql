@@ -139,7 +139,7 @@ create table if not exists decision ( -- why a request went where it went; no wo
     primary key (org_id, id)
 );
 alter table decision alter column record set storage external;
-create index if not exists decision_at on decision (at);
+create index if not exists decision_day on decision using brin (at); -- they come in its order, and only leave by it
 
 create table if not exists response ( -- an answer of /v1/responses that its client may go on from, for 30 days
     org_id uuid not null,

@@ -249,10 +249,12 @@ def _odd(kind: type[S], raw: dict[str, Raw]) -> S:
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """A chunk as JSON, extras in their places."""
-    odd = chunk.extra is not UNSET
+    if chunk.extra is not UNSET:
+        return _encoder.encode(_plain(chunk))
     for choice in chunk.choices:
-        odd = odd or choice.extra is not UNSET or choice.delta.extra is not UNSET
-    return _encoder.encode(_plain(chunk) if odd else chunk)
+        if choice.extra is not UNSET or choice.delta.extra is not UNSET:
+            return _encoder.encode(_plain(chunk))
+    return _encoder.encode(chunk)
 
 
 def _plain(struct: Struct) -> dict[str, Any]:

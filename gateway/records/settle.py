@@ -53,7 +53,7 @@ class Settle:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
-        for row in rows[:-1]:
+        for row in rows[:-1] or rows:
             tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
             self._metrics.used(row.model, tokens, row.cost)
         if decision.attempts or not isinstance(error, SyntraError) or error.recorded:

@@ -166,10 +166,20 @@ class Keeper:
         """Chunks on their way to the client; ids are changed in place."""
         for chunk in batch:
             for choice in chunk.choices:
+                delta = choice.delta
                 if self._keep is not None and choice.index == 0:
-                    self._notice(choice.delta)
-                if choice.delta.tool_calls:
-                    for piece in choice.delta.tool_calls:
+                    if delta.content and self._room >= 0:
+                        self._room -= len(delta.content)
+                        self._text.append(delta.content)
+                    if (
+                        delta.reasoning_content is not None
+                        or delta.extra is not UNSET
+                        or delta.thinking_blocks is not UNSET
+                        or delta.reasoning_details is not UNSET
+                    ):
+                        self._notice(delta)
+                if delta.tool_calls:
+                    for piece in delta.tool_calls:
                         self._name(choice, piece)
                 if choice.finish_reason is not None and choice.index == 0:
                     self._finish()
@@ -179,12 +189,6 @@ class Keeper:
         self._keep = None
 
     def _notice(self, delta: Delta) -> None:
-        if delta.content:
-            self._room -= len(delta.content)
-            if self._room >= 0:
-                self._text.append(delta.content)
-            else:
-                self._text.clear()
         if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:
             self._artefacts.sign = sign
         if self._carried:

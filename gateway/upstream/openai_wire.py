@@ -153,6 +153,10 @@ class OpenAIDecoder:
             chunk = decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamBroken("The provider sent an event that cannot be read.") from None
+        if chunk.usage is UNSET and chunk.error is UNSET and len(chunk.choices) == 1:
+            choice = chunk.choices[0]
+            if choice.finish_reason is None and choice.usage is UNSET and choice.delta.reasoning is None:
+                return (chunk,)  # nothing to take out, as of nearly every chunk
         return self._take(chunk)
 
     def whole(self, body: bytes) -> Sequence[Chunk]:
