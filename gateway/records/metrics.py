@@ -48,7 +48,7 @@ from gateway.records import exposition
 from gateway.records.decision import Decision
 from gateway.records.series import Counts, Times
 from gateway.upstream.count import ODD
-from gateway.upstream.flights import HIT, JOINED, MISS
+from gateway.upstream.incoming import HIT, JOINED, MISS
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),

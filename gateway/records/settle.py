@@ -14,7 +14,7 @@ from gateway.records import billing
 from gateway.records.billing import Settled
 from gateway.records.decision import Decision
 from gateway.records.ledger import Ledger
-from gateway.upstream.flights import MISS
+from gateway.upstream.incoming import MISS
 
 if TYPE_CHECKING:  # prometheus_client must not be imported before the parent has said where to count
     from gateway.records.metrics import Metrics

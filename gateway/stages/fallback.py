@@ -36,7 +36,7 @@ from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Opened, Sent
 from gateway.upstream.count import Counted
-from gateway.upstream.flights import MISS, Cache
+from gateway.upstream.incoming import MISS, Cache
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
 from gateway.upstream.share import Circle
 from policies.documents import CONTENT_POLICY, CONTEXT_LENGTH, LATENESS

@@ -17,7 +17,8 @@ from gateway.core.events import Chunk
 from gateway.core.shape import Shape
 from gateway.upstream.count import Count, Counted
 from gateway.upstream.dialect import Outbound, Provider
-from gateway.upstream.flights import ALONE, HIT, MISS, Cache, Flight, Incoming, Share
+from gateway.upstream.flights import Flight
+from gateway.upstream.incoming import ALONE, HIT, MISS, Cache, Incoming, Share
 from gateway.upstream.share import Circle, Sharing
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
@@ -292,7 +293,7 @@ async def post(
     def out() -> None:
         sent.out = True
 
-    headers = header_lines(tuple(outbound.headers))
+    headers = header_lines(outbound.headers)
     release = await entry()
     try:
         exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
@@ -345,9 +346,13 @@ async def _some(exchange: Incoming) -> bytes:
     return body
 
 
-@lru_cache(maxsize=256)
-def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
     """Header lines; a value that could begin another line is a defect, not a request."""
+    return _lines(tuple(headers))
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise UpstreamBroken("A header for the provider has a line break in it.")

@@ -46,7 +46,7 @@ class Counter:
             if provider.dialect.native != MESSAGES:
                 return None
             outbound = anthropic_messages.said(provider, candidate.model, request, request.native, counts=True)
-            headers = header_lines(tuple(outbound.headers))
+            headers = header_lines(outbound.headers)
             deadline = Deadline(_SECONDS)
             exchange = await self._wire.post(outbound.url, headers, outbound.body, deadline, first_event=_SECONDS)
             try:

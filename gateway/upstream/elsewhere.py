@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from gateway.core.errors import UpstreamBroken, UpstreamError, UpstreamSilent, UpstreamUnreachable
 from gateway.core.kept import Call, Word
-from gateway.upstream.flights import JOINED, Cache, Flight, Passenger
+from gateway.upstream.flights import Flight, Passenger
+from gateway.upstream.incoming import JOINED, Cache
 
 WANT, LEFT = "want", "left"  # said by who hears
 YES, NO, HEAD, BLOCK, END, FAILED, PAY, STILL = "yes", "no", "head", "block", "end", "failed", "pay", "still"

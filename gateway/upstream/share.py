@@ -20,7 +20,8 @@ from gateway.core.kept import Call, Found, Kept
 from gateway.core.likeness import Near
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.elsewhere import Elsewhere
-from gateway.upstream.flights import HIT, JOINED, MISS, Dial, Flight, Incoming, Passenger, Progress
+from gateway.upstream.flights import Dial, Flight, Passenger
+from gateway.upstream.incoming import HIT, JOINED, MISS, Incoming, Progress
 
 _DIGEST: Final = 20  # bytes of a key
 _encode = msgspec.json.Encoder().encode

@@ -14,7 +14,8 @@ from gateway.core.events import Usage
 from gateway.upstream import flights
 from gateway.upstream.answer import Sent
 from gateway.upstream.count import Counted
-from gateway.upstream.flights import Flight, Incoming, Passenger
+from gateway.upstream.flights import Flight, Passenger
+from gateway.upstream.incoming import Incoming
 
 COUNTED = Counted(Usage(1, 1, 2), estimated=False)
 

@@ -151,7 +151,7 @@ def test_no_client_makes_a_series_or_costs_memory() -> None:
     labels = {(label, value) for _, pairs in samples for label, value in pairs if label not in ("le", "store")}
     assert {value for label, value in labels if (label, value) not in INNER} == {OTHER}
     assert value(samples, "syntra_upstream_attempts_total", provider=OTHER, outcome=OTHER) == 50
-    assert metrics._attempts._series._known == {}
+    assert metrics.attempts._series._known == {}
 
 
 def test_every_reason_to_cool_down_has_its_own_series() -> None:
