@@ -2,10 +2,10 @@
 //
 //	go run judge.go URL KEY MODEL RATE SECONDS
 //
-// It starts RATE requests a second whatever happens, four of five of them streams and one of five for a person, each with a number of its own whose answer
-// only faulty.go's rule gives. Every second it prints a line of counts as JSON, and in the end one with "done" and latencies:
-// of errors "before" the first word and "after" it; "silent", an end that looked whole and was not; "twice", text that came
-// again; "wrong", text that nobody said; "torn", a connection that ended without a word of why.
+// It starts RATE requests a second whatever happens, four of five of them streams and one of five for a person, each with a
+// number of its own whose answer only faulty.go's rule gives. Every second it prints a line of counts as JSON, and in the end
+// one with "done" and latencies: of errors "before" the first word and "after" it; "silent", an end that looked whole and was
+// not; "twice", text that came again; "wrong", text that nobody said; "torn", a connection that ended without a word of why.
 package main
 
 import (
