@@ -23,6 +23,7 @@ from gateway.backing import Backing
 from gateway.books import Books
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.core.rolling import Rolling
 from gateway.dialects.messages import errors as messages_errors
 from gateway.dialects.responses import failures as responses_failures
 from gateway.http import docs
@@ -130,7 +131,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told, Rolling.of(environ))
     door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
@@ -155,6 +156,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         await backing.open()
         books.open()
         await cooldowns.start()
+        lounge.serves()
         loop = asyncio.get_running_loop()
         background = [
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
@@ -167,6 +169,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         try:
             yield
         finally:
+            await lounge.gone()
             for task in background:
                 task.cancel()
             metrics.flush()

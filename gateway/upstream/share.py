@@ -148,6 +148,9 @@ class Sharing:
         me = self._elsewhere.me if self._elsewhere is not None and circle.joins_s else ""
         if look is not None or me:
             claim = (key, Call(me, flight.id, flight.created), round(circle.joins_s * 1e3)) if me else ()
+            if self._elsewhere is not None and me:  # who finds the claim may ask before we have heard that it is ours
+                self._elsewhere.lead(key, flight)
+                flight.led = partial(self._unled, self._elsewhere, flight.id)
             found = await answers.find(circle.organisation, None if look is None else look.key, *claim)
             if not found.asked and look is not None and circle.away is not None:
                 circle.away()
@@ -159,7 +162,6 @@ class Sharing:
             if theirs is not None:
                 return theirs
             if self._elsewhere is not None and me and found.asked and found.call is None:
-                self._elsewhere.lead(key, flight)
                 flight.led = partial(self._landed, self._elsewhere, answers, circle.organisation, key)
         if kept is not None:
             flight.most_kept = circle.most_kept
@@ -183,8 +185,12 @@ class Sharing:
         return theirs
 
     @staticmethod
+    def _unled(elsewhere: Elsewhere, call: str, _: Flight) -> None:
+        elsewhere.over(call)
+
+    @staticmethod
     def _landed(elsewhere: Elsewhere, answers: Answers, organisation: str, key: bytes, flight: Flight) -> None:
-        elsewhere.over(flight)
+        elsewhere.over(flight.id)
         if asyncio.get_running_loop().time() < flight.until:
             answers.over(organisation, key)
 

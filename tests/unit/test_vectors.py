@@ -260,11 +260,10 @@ def test_a_search_is_over_after_150_ms_and_a_slow_store_is_left_alone(hurried: R
     async def scene() -> None:
         async with Vectors(Careless(delay=10)) as vectors:
             loop = asyncio.get_running_loop()
-            for _ in range(5):
-                began = loop.time()
-                with pytest.raises(Unavailable, match="150 ms"):
-                    await vectors.of("acme", "ann").search(NEAR)
-                assert -0.01 < loop.time() - began - DEADLINE < 0.5
+            began = loop.time()
+            with pytest.raises(Unavailable, match="150 ms"):
+                await vectors.of("acme", "ann").search(NEAR)
+            assert -0.01 < loop.time() - began - DEADLINE < 0.5
             assert vectors.state == "slow"
             began = loop.time()
             with pytest.raises(Unavailable, match="slow"):
@@ -344,9 +343,10 @@ def test_an_engine_that_stands_still_keeps_nobody_waiting(hurried: Run[Any], eng
             await ann.upsert([Point("kept", NEAR)])
             assert engine.process is not None
             os.kill(engine.process.pid, signal.SIGSTOP)
-            for _ in range(5):
-                with pytest.raises(Unavailable, match="150 ms"):
-                    await ann.search(NEAR)
+            with pytest.raises(Unavailable, match="150 ms"):
+                await ann.search(NEAR)
+            with pytest.raises(Unavailable, match="slow"):
+                await ann.search(NEAR)
             assert vectors.state == "slow"
             os.kill(engine.process.pid, signal.SIGCONT)
             await ok(vectors)  # after three heartbeats
