@@ -229,7 +229,7 @@ class Remote:
             exchange = await post(self._wire, outbound, deadline, first, sent, entry)
         else:
             forms = _Forms(provider, model, request, outbound)
-            dial = partial(post, self._wire, outbound, deadline, first, entry=entry)
+            dial = partial(send, self._wire, outbound, deadline, first, entry=entry)
             exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
             answer = await self._open(exchange, share, provider, model, request)
@@ -289,6 +289,20 @@ async def post(
     wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
 ) -> Exchange:
     """Send a request once `entry` lets it through and wait for the reply's head; `sent` is told how far it has come."""
+    exchange = await send(wire, outbound, deadline, first_event, sent, entry)
+    try:
+        await exchange.head()
+    except BaseException:
+        exchange.close()
+        raise
+    sent.out = exchange.status == 200  # with any other it has said that it did not do the work
+    return exchange
+
+
+async def send(
+    wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
+) -> Exchange:
+    """The first half of `post`."""
 
     def out() -> None:
         sent.out = True
@@ -296,12 +310,11 @@ async def post(
     headers = header_lines(outbound.headers)
     release = await entry()
     try:
-        exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+        exchange = await wire.send(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
     except BaseException:
         release()
         raise
     exchange.after = release
-    sent.out = exchange.status == 200  # with any other it has said that it did not do the work
     return exchange
 
 

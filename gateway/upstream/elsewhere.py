@@ -245,7 +245,7 @@ class Elsewhere:
 
         try:
             there = await say(YES)
-            await passenger.opened()
+            await passenger.head()
             there = there and await say(HEAD, _encode((passenger.status, dict(passenger.headers))))
             while there and (block := await passenger.read()):
                 there = await say(BLOCK, block)

@@ -30,6 +30,7 @@ class Flight:
         self.cache: Cache = MISS
         self.billed = True  # to this worker's passengers
         self.out = False  # as an attempt's, of the call
+        self.dial: Dial | None = None
         self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
         self.after: Callable[[], None] | None = None  # called when nothing more is read of the reply
         self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
@@ -66,22 +67,30 @@ class Flight:
     # From the first passenger to the last.
 
     def start(self, dial: Dial) -> None:
-        """Make the call; it is nobody's, so that nobody's leaving ends it."""
+        """Make the call, which takes more than one to make: it is nobody's, so that nobody's leaving ends it."""
+        self.dial = dial
         self._task = self._loop.create_task(self._open(dial))
 
     async def _open(self, dial: Dial) -> None:
+        """Make the call, or go on with one whose head was waited for by who has left."""
+        self._reading = True
         try:
-            self.incoming = await dial(self)
+            if self.incoming is None:
+                self.incoming = await dial(self)
+            await self.incoming.head()
+            self.out = self.out and self.incoming.status == 200  # with any other the provider did not do the work
         except Exception as error:  # noqa: BLE001  # whatever it is, each passenger is told, and the log by them
             self.failure = error
-        self._wake()
+        finally:
+            self._reading = False
+            self._wake()
 
     @property
     def joinable(self) -> bool:
         """Whether somebody who comes now hears the whole answer."""
         if self.failure is not None or self._dropped or self.final is not None:
             return False
-        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status == 200)
+        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status in (0, 200))
 
     def board(self, sent: Progress, inherits: Callable[[], None] | None = None) -> Passenger:
         """A new passenger; the first pays. One that stands for others is told when it is to pay: it `inherits`."""
@@ -92,11 +101,14 @@ class Flight:
         return passenger
 
     async def opened(self) -> Incoming:
-        """Wait for the reply's head."""
-        while self.incoming is None:
+        """Wait for the reply's head: one passenger for all, and the next where that one leaves."""
+        while self.incoming is None or not self.incoming.status:
             if self.failure is not None:
                 self.raise_failure()
-            await self._news()
+            if self._reading or self._task is not None or self.dial is None:
+                await self._news()
+            else:
+                await self._open(self.dial)
         return self.incoming
 
     def pass_on(self, leaving: Passenger) -> bool:
@@ -119,7 +131,7 @@ class Flight:
         self._gone(self)
         if self.led is not None:
             self.led(self)
-        self.payer = self.failure = self.keep = self.led = None  # no circles
+        self.payer = self.failure = self.keep = self.led = self.dial = None  # no circles
         if self.incoming is not None:
             self._give_back()
         elif self._task is not None:
@@ -248,8 +260,8 @@ class Passenger:
         self._pays: bool | None = None
         self._closed = False
 
-    async def opened(self) -> None:
-        """Wait for the reply's head."""
+    async def head(self) -> None:
+        """Wait for status and headers."""
         try:
             incoming = await self._flight.opened()
         finally:

@@ -23,9 +23,12 @@ class Progress(Protocol):
 class Incoming(Protocol):
     """A reply while it comes in; whoever has it closes it."""
 
-    status: int
+    status: int  # 0 until the head is there
     headers: Mapping[str, str]
     ended: bool  # set by the reader at the terminal event: what follows is only the end of the body
+
+    async def head(self) -> None:
+        """Wait for status and headers; who is interrupted leaves it to the next who asks. Raises UpstreamError."""
 
     async def read(self) -> bytes:
         """All of the body that has come since the last read; empty at its end. Raises UpstreamError."""
