@@ -24,34 +24,36 @@ Dial = Callable[["Flight"], Awaitable[Incoming]]
 class Flight:
     """One call and those who hear it; others may come on board until `until`, loop time."""
 
+    # Most calls need none of these; what stands here costs them nothing.
+    cache: Cache = MISS
+    billed = True  # to this worker's passengers
+    out = False  # as an attempt's, of the call
+    dial: Dial | None = None
+    keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
+    after: Callable[[], None] | None = None  # called when nothing more is read of the reply
+    led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
+    most_kept = 0  # bytes of an answer that is worth keeping
+    payer: Passenger | None = None
+    final: Counted | None = None
+    incoming: Incoming | None = None
+    failure: Exception | None = None
+    over = False
+    end = 0  # blocks that have come
+    _id = ""
+    _size = 0  # bytes of the blocks
+    _dropped = 0  # blocks that everybody has heard and nobody else will
+    _reading = False
+    _given_back = False
+    _task: asyncio.Task[None] | None = None
+
     def __init__(self, until: float, gone: Callable[[Flight], None]) -> None:
-        self._id = ""
         self.created = int(time.time())
-        self.cache: Cache = MISS
-        self.billed = True  # to this worker's passengers
-        self.out = False  # as an attempt's, of the call
-        self.dial: Dial | None = None
-        self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
-        self.after: Callable[[], None] | None = None  # called when nothing more is read of the reply
-        self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
-        self.most_kept = 0  # bytes of an answer that is worth keeping
-        self.payer: Passenger | None = None
-        self.final: Counted | None = None
-        self.incoming: Incoming | None = None
-        self.failure: Exception | None = None
-        self.over = False
-        self.end = 0  # blocks that have come
         self.until = until
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._passengers: list[Passenger] = []
         self._blocks: list[bytes] = []
-        self._size = 0  # bytes of them
-        self._dropped = 0  # blocks that everybody has heard and nobody else will
-        self._reading = False
-        self._given_back = False
         self._waiting: list[asyncio.Future[None]] = []
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:
@@ -155,18 +157,16 @@ class Flight:
         except Exception as error:  # noqa: BLE001  # as above
             self.failure = error
         else:
-            self._take(block)
+            if block:
+                self._blocks.append(block)
+                self._size += len(block)
+                self.end += 1
+            else:
+                self.arrived()
         finally:
             self._reading = False
-            self._wake()
-
-    def _take(self, block: bytes) -> None:
-        if block:
-            self._blocks.append(block)
-            self._size += len(block)
-            self.end += 1
-        else:
-            self.arrived()
+            if self._waiting:
+                self._wake()
 
     def since(self, at: int) -> bytes:
         """Everything from a block on."""
@@ -185,7 +185,8 @@ class Flight:
         self.over = True
         if not self._reading:
             self._give_back()
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _give_back(self) -> None:
         if self.incoming is not None and not self._given_back:
@@ -230,11 +231,10 @@ class Flight:
         await news
 
     def _wake(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
 
 def _again(error: SyntraError) -> SyntraError:
@@ -247,18 +247,19 @@ def _again(error: SyntraError) -> SyntraError:
 class Passenger:
     """One request's reading of a call; an `Incoming` and its `Share`."""
 
+    at = 0  # blocks heard
+    status = 0
+    headers: Mapping[str, str] = {}
+    _pays: bool | None = None
+    _closed = False
+
     def __init__(
         self, flight: Flight, sent: Progress, cache: Cache, inherits: Callable[[], None] | None = None
     ) -> None:
         self.inherits = inherits
-        self.at = 0  # blocks heard
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
         self.cache = cache
         self._flight = flight
         self._sent = sent
-        self._pays: bool | None = None
-        self._closed = False
 
     async def head(self) -> None:
         """Wait for status and headers."""

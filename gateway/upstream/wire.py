@@ -30,6 +30,11 @@ class GiveBack(Protocol):
 class Exchange:
     """One request that is out, and its reply; whoever has it closes it."""
 
+    status = 0
+    headers: Mapping[str, str] = {}
+    ended = False  # set by the reader at the terminal event: what follows is only the end of the body
+    after: Callable[[], None] | None = None  # called when it is closed
+
     def __init__(
         self,
         connection: Connection,
@@ -41,10 +46,7 @@ class Exchange:
         self._deadline = deadline
         self._give_back = give_back
         self._again = again  # sends it once more, on another connection
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
-        self.ended = False  # set by the reader at the terminal event: what follows is only the end of the body
-        self.after: Callable[[], None] | None = None  # called when it is closed
+        self.read = connection.read
 
     async def head(self) -> None:
         """Wait for status and headers; who is interrupted leaves it to the next who asks."""
@@ -55,12 +57,9 @@ class Exchange:
             if self._again is None or self._connection.received:
                 raise
             self._connection, self._again = await self._again(), None
+            self.read = self._connection.read
             await self._connection.head()
         self.status, self.headers = self._connection.status, self._connection.headers
-
-    async def read(self) -> bytes:
-        """All of the body that has come since the last read; empty at its end."""
-        return await self._connection.read()
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now."""
