@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
@@ -15,7 +15,7 @@ from gateway.http.visit import Visit
 from gateway.stores.twins import Twins
 
 if TYPE_CHECKING:
-    from litestar.types import HTTPScope, Receive, Scope, Send
+    from litestar.types import Receive, Scope, Send
 
 
 def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
@@ -66,7 +66,7 @@ class Door:
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
+            visit = Visit(scope, receive, send, self._lounge, telling)  # type: ignore[arg-type]  # routes are HTTP
             visit.about.surface = surface
             await visit.run(enter)
             self._ended(surface, visit)

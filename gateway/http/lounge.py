@@ -14,7 +14,7 @@ from gateway.core.rolling import Rolling
 from gateway.http.intake import Left
 from gateway.http.visit import Visit
 
-_GLANCE = 0.03  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
+_GLANCE = 0.1  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
 _TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
 _LATE = 0.25  # s by which a glance may come late; a loop that is later than this is not keeping up

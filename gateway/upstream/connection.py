@@ -39,10 +39,10 @@ class Connection(asyncio.Protocol):
         self._timer_at = 0.0  # loop time
         self.idle_since = 0.0
         self.closed = False
+        self._parser = httptools.HttpResponseParser(self)  # one for all replies: it begins anew behind each
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: dict[str, str] = {}
         self.received = 0
