@@ -117,7 +117,8 @@ async def answer(
     Whatever is taken on the way is given back by `closing`, in reverse, however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
-    decision.degraded += caller.degraded
+    if caller.degraded:
+        decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
     closing.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
     services.settle.require_room()  # 503

@@ -10,7 +10,6 @@ from msgspec import UNSET, Raw, Struct, field
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 
 _encoder = msgspec.json.Encoder()
-_HEAD = ("system_fingerprint", "service_tier", "provider", "citations", "search_results")
 
 
 class _Call(Struct):
@@ -56,15 +55,27 @@ class Fold:
         """Take one chunk in."""
         head = self._head
         head["id"], head["created"], head["model"] = chunk.id, chunk.created, chunk.model
-        for name in _HEAD:
-            if (value := getattr(chunk, name)) is not UNSET:
-                head[name] = value
+        self._head_of(chunk)
         if chunk.extra is not UNSET:
             self._head.update(chunk.extra)
         if chunk.usage is not UNSET:
             self._usage = chunk.usage
         for choice in chunk.choices:
             self._add_choice(choice)
+
+    def _head_of(self, chunk: Chunk) -> None:
+        """What a chunk says beside its choices; spelled out, since every chunk is asked."""
+        head = self._head
+        if chunk.system_fingerprint is not UNSET:
+            head["system_fingerprint"] = chunk.system_fingerprint
+        if chunk.service_tier is not UNSET:
+            head["service_tier"] = chunk.service_tier
+        if chunk.provider is not UNSET:
+            head["provider"] = chunk.provider
+        if chunk.citations is not UNSET:
+            head["citations"] = chunk.citations
+        if chunk.search_results is not UNSET:
+            head["search_results"] = chunk.search_results
 
     def _add_choice(self, choice: Choice) -> None:
         message = self._messages.get(choice.index)

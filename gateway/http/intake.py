@@ -82,11 +82,10 @@ class Head(Struct, frozen=True):
 
 def read_head(scope: HTTPScope) -> Head:
     """The headers that Syntra reads; raw headers go no further than this. Raises BadRequest for an ambiguous one."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name == b"authorization" and name in found:
-            raise BadRequest("There are two Authorization headers.", code="ambiguous_authorization")
-        found[name] = value
+    headers = list(scope["headers"])
+    found = dict(headers)
+    if len(found) != len(headers) and [name for name, _ in headers].count(b"authorization") > 1:
+        raise BadRequest("There are two Authorization headers.", code="ambiguous_authorization")
     length = found.get(b"content-length", b"")
     if length and b"transfer-encoding" in found:
         raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")

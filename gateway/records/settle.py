@@ -64,8 +64,10 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        pieced = len([attempt for attempt in decision.attempts if attempt.ttft_ms is not None]) > 1
-        if outcome.usage is None or outcome.cache != MISS or pieced:
+        if outcome.usage is None or outcome.cache != MISS:
+            return
+        attempts = decision.attempts
+        if len(attempts) > 1 and len([attempt for attempt in attempts if attempt.ttft_ms is not None]) > 1:
             return  # nothing is learned of a model from what others have written too
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0
