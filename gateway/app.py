@@ -145,9 +145,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         THREADS: door.route(None, "threads", "member", threads.serve),
-        **dict(
-            _single(door, rules, outside, Terms(backing.admission, backing.pacer, books.settle, outside.prices), waits)
-        ),
+        **dict(_single(door, rules, outside, backing, books, waits)),
     }
 
     desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)

@@ -133,9 +133,9 @@ async def answer(
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
-    recall = services.moving.recall(caller, request, stack, wishes.user)
+    recall = services.moving.recall(caller, course.request, stack, wishes.user)
     await _admit(services, course, caller, route)  # 402, 429
-    request, skipped = await recall.recalled()
+    request, skipped = await recall.recalled(request)
     decision.degraded += skipped
     noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
     wishes.step("searching" if route.searches(facts) else "asking")
