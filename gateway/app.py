@@ -145,7 +145,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         THREADS: door.route(None, "threads", "member", threads.serve),
-        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
+        **dict(_single(door, rules, outside, backing, books, waits)),
     }
 
     desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
@@ -234,9 +234,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
 
 def _single(
-    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+    door: Door, rules: Rules, outside: Outside, backing: Backing, books: Books, waits: Mapping[str, float]
 ) -> Iterator[tuple[str, ASGIApp]]:
     """The doors of what is no chat."""
+    terms = Terms(backing.admission, backing.pacer, books.settle, outside.prices)
     embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
     yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
     hosted = Hosted(rules.policies, terms, outside.host, **waits)

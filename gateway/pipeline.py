@@ -133,11 +133,11 @@ async def answer(
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
-    kept = services.moving.recall(caller, request, closing, wishes.user)
+    kept = services.moving.recall(caller, course.request, closing, wishes.user)
     if services.admission.concerns(caller):
         await _admit(services, course, caller, route)  # 402, 429
     if kept is not None:
-        request, skipped = await kept.recalled()
+        request, skipped = await kept.recalled(request)
         decision.degraded += skipped
     who = memory.person(caller, request.body.user, wishes.user)
     if services.memory is not None and who:

@@ -50,19 +50,24 @@ class Recall:
         """More will come of this."""
         self._asked = asked
 
-    async def recalled(self) -> tuple[ChatRequest, tuple[str, ...]]:
-        """The request, completed as far as that can be known in time; and what could not be asked for that."""
+    async def recalled(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+        """A request completed as far as that can be known in time; and what could not be asked for that.
+
+        It is the one that was asked about, or what is left of it: a turn is known by all that was said before it.
+        """
         degraded: tuple[str, ...] = ()
         if self._asked is not None:
             try:
                 self._found |= await self._asked
             except Unavailable:
                 degraded = (DEGRADED,)
-        if not self._found:
-            return self._request, degraded
-        count = len(self._request.messages)
-        kept = {place - count: artefacts for place, artefacts in self._found.items()}
-        return msgspec.structs.replace(self._request, kept=kept), degraded
+        whole, left = self._request.body.messages, request.body.messages
+        kept = {
+            place - len(whole): artefacts
+            for place, artefacts in self._found.items()
+            if len(whole) - place <= len(left) and whole[place] == left[place - len(whole)]
+        }
+        return (msgspec.structs.replace(request, kept=kept) if kept else request), degraded
 
 
 class Moving:
