@@ -12,7 +12,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 from psycopg.types.json import Jsonb
 
 from gateway.core.ids import uuid7
-from gateway.core.memories import Mark, Memory, Mode, New
+from gateway.core.memories import Memory, Mode, New, place
 from gateway.stores.postgres import Postgres, Row
 
 _SHOWN: Final = "id, text, at, kind, thread, slot, place, mark, source"
@@ -175,7 +175,7 @@ class Kept:
 
     async def told(self, marks: Sequence[int]) -> dict[int, Memory]:
         """Those with these marks that are in force, by mark; within 250 ms."""
-        places = [Mark.of(mark).place for mark in marks]
+        places = [place(mark) for mark in marks]
         rows = await self._postgres.soon(self._postgres.call(_TOLD, self.organisation, self.person, places))
         found = {row["mark"]: _memory(row) for row in rows}
         return {mark: found[mark] for mark in marks if mark in found}

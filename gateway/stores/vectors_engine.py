@@ -34,6 +34,7 @@ class Shard:
         if not folder.exists():
             _make(folder)
         self._shard = qdrant.EdgeShard.load(str(folder), _config())
+        self._index()
         self._shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
         self._dirty = False
 
@@ -70,20 +71,29 @@ class Shard:
         self.flush()
         self._shard.close()
 
+    def _index(self) -> None:
+        """See that points can be found by whose they are."""
+        known = self._shard.info().payload_schema
+        for name in (talk.ORGANISATION, talk.OWNER):
+            if name not in known:
+                params = qdrant.KeywordIndexParams(is_tenant=True)
+                self._shard.update(qdrant.UpdateOperation.create_field_index(name, params))
+
     def _update(self, operation: qdrant.UpdateOperation) -> talk.Done:
         self._shard.update(operation)
         self._dirty = True
         return talk.Done()
 
     def _search(self, asked: talk.Search) -> list[tuple[UUID, float, float]]:
-        mine = _of(asked.organisation, asked.user, asked.where)
+        own = _of(asked.organisation, asked.user)
+        mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
         by_text: list[talk.Scored[UUID]] = []
         by_words: list[talk.Scored[UUID]] = []
         if asked.text:
             by_text = self._found(qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
         if asked.words.indices:
             # How rare a word is must not depend on what others have written: it would tell of it.
-            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_of(asked.organisation, asked.user)))
+            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
             query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
             by_words = self._found(query, mine, asked.limit, corpus)
         if asked.text and asked.words.indices:
@@ -117,10 +127,6 @@ def _make(folder: Path) -> None:
     draft = folder.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     shard = qdrant.EdgeShard.create(str(draft), _config())
-    shard.update(
-        qdrant.UpdateOperation.create_field_index(talk.ORGANISATION, qdrant.KeywordIndexParams(is_tenant=True))
-    )
-    shard.update(qdrant.UpdateOperation.create_field_index(talk.USER, qdrant.KeywordIndexParams()))
     shard.flush()
     shard.close()
     draft.rename(folder)

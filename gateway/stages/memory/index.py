@@ -26,7 +26,7 @@ from gateway.stores.vectors_talk import DIMENSIONS, Point, Words
 
 log = logging.getLogger("syntra")
 
-MODEL: Final = "minilm-static-256 content-words-2"  # of vectors and words; another name means another filling
+MODEL: Final = "minilm-static-256 content-words-2 owners"  # and words, and points: another name is another filling
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
 _BATCH: Final = 64  # points that are put at once: 20 ms in which nobody else is answered
 _SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms

@@ -128,5 +128,5 @@ def _shared(rare: dict[str, float], text: str) -> float:
     whole = sum(rare.values())
     if not whole:
         return 0.0
-    own = {stems.stem(word) for word in stems.content(text)}
+    own = stems.within(text)
     return sum(weight for one, weight in rare.items() if one in own) / whole
