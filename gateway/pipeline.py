@@ -25,8 +25,8 @@ from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingF
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
-from gateway.expectation import expected
-from gateway.fitting import fitted
+from gateway.expectation import expected, room_for_notes
+from gateway.fitting import Fitted, fitted
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
@@ -134,10 +134,11 @@ async def answer(
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
     recall = services.moving.recall(caller, request, stack, wishes.user)
-    await _admit(services, course, caller, route)  # 402, 429
+    room = _room(services, policy, course, caller, fit)
+    await _admit(services, course, caller, route, room)  # 402, 429
     request, skipped = await recall.recalled()
     decision.degraded += skipped
-    noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
+    noted = await _recall(services, course, request, room)
     wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
@@ -206,26 +207,34 @@ def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
     return known.window if known is not None else 0
 
 
-async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
+def _room(services: Services, policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
+    """Tokens that notes may take; 0 where nobody is speaking, or what they say is nobody's business."""
+    who = memory.person(caller, fit.request.body.user, course.wishes.user)
+    if services.memory is None or not who:
+        return 0
+    mode, thread = least(caller.memory, course.wishes.memory), course.conversation().hex()
+    course.scope = Scope(course.decision.organisation, who, mode, thread)
+    if not course.scope.speaks:
+        return 0
+    return room_for_notes(fit.request, fit.facts, fit.route, policy.memory_tokens(caller, fit.route.plan.policy))
+
+
+async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
     admission = services.admission
     if not admission.concerns(caller):
         return
-    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices)
+    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
     course.admitted = await admission.admit(caller, course.decision.id, tokens, cost)
     course.decision.degraded += course.admitted.degraded
 
 
-async def _recall(services: Services, course: Course, caller: Caller, request: ChatRequest, tokens: int) -> ChatRequest:
-    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
-    wishes, decision = course.wishes, course.decision
-    who = memory.person(caller, request.body.user, wishes.user)
-    if services.memory is None or not who:
+async def _recall(services: Services, course: Course, request: ChatRequest, tokens: int) -> ChatRequest:
+    """The request with what its user said before; as it came where there is no room, or nothing matters."""
+    decision = course.decision
+    if services.memory is None or course.scope is None or not tokens:
         return request
-    mode, thread = least(caller.memory, wishes.memory), course.conversation().hex()
-    course.scope = Scope(decision.organisation, who, mode, thread)
-    if course.scope.speaks:
-        wishes.step("recalling")
+    course.wishes.step("recalling")
     recalled = await services.memory.recall(
         course.scope, request, tokens, services.reader.self_contained(course.request)
     )

@@ -403,3 +403,32 @@ def test_a_providers_cache_holds_as_much_of_a_long_conversation_with_memory_as_w
         covered[mode] = sum(alike for alike, _ in prefixes(providers["openai"]))
         providers["openai"].reset()
     assert covered["read"] >= 0.95 * covered["off"]
+
+
+# What notes take.
+
+
+def test_notes_count_where_a_key_may_have_only_so_many_tokens(ann: User, providers: Fakes) -> None:
+    """What they will be is known after the request was let in, so all that the policy allows them is counted."""
+    path = f"{ann.gateway.origin}/api/orgs/local/keys"
+    limits = {"name": "few", "role": "member", "limits": {"tokens_per_day": 1000}}
+    made = httpx.post(path, headers=ann.gateway.headers, json=limits)
+    assert made.status_code == 201, made.text
+    key = {"authorization": f"Bearer {made.json()['key']}"}
+    refused = ann.chat("Say hello.", max_tokens=700, headers=key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    reply = ann.chat("Say hello.", max_tokens=700, headers={**key, "x-syntra-memory": "off"})
+    assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize(("room", "told"), [(1000, "1"), (20, "0")])
+def test_notes_never_fill_a_window_that_the_prompt_and_its_answer_leave(
+    room: int, told: str, ann: User, providers: Fakes
+) -> None:
+    ann.add("I am allergic to peanuts.")
+    window, answer = 128_000, 16_000
+    filler = "The ship leaves the harbour at dawn. " * ((window - answer - room) * 4 // 37)
+    reply = ann.chat(filler, "Yes.", "Which nuts am I allergic to?", max_tokens=answer, headers={"x-syntra-debug": "1"})
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["x-syntra-memory"] == told
+    assert (HEAD in said(providers["openai"])) is (told == "1")
