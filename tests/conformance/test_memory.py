@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from zlib import crc32
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from gateway.stages.memory.notes import HEAD
 from tests.conftest import StartGateway
 from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.provider import Provider
-from tests.fakes.script import Fault
+from tests.fakes.script import Fault, Script
 
 Fakes = Mapping[str, Provider]
 OPENAI, ANTHROPIC, KIMI = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "kimi/kimi-k2.5"
@@ -258,6 +259,25 @@ def test_after_a_cascade_the_next_prompt_is_what_it_would_be_had_it_never_been_k
     assert providers["openai"].last.body == before
     ann.chat("Which tea is my favourite?", headers={"x-syntra-memory": "read"})
     assert said(providers["openai"]) == "Which tea is my favourite?"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_after_a_cascade_the_next_answer_is_that_of_one_who_never_knew(
+    stream: bool, ann: User, providers: Fakes
+) -> None:
+    """Byte for byte, though an answer to the same question that was told of it is kept."""
+    providers["openai"].plays = lambda request: Script(pieces=(f"I have read {crc32(request.body)}.",))
+    bob = User(ann.gateway)
+    for one in (ann, bob):
+        one.add("My sister plays the cello.")
+    tea = ann.add("My favourite tea is Darjeeling.")
+    question = "Which tea is my favourite, and what does my sister play?"
+    knowing = ann.chat(question, temperature=0, stream=stream)
+    assert "Darjeeling" in said(providers["openai"])
+    assert tea["id"] in ann.memories(f"/{tea['id']}?cascade=true", "DELETE").json()["ids"]
+    forgotten, never = (one.chat(question, temperature=0, stream=stream) for one in (ann, bob))
+    assert forgotten.headers["x-syntra-cache"] == never.headers["x-syntra-cache"] == "miss"
+    assert forgotten.content == never.content != knowing.content
 
 
 def test_a_note_stays_a_quotation_whatever_it_says(ann: User, providers: Fakes) -> None:
