@@ -24,8 +24,8 @@ from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingF
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
-from gateway.expectation import expected
-from gateway.fitting import fitted
+from gateway.expectation import expected, room_for_notes
+from gateway.fitting import Fitted, fitted
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
@@ -134,15 +134,14 @@ async def answer(
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
     kept = services.moving.recall(caller, course.request, closing, wishes.user)
+    room = _room(services, policy, course, caller, fit) if services.memory is not None else 0
     if services.admission.concerns(caller):
-        await _admit(services, course, caller, route)  # 402, 429
+        await _admit(services, course, caller, route, room)  # 402, 429
     if kept is not None:
         request, skipped = await kept.recalled(request)
         decision.degraded += skipped
-    who = memory.person(caller, request.body.user, wishes.user)
-    if services.memory is not None and who:
-        tokens = policy.memory_tokens(caller, route.plan.policy)
-        request = await _recall(services, services.memory, course, request, who=who, mode=caller.memory, tokens=tokens)
+    if services.memory is not None and room:
+        request = await _recall(services, services.memory, course, request, room)
     wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
@@ -211,29 +210,33 @@ def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
     return known.window if known is not None else 0
 
 
-async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
+def _room(services: Services, policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
+    """Tokens that notes may take; 0 where nobody is speaking, or what they say is nobody's business."""
+    who = memory.person(caller, fit.request.body.user, course.wishes.user)
+    if not who:
+        return 0
+    mode, thread = least(caller.memory, course.wishes.memory), course.conversation().hex()
+    course.scope = Scope(course.decision.organisation, who, mode, thread)
+    if not course.scope.speaks:
+        return 0
+    return room_for_notes(fit.request, fit.facts, fit.route, policy.memory_tokens(caller, fit.route.plan.policy))
+
+
+async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
-    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices)
+    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
     course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost)
     course.decision.degraded += course.admitted.degraded
 
 
 async def _recall(
-    services: Services,
-    recollection: Recollection,
-    course: Course,
-    request: ChatRequest,
-    *,
-    who: str,
-    mode: Mode,
-    tokens: int,
+    services: Services, recollection: Recollection, course: Course, request: ChatRequest, tokens: int
 ) -> ChatRequest:
     """The request with what its user said before; as it came where nothing of that matters."""
-    wishes, decision = course.wishes, course.decision
-    thread = course.conversation().hex()
-    course.scope = Scope(decision.organisation, who, least(mode, wishes.memory), thread)
-    if course.scope.speaks:
-        wishes.step("recalling")
+    decision = course.decision
+    if course.scope is None:
+        return request
+    course.wishes.step("recalling")
     recalled = await recollection.recall(course.scope, request, tokens, services.reader.self_contained(course.request))
     decision.notes = recalled.notes
     if recalled.degraded:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -64,7 +65,7 @@ class Postgres:
             open=False,
             kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": None},
             configure=_check_humble,
-            check=AsyncConnectionPool.check_connection,
+            check=_check_open,
             reconnect_timeout=5.0,
             name="syntra",
         )
@@ -223,6 +224,17 @@ def _of_a_statement(error: Exception) -> bool:
     """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
     state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
     return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
+
+
+async def _check_open(connection: AsyncConnection[DictRow]) -> None:
+    """Refuse a connection whose server has gone: it closed its end, which costs no question to see.
+
+    Whatever else has come unasked, a question tells what it is.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await connection.execute("")
 
 
 async def _check_humble(connection: AsyncConnection[DictRow]) -> None:

@@ -23,6 +23,7 @@ import qdrant_edge as qdrant
 
 from gateway.stores import vectors_talk as talk
 
+_SHARD: Final = "shard-8"  # another layout has another name
 _FLUSH_SECONDS: Final = 5.0  # a killed process loses nothing, the log has it; a power cut loses these at most
 
 
@@ -30,7 +31,10 @@ class Shard:
     """The vectors in their folder."""
 
     def __init__(self, home: Path) -> None:
-        folder = home / "shard"
+        folder = home / _SHARD
+        for other in home.glob("shard*"):
+            if other != folder:  # another layout, or a draft: whoever has the texts puts them anew
+                shutil.rmtree(other)
         if not folder.exists():
             _make(folder)
         self._shard = qdrant.EdgeShard.load(str(folder), _config())
@@ -47,7 +51,7 @@ class Shard:
             case talk.Search():
                 found = self._search(request)
                 if request.bare:
-                    return talk.Bare([(key.bytes, score, near) for key, score, near in found])
+                    return talk.Bare([(key.to_bytes(16), score, near) for key, score, near in found])
                 return talk.Hits(self._told(found))
             case talk.Upsert(organisation, user, points):
                 kept = [_stored(organisation, user, point) for point in points]
@@ -75,37 +79,44 @@ class Shard:
         self._dirty = True
         return talk.Done()
 
-    def _search(self, asked: talk.Search) -> list[tuple[UUID, float, float]]:
-        mine = _of(asked.organisation, asked.user, asked.where)
-        by_text: list[talk.Scored[UUID]] = []
-        by_words: list[talk.Scored[UUID]] = []
+    def _search(self, asked: talk.Search) -> list[tuple[int, float, float]]:
+        own = _of(asked.organisation, asked.user)
+        mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
+        by_text: list[talk.Scored[int]] = []
+        by_words: list[talk.Scored[int]] = []
         if asked.text:
             by_text = self._found(qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
         if asked.words.indices:
             # How rare a word is must not depend on what others have written: it would tell of it.
-            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_of(asked.organisation, asked.user)))
+            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
             query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
             by_words = self._found(query, mine, asked.limit, corpus)
         if asked.text and asked.words.indices:
             return talk.fused(by_text, by_words)
         return [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
 
-    def _told(self, found: list[tuple[UUID, float, float]]) -> list[talk.Hit]:
-        read = self._shard.retrieve([key for key, _, _ in found], with_payload=True, with_vector=False)
-        said = {record.id: record.payload for record in read}
+    def _told(self, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
+        read = self._shard.retrieve([UUID(int=key) for key, _, _ in found], with_payload=True, with_vector=False)
+        said = {_number(record.id): record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
 
     def _found(
         self, query: qdrant.Query, mine: qdrant.Filter, limit: int, params: qdrant.SearchParams | None = None
-    ) -> list[talk.Scored[Any]]:
+    ) -> list[talk.Scored[int]]:
         asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
-        return [(point.id, point.score) for point in self._shard.query(asked)]
+        return [(_number(point.id), point.score) for point in self._shard.query(asked)]
 
 
 def _config() -> qdrant.EdgeConfig:
-    """A text and its words per point. A user has few: they are looked through, and no graph over all is built."""
+    """A text and its words per point. A user has few: they are looked through, and no graph over all is built.
+
+    In 8 bits a number instead of 32, a text is compared in a third of the time, and the same is found.
+    """
+    text = qdrant.EdgeVectorParams(
+        size=talk.DIMENSIONS, distance=qdrant.Distance.Cosine, datatype=qdrant.VectorStorageDatatype.Turbo8
+    )
     return qdrant.EdgeConfig(
-        vectors={talk.TEXT: qdrant.EdgeVectorParams(size=talk.DIMENSIONS, distance=qdrant.Distance.Cosine)},
+        vectors={talk.TEXT: text},
         sparse_vectors={talk.WORDS: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
         max_search_threads=1,
@@ -115,12 +126,9 @@ def _config() -> qdrant.EdgeConfig:
 def _make(folder: Path) -> None:
     """A new shard, which gets its name when it is whole."""
     draft = folder.with_suffix(".new")
-    shutil.rmtree(draft, ignore_errors=True)
     shard = qdrant.EdgeShard.create(str(draft), _config())
-    shard.update(
-        qdrant.UpdateOperation.create_field_index(talk.ORGANISATION, qdrant.KeywordIndexParams(is_tenant=True))
-    )
-    shard.update(qdrant.UpdateOperation.create_field_index(talk.USER, qdrant.KeywordIndexParams()))
+    for name in (talk.ORGANISATION, talk.OWNER):
+        shard.update(qdrant.UpdateOperation.create_field_index(name, qdrant.KeywordIndexParams(is_tenant=True)))
     shard.flush()
     shard.close()
     draft.rename(folder)
@@ -136,6 +144,12 @@ def _stored(organisation: str, user: str, point: talk.Point) -> qdrant.Point:
     if point.words.indices:
         vectors[talk.WORDS] = _sparse(point.words)
     return qdrant.Point(talk.stored_by(organisation, user, point), vectors, talk.payload(organisation, user, point))
+
+
+def _number(key: Any) -> int:
+    """A point's key, a UUID, as what Python counts and compares quickly."""
+    number: int = key.int
+    return number
 
 
 def _sparse(words: talk.Words) -> qdrant.SparseVector:

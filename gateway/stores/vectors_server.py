@@ -32,6 +32,7 @@ class Server:
             url=url, api_key=api_key.reveal() or None, timeout=_SECONDS, check_compatibility=False
         )
         self._is_linked = False
+        self._is_indexed = False  # what an earlier Syntra has made is indexed once more; what is there stays
         self._told = False
         self._first: asyncio.Task[talk.Reply] | None = None
 
@@ -121,23 +122,27 @@ class Server:
         return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
 
     async def _see_to_collection(self) -> None:
-        if await self._client.collection_exists(COLLECTION):
+        if not await self._client.collection_exists(COLLECTION):
+            await self._make()
+        elif self._is_indexed:
             return
+        tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+        for name in (talk.ORGANISATION, talk.OWNER):
+            await self._client.create_payload_index(COLLECTION, name, tenant)
+        self._is_indexed = True
+
+    async def _make(self) -> None:
         try:
             await self._client.create_collection(
                 COLLECTION,
                 vectors_config={talk.TEXT: models.VectorParams(size=talk.DIMENSIONS, distance=models.Distance.COSINE)},
                 sparse_vectors_config={talk.WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                # A graph per organisation instead of one over all, as Qdrant advises for many tenants.
+                # A graph per organisation and per user instead of one over all, as Qdrant advises for many tenants.
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
             )
         except UnexpectedResponse as error:
             if error.status_code != 409:  # another worker was faster
                 raise
-        keyword = models.KeywordIndexType.KEYWORD
-        tenant = models.KeywordIndexParams(type=keyword, is_tenant=True)
-        await self._client.create_payload_index(COLLECTION, talk.ORGANISATION, tenant)
-        await self._client.create_payload_index(COLLECTION, talk.USER, models.KeywordIndexParams(type=keyword))
 
     def _trouble(self, words: str) -> None:
         if not self._told:
