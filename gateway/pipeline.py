@@ -134,7 +134,7 @@ async def answer(
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
     kept = services.moving.recall(caller, course.request, closing, wishes.user)
-    room = _room(services, policy, course, caller, fit) if services.memory is not None else 0
+    room = _room(policy, course, caller, fit) if services.memory is not None else 0
     if services.admission.concerns(caller):
         await _admit(services, course, caller, route, room)  # 402, 429
     if kept is not None:
@@ -210,7 +210,7 @@ def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
     return known.window if known is not None else 0
 
 
-def _room(services: Services, policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
+def _room(policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
     """Tokens that notes may take; 0 where nobody is speaking, or what they say is nobody's business."""
     who = memory.person(caller, fit.request.body.user, course.wishes.user)
     if not who:
