@@ -44,7 +44,7 @@ _OPENAI = Manners(developer=True, limit="", responses=True, unknown=_NEVER_ITS)
 _PLAIN = OpenAIWire(Manners(unknown=_ITS_OWN | _RARE))
 _ANY_MODEL = OpenAIWire(Manners(unknown=_ITS_OWN | {"web_search_options"}))
 _SEARCHING = OpenAIWire(
-    Manners(tools=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user", "reasoning_effort"})
+    Manners(tools=False, any_object=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user", "reasoning_effort"})
 )
 
 KNOWN = (
