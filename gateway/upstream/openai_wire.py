@@ -123,7 +123,7 @@ class OpenAIWire:
 
     def decoder(self, model: str, request: ChatRequest) -> Decoder:
         """A reader for one answer."""
-        return OpenAIDecoder() if request.native is None else ResponsesDecoder()
+        return OpenAIDecoder() if request.native is None else ResponsesDecoder(OpenAIDecoder)
 
     def fault(self, provider: Provider, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
         """The error that a status means."""
