@@ -227,7 +227,7 @@ class Upstream:
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close; it may be the `circle`'s."""
         if candidate.provider == SIMULATED:
-            return Opened(self._simulated.ask(request), _nothing, request.lost)
+            return Opened(self._simulated.ask(request, candidate.model), _nothing, request.lost)
         provider = self._places.with_key(candidate, credentials)
         if is_translated(provider) and not is_loaded():
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is
