@@ -12,21 +12,21 @@ from gateway.doctor.manners import Manner
 from gateway.doctor.setups import Place, Setup
 
 
-class Client(Struct, frozen=True):
+class Profile(Struct, frozen=True):
     """One client; its manner is made anew for each replay, since a session has an id of its own."""
 
     manner: Callable[[], Manner]
     setup: Callable[[Place], Setup]
 
 
-CLIENTS: Final[Mapping[str, Client]] = {
-    "codex": Client(manners.codex, setups.codex),
-    "claude": Client(manners.claude, setups.claude),
-    "opencode": Client(manners.opencode, setups.opencode),
-    "continue": Client(manners.continue_, setups.continue_),
-    "cline": Client(manners.cline, setups.cline),
-    "aider": Client(manners.aider, setups.aider),
-    "openai": Client(manners.openai, setups.openai),
-    "cursor": Client(manners.cursor, setups.cursor),
-    "zed": Client(manners.zed, setups.zed),
+CLIENTS: Final[Mapping[str, Profile]] = {
+    "codex": Profile(manners.codex, setups.codex),
+    "claude": Profile(manners.claude, setups.claude),
+    "opencode": Profile(manners.opencode, setups.opencode),
+    "continue": Profile(manners.continue_, setups.continue_),
+    "cline": Profile(manners.cline, setups.cline),
+    "aider": Profile(manners.aider, setups.aider),
+    "openai": Profile(manners.openai, setups.openai),
+    "cursor": Profile(manners.cursor, setups.cursor),
+    "zed": Profile(manners.zed, setups.zed),
 }
