@@ -11,6 +11,7 @@
 # make quality OUTCOMES=FILE PRICES=FILE   fitted qualities on rows of {task, prompt, scores}, in five parts and by task
 # make quality MEMORY=DIR     memory on conversations of {turns, qa}, with the embedded stores
 # make quality REWRITE=FILE ALONE=FILE   follow-ups on rows of {history, question, rewrite}, and of {text} that stand alone
+# make quality BODIES=DIR     bodies that real clients have sent, {_meta: {path, headers}, body}, over every provider's fake
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -53,6 +54,7 @@ quality: .venv/run.stamp
 	$(if $(MEMORY),$(BIN)/python -m tests.quality.memory $(MEMORY))
 	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
 	$(if $(REWRITE),$(BIN)/python -m tests.quality.rewrite $(REWRITE) $(ALONE))
+	$(if $(BODIES),$(MAKE) .venv/dev.stamp && CLIENT_BODIES=$(BODIES) $(BIN)/python -m pytest -q tests/conformance/test_client_bodies.py)
 	$(if $(FRESH),$(MAKE) .venv/quality.stamp && $(BIN)/python -m tests.quality.fresh $(FRESH))
 
 .venv/pyvenv.cfg:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.processes import Running
-from bench.stand import CHAT, MESSAGES, Reading, Stand
+from bench.stand import CHAT, MESSAGES, RESPONSES, Reading, Stand
 
 MEGA = 1e6
 KILO = 1e3
@@ -86,9 +86,9 @@ def beside(stand: Stand, connections: int, body: str) -> Beside:
     return found
 
 
-def load_command(stand: Stand, connections: int, body: str) -> str:
+def load_command(stand: Stand, connections: int, body: str, path: str = CHAT) -> str:
     return stand.command(
-        f"bench/bin/load $SYNTRA{CHAT} {connections} {stand.plan.seconds:g} bench/bodies/{body}.json $KEY"
+        f"bench/bin/load $SYNTRA{path} {connections} {stand.plan.seconds:g} bench/bodies/{body}.json $KEY"
     )
 
 
@@ -141,6 +141,29 @@ def anthropic_lines(stand: Stand) -> list[Figure]:
         what = f"Anthropic-wire stream lines; raw: {wire} wire"
         note = found.note("lines/s")
         figures.append(Figure(name, what, f"{line:,.0f}/s", f"{rate:,.0f}/s", rate / line, bar, command, note))
+    return figures
+
+
+def dialects(stand: Stand) -> list[Figure]:
+    """Streams for clients of Messages and of Responses, kept and not, beside the same streams as chat completions."""
+    gateway, others_are = stand.gateway(), {"messages": MESSAGES, "responses": RESPONSES, "responses-kept": RESPONSES}
+    chat = [stand.load(gateway, 32, "stream")]
+    found: dict[str, list[Reading]] = {body: [] for body in others_are}
+    for _ in range(stand.plan.rounds):
+        for body, path in others_are.items():
+            found[body].append(stand.load(gateway, 32, body, path))
+        chat.append(stand.load(gateway, 32, "stream"))
+    figures = []
+    for body, readings in found.items():
+        both = Beside(chat, readings)
+        was, rate = both.mean("rps")
+        command = load_command(stand, 32, body, others_are[body])
+        what = f"streams of {body.replace('-', ', ')}, beside the gateway's own of chat"
+        bar = Bar(0.70, at_least=True) if body != "responses-kept" else None  # a store is written to
+        note = f"{both.note('rps').replace('raw', 'chat')}; raw: chat"
+        figures.append(
+            Figure(f"{body}-streams", what, f"{was:,.0f}/s", f"{rate:,.0f}/s", rate / was, bar, command, note)
+        )
     return figures
 
 
@@ -278,6 +301,7 @@ FIGURES: dict[str, Callable[[Stand], list[Figure]]] = {
     "stream-lines": stream_lines,
     "kept-answers": kept_answers,
     "anthropic-lines": anthropic_lines,
+    "dialects": dialects,
     "first-byte": first_byte,
     "open-streams": open_streams,
     "memory": memory,

@@ -24,6 +24,7 @@ BIN = ROOT / "bench" / "bin"
 INSTRUMENTS = ("upstream", "load", "streams", "faulty", "judge")
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
+RESPONSES = "/v1/responses"
 BOTH = ("OPENAI", "ANTHROPIC")
 _START_SECONDS = 60.0  # for a gateway that imports LiteLLM on a busy core
 _LATE_SECONDS = 60.0  # for answers that are under way at the end of a load

@@ -22,6 +22,9 @@ import (
 	"time"
 )
 
+// How a stream says that it is over: chat completions, Messages, Responses.
+var ends = [][]byte{[]byte("[DONE]"), []byte(`"message_stop"`), []byte(`"response.completed"`)}
+
 func percentile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -91,8 +94,8 @@ func main() {
 			}
 			if bytes.HasPrefix(line, []byte("data:")) {
 				n++
-				if bytes.Contains(line, []byte("[DONE]")) || bytes.Contains(line, []byte(`"message_stop"`)) {
-					ended = true
+				for _, end := range ends {
+					ended = ended || bytes.Contains(line, end)
 				}
 			}
 			if err != nil {

@@ -22,10 +22,10 @@ from gateway.commands.database import DATA_DIR, complaints
 from gateway.core.secret import Secret
 from gateway.doctor import installation, running, storage
 from gateway.doctor.asking import Asking
+from gateway.doctor.clients import CLIENTS
 from gateway.doctor.finding import BAD, GOOD, Finding
-from gateway.doctor.manners import MANNERS
 from gateway.doctor.replay import Replay
-from gateway.doctor.setups import SETUPS, Place
+from gateway.doctor.setups import Place
 from gateway.doctor.writing import WritingError, write
 from gateway.settings import Settings, SettingsError
 
@@ -35,7 +35,7 @@ console: Final = Console(width=None if Console().is_terminal else 240)  # a pipe
 
 @click.command()
 @click.option("--call", is_flag=True, help="Ask each provider for one token with its key.")
-@click.option("--client", type=click.Choice(sorted(SETUPS)), help="Look at what this client needs instead.")
+@click.option("--client", type=click.Choice(sorted(CLIENTS)), help="Look at what this client needs instead.")
 @click.option("--url", help="The gateway's origin, such as https://syntra.example.com; else the one on this machine.")
 @click.option("--model", default="syntra", show_default=True, help="With --client: the model that it asks for.")
 @click.option("--write", "writes", is_flag=True, help="With --client: write the lines into its file; a copy is kept.")
@@ -101,7 +101,7 @@ async def _client(name: str, chosen: Settings, environ: Mapping[str, str], url: 
         if len(there) == 1 or there[-1].state == BAD:
             return [Finding(there[-1].what, BAD, there[-1].said, there[-1].mend)]
         with complaints.status(f"Asking as {name} does …"):
-            return [one async for one in Replay(asking, MANNERS[name](), model).findings()]
+            return [one async for one in Replay(asking, CLIENTS[name].manner(), model).findings()]
 
 
 def _key(chosen: Settings, environ: Mapping[str, str]) -> Secret:
@@ -134,7 +134,7 @@ def _show(found: list[Finding]) -> None:
 
 def _configuration(client: str, place: Place, *, writes: bool) -> None:
     """The client's lines, without the key itself, and what became of its files."""
-    shown = SETUPS[client](structs.replace(place, key="sk-syn-…"))
+    shown = CLIENTS[client].setup(structs.replace(place, key="sk-syn-…"))
     if shown.exports:
         _lines("For the shell that starts it:", shown.exports, "bash")
     for file in shown.files:
@@ -144,7 +144,7 @@ def _configuration(client: str, place: Place, *, writes: bool) -> None:
         console.print(Text(f"\n{shown.by_hand}"))
     if not writes:
         return
-    files = SETUPS[client](place).files
+    files = CLIENTS[client].setup(place).files
     if not files:
         raise click.ClickException(f"{client} has no file that could be written.")
     for file in files:

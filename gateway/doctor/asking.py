@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from msgspec import Struct
 
 from gateway.core.deadline import Deadline, Patience
+from gateway.core.errors import UpstreamBroken
 from gateway.core.secret import Secret
 from gateway.upstream.egress import Egress
 from gateway.upstream.wire import Wire
@@ -22,6 +23,7 @@ class Answer(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    torn: bool = False  # the connection ended inside the body
 
     @property
     def json(self) -> Any:
@@ -33,7 +35,7 @@ class Answer(Struct, frozen=True):
 
 
 class Asking:
-    """Asks the gateway at `origin`; raises SyntraError where it cannot be reached or breaks off."""
+    """Asks the gateway at `origin`; raises SyntraError where it cannot be reached or says nothing for too long."""
 
     def __init__(self, origin: str, key: Secret, *, ca_bundle: str = "") -> None:
         self.origin = origin.rstrip("/")
@@ -65,6 +67,12 @@ class Asking:
             exchange = await self._wire.post(url, lines, body, deadline, first_event=_PATIENCE.first_event)
         try:
             exchange.expect(_PATIENCE.idle)
-            return Answer(exchange.status, exchange.headers, await exchange.body())
+            told, torn = b"", False
+            try:
+                while block := await exchange.read():
+                    told += block
+            except UpstreamBroken:
+                torn = True
+            return Answer(exchange.status, exchange.headers, told, torn)
         finally:
             exchange.close()

@@ -190,3 +190,37 @@ def _json(text: bytes) -> Any:
 def _words(event: Mapping[str, Any]) -> str:
     error = event.get("error") or (event.get("response") or {}).get("error") or event
     return str(error.get("message", error))[:200]
+
+
+def chat_broken(body: bytes) -> str:
+    """The words of the error that ends a stream of chat completions; an end beside it would be taken for a whole."""
+    told = [event for _, event in events(body)]
+    error = told[-1].get("error") if told and isinstance(told[-1], dict) else None
+    if not isinstance(error, dict) or not error.get("message") or not error.get("type"):
+        raise Unfit("the stream does not end in an error that the client could read")
+    if any(choice.get("finish_reason") for chunk in told[:-1] for choice in chunk["choices"]):
+        raise Unfit("the stream has an error, and a finish_reason too")
+    return str(error["message"])
+
+
+def responses_broken(body: bytes) -> str:
+    """The words of a response's failure: an event for the SDKs, flat and nested, and then the one that Codex reads."""
+    told = [event for _, event in events(body)]
+    if [event.get("type") for event in told[-2:]] != ["error", "response.failed"]:
+        raise Unfit("the stream does not end in error and response.failed")
+    failed = told[-1]["response"]
+    if not told[-2].get("message") or not told[-2].get("error", {}).get("message") or failed["status"] != "failed":
+        raise Unfit("the SDKs would not hear of the failure")
+    if not failed["error"]["code"]:
+        raise Unfit("the failure has no code, which is all that Codex reads")
+    return str(failed["error"]["message"])
+
+
+def messages_broken(body: bytes) -> str:
+    """The words of the error that ends the stream of a message."""
+    told = events(body)
+    if not told or told[-1][0] != "error" or not told[-1][1].get("error", {}).get("type"):
+        raise Unfit("the stream does not end in an error event with a type")
+    if any(name in ("message_delta", "message_stop") for name, _ in told):
+        raise Unfit("the message has an error, and an end too")
+    return str(told[-1][1]["error"]["message"])

@@ -239,16 +239,3 @@ def claude() -> Manner:
         whole=True,
         models="anthropic",
     )
-
-
-MANNERS: Final[Mapping[str, Callable[[], Manner]]] = {
-    "codex": codex,
-    "claude": claude,
-    "opencode": opencode,
-    "continue": continue_,
-    "cline": cline,
-    "aider": aider,
-    "openai": openai,
-    "cursor": cursor,
-    "zed": zed,
-}

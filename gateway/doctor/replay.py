@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.core.errors import SyntraError
-from gateway.doctor import heard
+from gateway.doctor import heard, trouble
 from gateway.doctor.asking import Answer, Asking
 from gateway.doctor.finding import BAD, GOOD, ODD, Finding
 from gateway.doctor.heard import Heard, Unfit
 from gateway.doctor.manners import Manner
+from gateway.doctor.trouble import Refusal
 
 _UNKNOWN: Final = "no-such-model-of-the-doctor"
 _STREAMED: Final[Mapping[str, Callable[[bytes], Heard]]] = {
@@ -56,6 +57,10 @@ class Replay:
             checks.append(("tools are offered", partial(self._task, manner.task(self._model))))
         if manner.result is not None:
             checks.append(("a tool's result is read", partial(self._result, manner.result(self._model))))
+        if manner.task is not None:
+            checks.append(("a call comes as it is read", partial(self._call, manner.task(trouble.CALL))))
+        checks += [(one.what, partial(self._trouble, one)) for one in trouble.REFUSALS]
+        checks += [(what, partial(self._broken, model)) for what, model in trouble.BREAKS]
         checks += [
             ("an unknown model is told as such", self._unknown),
             ("a wrong key is told as such", self._wrong_key),
@@ -110,6 +115,25 @@ class Replay:
             return f"{told.calls[0].name} was called"
         return "taken, and answered in words" if told.text.strip() else "but the answer is empty"
 
+    async def _call(self, body: dict[str, Any]) -> str:
+        said = await self._task(body)
+        if not said.endswith("was called"):
+            raise Unfit("the call did not come")
+        return said
+
+    async def _trouble(self, refusal: Refusal) -> str:
+        answer = await self._post(self._manner.greeting(refusal.model))
+        said = _refused(answer, *refusal.told[self._answers])
+        name, wanted = refusal.header
+        found = answer.headers.get(name, "")
+        if name and (not found or (wanted and found != wanted)):
+            raise Unfit(f"{said}, without {name}: {wanted}".rstrip(": "))
+        return f"{said}, {name}: {found}" if name else said
+
+    async def _broken(self, model: str) -> str:
+        answer = _answered(await self._post(self._manner.greeting(model)))
+        return trouble.BROKEN[self._answers](answer.body)
+
     async def _result(self, body: dict[str, Any]) -> str:
         told = await self._streamed(body)
         if not told.text.strip() and not told.calls:
@@ -145,9 +169,15 @@ class Replay:
         return await self._asking.post(self._manner.path, self._headers, body)
 
 
-def _ok(answer: Answer) -> Answer:
+def _answered(answer: Answer) -> Answer:
     if answer.status != 200:
         raise Unfit(f"{answer.status}: {_message(answer)}")
+    return answer
+
+
+def _ok(answer: Answer) -> Answer:
+    if _answered(answer).torn:
+        raise Unfit("the connection ended inside the answer")
     return answer
 
 

@@ -219,16 +219,3 @@ def cursor(place: Place) -> Setup:
         f"machine only). Add a custom model named {place.model}."
     )
     return Setup("cursor", by_hand=by_hand)
-
-
-SETUPS: Final[Mapping[str, Callable[[Place], Setup]]] = {
-    "codex": codex,
-    "claude": claude,
-    "opencode": opencode,
-    "continue": continue_,
-    "cline": cline,
-    "aider": aider,
-    "openai": openai,
-    "cursor": cursor,
-    "zed": zed,
-}

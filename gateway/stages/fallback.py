@@ -284,7 +284,7 @@ class Fallback:
 
     def _failed(self, candidate: Candidate, began: float, sent: Sent, error: SyntraError) -> None:
         """Tell the others of a failure, before the first word or after it; of a shared call one tells it for all."""
-        if sent.cache != MISS:
+        if sent.cache != MISS or candidate.provider == SIMULATED:
             return
         if isinstance(error, Paced):  # nobody has been asked
             self._health.released(candidate.key, began)

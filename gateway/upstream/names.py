@@ -9,8 +9,9 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from gateway.core.errors import UnknownModel, UnknownPolicy
+from gateway.upstream import rehearse
 from gateway.upstream.prices import Prices
-from gateway.upstream.providers import ALIASES, KNOWN, Candidate, candidate
+from gateway.upstream.providers import ALIASES, KNOWN, SIMULATED, Candidate, candidate
 from policies.documents import Organisation
 from policies.library import Library
 
@@ -114,6 +115,8 @@ class Names:
         provider = ALIASES.get(provider.lower(), provider.lower())
         if slash and model and provider in self._live:
             return Meaning(pinned=Candidate(provider, model))
+        if provider == SIMULATED and model in rehearse.MODELS:
+            return Meaning(pinned=Candidate(SIMULATED, model))
         if not slash and name:
             owner = next((live for live in self._live if self._prices.get(f"{live}/{name}") is not None), None)
             if owner is not None:

@@ -2,13 +2,13 @@
 
 The state of a conversation is ours, so the whole of it goes out each time and nothing is stored there; what a thinking
 model needs to see again comes back encrypted. Texts become chunks like everybody's, so that every stage sees them; all
-other events travel as they are.
+other events travel as they are. A server that answers in chat completions whatever it is asked is understood too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,7 @@ from gateway.core.events import (
 )
 from gateway.core.native import Native
 from gateway.upstream import faults
+from gateway.upstream.dialect import Decoder
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 _NO_THINKER: Final = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt-)")  # they refuse to be asked for reasoning
@@ -119,16 +120,22 @@ def _is_bare(item: Mapping[str, Raw]) -> bool:
 
 
 class ResponsesDecoder:
-    """Reads one answer; the events of its items travel in `native`."""
+    """Reads one answer; the events of its items travel in `native`. `chat` makes a reader of chat completions."""
 
     frame_limit = _FRAME_LIMIT
 
-    def __init__(self) -> None:
+    def __init__(self, chat: Callable[[], Decoder]) -> None:
         self.ended = False
         self._usage: Raw | None = None
+        self._as_chat = chat
+        self._chat: Decoder | None = None  # once it is known to be one
 
     def frame(self, data: bytes) -> Sequence[Chunk]:
         """One event's chunks."""
+        if self._chat is not None:
+            chunks = self._chat.frame(data)
+            self.ended = self._chat.ended
+            return chunks
         try:
             return self._frame(data)
         except SyntraError:
@@ -140,6 +147,9 @@ class ResponsesDecoder:
         """A whole response as the events that would have told it."""
         try:
             response = _object.decode(body)
+            if "choices" in response:
+                self._chat = self._as_chat()
+                return self._chat.whole(body)
             chunks = [_chunk(delta) for delta in _told(response["output"])]
             return [*chunks, self._end(response)]
         except SyntraError:
@@ -149,6 +159,8 @@ class ResponsesDecoder:
 
     def finish(self) -> Sequence[Chunk]:
         """The usage, if the provider told it."""
+        if self._chat is not None:
+            return self._chat.finish()
         return (Chunk(usage=self._usage),) if self._usage is not None else ()
 
     def _frame(self, data: bytes) -> Sequence[Chunk]:
@@ -172,6 +184,9 @@ class ResponsesDecoder:
             raise _failure(_object.decode(data)["response"].get("error") or {})
         if event.type in ("error", ""):
             told = _object.decode(data)
+            if "choices" in told and not told.get("error"):
+                self._chat = self._as_chat()
+                return self.frame(data)
             raise _failure(told.get("error") or told)
         return (_chunk(Delta(native=Raw(data))),)
 

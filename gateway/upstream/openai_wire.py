@@ -27,7 +27,8 @@ _NULL = b"null"
 _CALLING = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 _SAMPLING = frozenset({"temperature", "top_p"})  # refused by OpenAI's models that think
 _EFFORT = frozenset({"reasoning_effort"})  # refused by those that do not
-_HARMLESS = frozenset({"prompt_cache_key", "tool_choice", "parallel_tool_calls"})  # nobody misses them
+_HARMLESS = frozenset({"prompt_cache_key", "parallel_tool_calls"})  # nobody misses them
+_FORMAT = frozenset({"response_format"})
 
 
 class Manners(Struct, frozen=True):
@@ -38,6 +39,7 @@ class Manners(Struct, frozen=True):
     options: bool = True  # takes stream_options
     responses: bool = False  # speaks Responses too
     tools: bool = True
+    any_object: bool = True  # takes `json_object`, the answer that is some JSON
     unknown: frozenset[str] = frozenset()  # fields of OpenAI's that it may refuse, left out where nobody insists
 
 
@@ -69,28 +71,24 @@ class OpenAIWire:
         return Outbound(url, self.headers(provider), _encode(fields), dropped)
 
     def _fitting(self, request: ChatRequest, model: str) -> tuple[ChatRequest, tuple[str, ...]]:
-        """The request without what this server has not, and what that was; who insists on it is told by the server."""
-        if not request.lenient:
-            return self._without_tools(request)
-        unknown = self._manners.unknown if self._manners.tools else self._manners.unknown | _CALLING
-        if self._manners.developer:
-            unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
+        """The request without what this server has not, and what that was: whoever always says it may ask here too."""
+        unknown = _CALLING if not self._manners.tools else frozenset()
+        if request.lenient:
+            unknown |= self._manners.unknown
+            if self._manners.developer:
+                unknown |= _SAMPLING if _NEW_MODELS.match(model) else _EFFORT
+        given = request.body.response_format
+        if given is not None and given.type == "json_object" and not self._manners.any_object:
+            unknown |= _FORMAT
+        if not unknown:
+            return request, ()
+        free = request.body.tool_choice in (None, "auto", "none")
         request, dropped = request.without(unknown)
         if not self._manners.tools:
-            request = alternating(request)
-        return request, tuple(name for name in dropped if name not in _HARMLESS)
-
-    def _without_tools(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
-        """The request without tools that are only offered, where there are none: clients that always have some may ask.
-
-        Who insists on a call is told no by the server.
-        """
-        if self._manners.tools or request.body.tool_choice not in (None, "auto", "none"):
-            return request, ()
-        if "tools" not in request.fields and "tool" not in [message.role for message in request.body.messages]:
-            return request, ()
-        request, dropped = request.without(_CALLING)
-        return alternating(request), tuple(name for name in dropped if name not in _HARMLESS)
+            calling = "tools" in dropped or any(message.role == "tool" for message in request.body.messages)
+            request = alternating(request) if request.lenient or calling else request
+        missed = dropped if not free else (name for name in dropped if name != "tool_choice")
+        return request, tuple(name for name in missed if name not in _HARMLESS)
 
     @staticmethod
     def headers(provider: Provider) -> list[tuple[str, str]]:
@@ -128,7 +126,7 @@ class OpenAIWire:
 
     def decoder(self, model: str, request: ChatRequest) -> Decoder:
         """A reader for one answer."""
-        return OpenAIDecoder() if request.native is None else ResponsesDecoder()
+        return OpenAIDecoder() if request.native is None else ResponsesDecoder(OpenAIDecoder)
 
     def fault(self, provider: Provider, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
         """The error that a status means."""

@@ -45,7 +45,7 @@ _OPENAI = Manners(developer=True, limit="", responses=True, unknown=_NEVER_ITS)
 _PLAIN = OpenAIWire(Manners(unknown=_ITS_OWN | _RARE))
 _ANY_MODEL = OpenAIWire(Manners(unknown=_ITS_OWN | {"web_search_options"}))
 _SEARCHING = OpenAIWire(
-    Manners(tools=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user", "reasoning_effort"})
+    Manners(tools=False, any_object=False, unknown=_ITS_OWN | {"logprobs", "top_logprobs", "user", "reasoning_effort"})
 )
 
 KNOWN = (
@@ -228,7 +228,7 @@ class Upstream:
     ) -> Opened:
         """One attempt: an answer that has begun to come in, for the caller to close; it may be the `circle`'s."""
         if candidate.provider == SIMULATED:
-            return Opened(self._simulated.ask(request), _nothing, request.lost)
+            return Opened(self._simulated.ask(request, candidate.model), _nothing, request.lost)
         provider = self._places.with_key(candidate, credentials)
         if is_translated(provider) and not is_loaded():
             # An organisation's key has brought the first provider that needs it; with a key in the environment it is

@@ -13,7 +13,9 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
 from gateway.core.ids import uuid7
+from gateway.upstream import rehearse
 from gateway.upstream.count import Counted
+from gateway.upstream.rehearse import BreakingAnswer
 
 _ANSWER = (
     "Hello, this is Syntra. No provider key is set, so this answer is simulated: your client, your key and the stream "
@@ -47,12 +49,16 @@ class SimulatedAnswer:
 class Simulated:
     """Stands in for every provider while none has a key."""
 
-    def ask(self, request: ChatRequest) -> SimulatedAnswer:
-        """An answer that fits the request: text, JSON of the wanted schema, or a call of the tool that must be used."""
+    def ask(self, request: ChatRequest, model: str = "") -> SimulatedAnswer | BreakingAnswer:
+        """An answer that fits the request: text, JSON of the wanted schema, or a call of the tool that must be used.
+
+        Some models do what else is rare; raises what they answer instead.
+        """
+        rehearse.refuse(model)
         chunks: list[Chunk] = []
+        name = _first_tool(request) if model == rehearse.CALL else _forced_tool(request)
         for index in range(request.body.n or 1):
             chunks.append(Chunk(choices=[Choice(index, Delta(role="assistant", content=""))]))
-            name = _forced_tool(request)
             if name is not None:
                 chunks.append(Chunk(choices=[Choice(index, Delta(tool_calls=[_call(request, name)]))]))
             else:
@@ -62,6 +68,9 @@ class Simulated:
             chunks.append(Chunk(choices=[Choice(index, finish_reason="tool_calls" if name else "stop")]))
         prompt = sum(len(message) for message in request.messages) // 4
         usage = Usage(prompt, len(chunks), prompt + len(chunks))
+        failure = rehearse.breaking(model)
+        if failure is not None:
+            return BreakingAnswer(chunks, Counted(usage, estimated=False), failure)
         return SimulatedAnswer(chunks, usage)
 
 
@@ -89,6 +98,12 @@ class _Named(Struct):
 
 class _ForcedTool(Struct):
     function: _Named | None = None
+
+
+def _first_tool(request: ChatRequest) -> str | None:
+    """The first function that is offered, unless its result is what was said last."""
+    names = [tool.function.name for tool in request.body.tools or () if tool.function is not None]
+    return names[0] if names and request.body.messages[-1].role != "tool" else None
 
 
 def _forced_tool(request: ChatRequest) -> str | None:

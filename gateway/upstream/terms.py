@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
+from gateway.upstream import schemas
 
 ANTHROPIC: Final = "anthropic"
 GEMINI: Final = "gemini"
@@ -101,6 +102,7 @@ def _fit_gemini(terms: Terms) -> None:
         _drop(terms, "seed")
     if "parallel_tool_calls" in params:  # only `false` gets here, and Gemini cannot be told
         _drop(terms, "parallel_tool_calls")
+    schemas.fit(params.get("tools"))
 
 
 def _drop(terms: Terms, name: str) -> None:

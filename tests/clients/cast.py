@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.doctor.setups import SETUPS, Place
+from gateway.doctor import clients
+from gateway.doctor.setups import Place
 from tests.clients import registry
 from tests.clients.play import HELLO, NOTE, Tool
 from tests.clients.registry import ROOT, Package
@@ -180,7 +181,7 @@ def written(name: str) -> Callable[[Scene], None]:
     """The client's files as `syntra doctor --client NAME --write` writes them."""
 
     def configure(scene: Scene) -> None:
-        for file in SETUPS[name](place(scene)).files:
+        for file in clients.CLIENTS[name].setup(place(scene)).files:
             write(scene.home / file.path, file.merge(""))
 
     return configure

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import anthropic
+import pydantic
 import pytest
 
 from tests.fakes.gateway import ANTHROPIC, GOOGLE, KIMI, OPENAI, OPENROUTER, PINS, Gateway, Pin
 from tests.fakes.messages import HELLO, TOOL
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, ToolCall
-
-anthropic = pytest.importorskip("anthropic")
-pydantic = pytest.importorskip("pydantic")
 
 Fakes = Mapping[str, Provider]
 every_provider = pytest.mark.parametrize("pin", PINS, ids=str)

@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.doctor.setups import SETUPS, Place
+from gateway.doctor.clients import CLIENTS
+from gateway.doctor.setups import Place
+from gateway.upstream.rehearse import MODELS
 from tests.clients import cast, registry
 from tests.fakes.gateway import PLAIN, Gateway
 from tests.fakes.messages import HELLO, VERSION
@@ -55,10 +57,10 @@ def exported(name: str, gateway: Gateway, home: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.decode().splitlines() if "=" in line)
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize("setup", CLIENTS)
 def test_a_page_shows_the_lines_that_the_doctor_writes(setup: str) -> None:
     name = OF_SETUP.get(setup, setup)
-    told = SETUPS[setup](Place())
+    told = CLIENTS[setup].setup(Place())
     for file in told.files:
         assert (file.fence, file.lines.rstrip("\n")) in blocks(name)
         assert f"`~/{file.path}`" in text(name)
@@ -69,7 +71,7 @@ def test_a_page_shows_the_lines_that_the_doctor_writes(setup: str) -> None:
 
 @pytest.mark.parametrize("name", SDKS)
 def test_an_sdk_finds_syntra_by_the_variables_on_its_page(name: str, gateway: Gateway, home: Path) -> None:
-    assert ("sh", SETUPS["openai"](Place()).exports) in blocks(name)
+    assert ("sh", CLIENTS["openai"].setup(Place()).exports) in blocks(name)
     lines = exported(name, gateway, home)
     bearer = {"authorization": f"Bearer {lines['OPENAI_API_KEY']}"}
     assert httpx.get(f"{lines['OPENAI_BASE_URL']}/models", headers=bearer, verify=PLAIN).status_code == 200
@@ -144,3 +146,7 @@ def test_every_driven_client_is_pinned() -> None:
     packages = [one for one in vars(registry).values() if isinstance(one, registry.Package)]
     assert packages
     assert all(re.search(r"[\w\]](@|==)\d[\d.]+$", one) for package in packages for one in package.wanted)
+
+
+def test_the_models_of_trouble_are_listed() -> None:
+    assert set(re.findall(r"^\| `simulated/(\w+)` \|", text("README"), re.MULTILINE)) == MODELS

@@ -194,12 +194,13 @@ def forced(body: Any) -> str:
     return str(name)
 
 
-def test_a_provider_without_tools_says_no_and_does_not_break(gateway: Gateway, providers: Fakes) -> None:
+def test_a_provider_without_tools_answers_in_words(gateway: Gateway, providers: Fakes) -> None:
     tools: Any = [WEATHER]
-    with gateway.client() as client, pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(
+    with gateway.client() as client:
+        reply = client.chat.completions.create(
             model=PERPLEXITY.model, messages=HELLO, tools=tools, tool_choice="required"
-        )  # who only offers tools is answered without
+        )
+    assert (reply.choices[0].message.tool_calls, reply.choices[0].finish_reason) == (None, "stop")
 
 
 # JSON

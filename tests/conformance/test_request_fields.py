@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -341,4 +342,15 @@ def test_a_client_with_tools_is_answered_without_them_where_a_pinned_provider_ha
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "look-up_1"}}])
 def test_who_insists_on_a_call_is_told_that_there_is_none(choice: Any, gateway: Gateway, providers: Fakes) -> None:
-    assert ask(gateway, PERPLEXITY.model, tools=[TOOL], tool_choice=choice).status == 400
+    told = ask(gateway, PERPLEXITY.model, tools=[TOOL], tool_choice=choice)
+    assert (told.status, told.text) == (200, "Hello from the fake.")
+    assert {"tools", "tool_choice"} <= set(re.findall(r"\w+", told.headers["x-syntra-warning"]))
+
+
+def test_some_json_is_left_to_the_prompt_where_a_provider_knows_only_schemas(
+    gateway: Gateway, providers: Fakes
+) -> None:
+    said = [{"role": "user", "content": "Say it in JSON."}]
+    told = ask(gateway, PERPLEXITY.model, messages=said, response_format={"type": "json_object"})
+    assert told.status == 200, told.body
+    assert "response_format" in told.headers["x-syntra-warning"]

@@ -1,4 +1,4 @@
-"""Gemini's wire, strictly: generateContent and streamGenerateContent?alt=sse."""
+"""Gemini's wire, strictly: generateContent, streamGenerateContent?alt=sse and batchEmbedContents."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from tests.fakes.gemini_request import camel, check_body
 from tests.fakes.provider import Provider
 from tests.fakes.script import PROSE, Failure, Frame, Script, Usage, dumps
-from tests.fakes.server import Request
-from tests.fakes.shape import Refused, mapping, refuse
+from tests.fakes.server import Reply, Request
+from tests.fakes.shape import Refused, array, integer, mapping, matching, record, refuse, string
 
 STOPS = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 STATUSES = {
@@ -22,7 +22,11 @@ STATUSES = {
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
-ROUTE = re.compile(r"/v1beta/models/([a-zA-Z0-9.-]+):(generateContent|streamGenerateContent)")
+ROUTE = re.compile(r"/v1beta/models/([a-zA-Z0-9.-]+):(generateContent|streamGenerateContent|batchEmbedContents)")
+EMBEDDING = record(
+    {"model": matching(r"models/[a-zA-Z0-9.-]+"), "content": record({"parts": array(record({"text": string}))})},
+    {"outputDimensionality": integer(1, 3072)},
+)
 
 
 class Gemini(Provider):
@@ -37,6 +41,13 @@ class Gemini(Provider):
     # the request
 
     def check(self, request: Request) -> None:
+        self.check_door(request)
+        if self.wants_stream(request):
+            refuse("alt=sse" in request.query.split("&"), "alt", "this fake streams server-sent events only")
+        mapping(request.json, "")
+        check_body(camel(request.json))
+
+    def check_door(self, request: Request) -> None:
         route = ROUTE.fullmatch(request.path)
         refuse(route, "url", "Requested entity was not found.", status=404)
         refuse(request.method == "POST", "method", "not found", status=404)
@@ -45,10 +56,15 @@ class Gemini(Provider):
         why = "API key not valid. Please pass a valid API key."
         refuse(request.headers["x-goog-api-key"] == self.key, "key", why, code="API_KEY_INVALID")
         refuse("authorization" not in request.headers, "authorization", "invalid credentials", status=401)
-        if self.wants_stream(request):
-            refuse("alt=sse" in request.query.split("&"), "alt", "this fake streams server-sent events only")
-        mapping(request.json, "")
-        check_body(camel(request.json))
+
+    async def other(self, request: Request, reply: Reply) -> bool:
+        if not request.path.endswith(":batchEmbedContents"):
+            return False
+        self.check_door(request)
+        record({"requests": array(EMBEDDING)})(request.json, "")
+        vectors = [{"values": [0.5, float(index)]} for index in range(len(request.json["requests"]))]
+        await reply.whole(200, dumps({"embeddings": vectors}), *self.json_headers())
+        return True
 
     def wants_stream(self, request: Request) -> bool:
         return request.path.endswith(":streamGenerateContent")

@@ -62,6 +62,9 @@ class Told:
         self.ended = False
         self._blocks = blocks
 
+    async def head(self) -> None:
+        """It is there."""
+
     async def read(self) -> bytes:
         return self._blocks.pop(0) if self._blocks else b""
 
@@ -83,7 +86,7 @@ class InsideWire:
         self.refused: list[str] = []
         self.requests: list[tuple[str, Request]] = []
 
-    async def post(
+    async def send(
         self,
         url: str,
         headers: bytes,

@@ -15,6 +15,7 @@ from gateway.dialects.responses import body, request
 from gateway.dialects.responses.answer import Answer
 from gateway.dialects.responses.memory import Unsealed
 from gateway.upstream.openai_responses import ResponsesDecoder
+from gateway.upstream.openai_wire import OpenAIDecoder
 from tests.fakes import openai_responses
 from tests.fakes.events import read, said
 from tests.fakes.script import Script, ToolCall
@@ -131,13 +132,13 @@ def scripts(draw: st.DrawFn) -> Script:
 def test_what_openai_tells_is_told_again_streamed_or_whole(script: Script) -> None:
     sent = {"model": "gpt-5", "input": "Hello", "include": ["reasoning.encrypted_content"]}
     streamed, folded = answering(), answering()
-    reading = ResponsesDecoder()
+    reading = ResponsesDecoder(OpenAIDecoder)
     text = streamed.begin()
     for frame in openai_responses.frames(script, sent):
         text += streamed.chunks(reading.frame(frame.data.partition(b"\ndata: ")[2].strip()))
     text += streamed.chunks(reading.finish()) + streamed.end()
     assert reading.ended
-    whole = ResponsesDecoder()
+    whole = ResponsesDecoder(OpenAIDecoder)
     folded.chunks(whole.whole(json.dumps(openai_responses.whole(script, sent)).encode()))
     folded.chunks(whole.finish())
     response, reply = read(text.decode())[-1]["response"], json.loads(folded.reply())

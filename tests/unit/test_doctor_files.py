@@ -13,12 +13,13 @@ import pytest
 import yaml
 
 from gateway.doctor import jsonc
-from gateway.doctor.setups import SETUPS, File, Place
+from gateway.doctor.clients import CLIENTS
+from gateway.doctor.setups import File, Place
 from gateway.doctor.writing import WritingError, write
 
 NOW = datetime(2026, 11, 26, 15, 0, 0, tzinfo=UTC)
 PLACE = Place(origin="https://syntra.example.com", key="sk-syn-0123456789ab-key")
-WRITABLE = [name for name, setup in SETUPS.items() if setup(PLACE).files]
+WRITABLE = [name for name, client in CLIENTS.items() if client.setup(PLACE).files]
 
 CODEX = """# mine
 model = "gpt-5"   # the old one
@@ -61,7 +62,7 @@ OLD["opencode"] = OPENCODE
 
 
 def file(name: str) -> File:
-    return SETUPS[name](PLACE).files[0]
+    return CLIENTS[name].setup(PLACE).files[0]
 
 
 def at(home: Path, name: str, text: str) -> Path:
@@ -241,6 +242,6 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 
 def test_a_place_without_a_file_of_its_key_holds_the_key() -> None:
     place = Place(key_file="", key="sk-syn-a")
-    assert "sk-syn-a" in SETUPS["codex"](place).files[0].lines
-    assert SETUPS["opencode"](place).files[0].holds_key
-    assert not SETUPS["opencode"](Place()).files[0].holds_key
+    assert "sk-syn-a" in CLIENTS["codex"].setup(place).files[0].lines
+    assert CLIENTS["opencode"].setup(place).files[0].holds_key
+    assert not CLIENTS["opencode"].setup(Place()).files[0].holds_key

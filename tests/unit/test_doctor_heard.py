@@ -92,3 +92,35 @@ def test_a_message_is_read() -> None:
 def test_what_breaks_a_client_is_unfit(read: Callable[[bytes], Heard], body: bytes, why: str) -> None:
     with pytest.raises(Unfit, match=why):
         read(body)
+
+
+ERROR = {"error": {"message": "It broke.", "type": "server_error", "param": None, "code": "upstream_broken"}}
+FLAT = {"type": "error", "code": "server_error", "message": "It broke.", "param": None, **ERROR}
+FAILED = {
+    "type": "response.failed",
+    "response": {"status": "failed", "error": {"code": "server_error", "message": "It broke."}},
+}
+NAMED = {"type": "error", "error": {"type": "api_error", "message": "It broke."}}
+
+
+def test_a_failure_is_read_in_every_dialect() -> None:
+    assert heard.chat_broken(chunks(delta(content="Hi"), ERROR, end="")) == "It broke."
+    assert heard.responses_broken(named(CREATED, FLAT, FAILED, number=True)) == "It broke."
+    assert heard.messages_broken(named(START, OPEN, TEXT, NAMED)) == "It broke."
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "why"),
+    [
+        (heard.chat_broken, chunks(delta(content="Hi"), end=""), "does not end in an error"),
+        (heard.chat_broken, chunks(delta(content="Hi"), ERROR), "does not end in an error"),
+        (heard.chat_broken, chunks(delta("stop"), ERROR, end=""), "finish_reason too"),
+        (heard.responses_broken, named(CREATED, FLAT, number=True), "does not end in"),
+        (heard.responses_broken, named(CREATED, {**FLAT, "error": {}}, FAILED, number=True), "SDKs"),
+        (heard.messages_broken, named(START, OPEN, TEXT), "does not end in an error"),
+        (heard.messages_broken, named(START, ENDING, NAMED), "an end too"),
+    ],
+)
+def test_a_failure_that_a_client_would_not_hear_is_unfit(read: Callable[[bytes], str], body: bytes, why: str) -> None:
+    with pytest.raises(Unfit, match=why):
+        read(body)

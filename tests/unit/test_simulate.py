@@ -14,10 +14,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.chat import parse
-from gateway.core.errors import BadRequest
+from gateway.core.errors import (
+    BadRequest,
+    BudgetSpent,
+    ContextTooLong,
+    SyntraError,
+    UpstreamBroken,
+    UpstreamBusy,
+    UpstreamFailed,
+)
 from gateway.core.events import Chunk, decode_usage
 from gateway.core.fold import Fold
 from gateway.core.shape import Shape
+from gateway.upstream.rehearse import MODELS
 from gateway.upstream.simulate import Simulated, embed
 
 
@@ -233,3 +242,56 @@ def test_a_vector_depends_on_the_text_alone_and_has_length_one() -> None:
     assert embed("a") != embed("b")
     assert len(embed("")) == 256
     assert abs(sum(value * value for value in embed("é")) - 1) < 1e-9
+
+
+def rehearsed(model: str, **fields: Any) -> tuple[str, SyntraError | None]:
+    """What a model that rehearses trouble says, and what it ends with."""
+    said = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    request, text = parse(json.dumps(said).encode()), ""
+    try:
+        answer = Simulated().ask(request, model)
+        while batch := asyncio.run(answer.next()):
+            text += "".join(choice.delta.content or "" for chunk in batch for choice in chunk.choices)
+    except SyntraError as error:
+        return text, error
+    return text, None
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "begins"),
+    [
+        ("overflow", ContextTooLong, False),
+        ("spent", BudgetSpent, False),
+        ("busy", UpstreamBusy, False),
+        ("failing", UpstreamFailed, True),
+        ("cut", UpstreamBroken, True),
+    ],
+)
+def test_trouble_can_be_asked_for(model: str, kind: type[SyntraError], begins: bool) -> None:
+    text, error = rehearsed(model)
+    assert type(error) is kind
+    assert bool(text) is begins
+
+
+def test_a_call_comes_first_and_then_an_answer() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("first", "second")]
+    answer = Simulated().ask(
+        parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}).encode()),
+        "call",
+    )
+    batches = [asyncio.run(answer.next()) for _ in range(2)]
+    [call] = batches[1][0].choices[0].delta.tool_calls or ()
+    assert call.function is not None
+    assert call.function.name == "first"
+    called = {"id": "c", "type": "function", "function": {"name": "first", "arguments": "{}"}}
+    said = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
+    assert rehearsed("call", messages=said, tools=tools)[0]
+
+
+def test_every_model_that_can_be_asked_for_does_something_of_its_own() -> None:
+    plain = rehearsed("")
+    assert all(rehearsed(model) != plain for model in MODELS - {"call"})
