@@ -138,7 +138,8 @@ def loss(params: Params, rows: Any, there: Any, labels: Any, weights: Any, vecto
     """How wrong the intents are, and how far the guessed vectors point elsewhere."""
     scores, guessed = forward(params, rows, there, key)
     wrong = -(weights * (jax.nn.log_softmax(scores) * labels).sum(1)).sum()
-    near = (guessed * vectors).sum(1) / (jnp.linalg.norm(guessed, axis=1) + 1e-6)
+    # Of a row of nothing the first guess is 0, and there a plain norm has no slope: one such row made every weight NaN.
+    near = (guessed * vectors).sum(1) / jnp.sqrt((guessed**2).sum(1) + 1e-12)
     return (wrong + 2 * ((jnp.abs(vectors).sum(1) > 0) * (1 - near)).sum()) / len(rows)
 
 
@@ -210,7 +211,10 @@ def main() -> None:
     table = np.load(HOME / "embedding.npy") * np.load(HOME / "scales.npy")[:, None]
     loud = np.float32(1 / np.sqrt((table**2).mean()))
     parts = trained(what, table * loud) | {"loud": loud}
-    np.savez(args.out, allow_pickle=False, **{name: np.asarray(part, np.float16) for name, part in parts.items()})
+    written = {name: np.asarray(part, np.float16) for name, part in parts.items()}
+    if broken := [name for name, part in written.items() if not np.isfinite(part).all()]:
+        raise SystemExit(f"not written, no numbers in: {', '.join(broken)}")
+    np.savez(args.out, allow_pickle=False, **written)
 
 
 if __name__ == "__main__":
