@@ -409,7 +409,7 @@ def test_no_store_is_chosen_where_none_is_named() -> None:
 def test_a_half_made_shard_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "shard.new").mkdir()
     (tmp_path / "shard.new" / "edge_config.json").write_text("{")
-    shard = vectors_engine.Shard(tmp_path)
+    shard = vectors_engine.Shards(tmp_path)
     assert shard.answer(talk.Count("acme", "ann")) == talk.Done(0)
     shard.close()
 
