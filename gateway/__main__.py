@@ -16,8 +16,9 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from rich.console import Console
 
-from gateway import __version__, banner, engines, prepared
+from gateway import __version__, banner, embedding, engines, prepared
 from gateway.commands import Commands
+from gateway.embedding import EmbeddingError
 from gateway.engines import Stores
 from gateway.records import log
 from gateway.settings import COUNTS, Settings, SettingsError, read
@@ -60,8 +61,9 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         live = providers.configured(environ, settings.providers)
         providers.tempos(environ, live)
         documents.library(settings.policies_path, list(live))
+        embedding.check(settings.embedding, settings.data_path, live)
         key = keyfile.read_or_make(settings.data_path)
-    except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError) as error:
+    except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError, EmbeddingError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None

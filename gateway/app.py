@@ -25,6 +25,7 @@ from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.dialects.messages import errors as messages_errors
 from gateway.dialects.responses import failures as responses_failures
+from gateway.hired import Hired
 from gateway.http import docs
 from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
@@ -113,6 +114,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     )
     backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
+    if isinstance(backing.remembering.dense, Hired):
+        backing.remembering.dense.settle = books.settle
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from gateway import prepare
+from gateway import hired, prepare
 from gateway.core.limits import Limits
 from gateway.outside import Outside
 from gateway.people import PeopleLater
@@ -18,6 +19,8 @@ from gateway.stores import valkey_place, vectors
 from gateway.stores.answers import MOST_BYTES, Answers
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.bus import Bus
+from gateway.stores.dense import Dense
+from gateway.stores.embedding import Encoder
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
@@ -57,7 +60,7 @@ class Backing:
         outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
-        self.remembering = Remembering(self.postgres, self.vectors)
+        self.remembering = Remembering(self.postgres, self.vectors, partial(_dense, chosen, outside))
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=self.defaults,
@@ -123,3 +126,8 @@ class Backing:
         """For `/health`: how each store is."""
         stores = {"postgres": self.postgres, "valkey": self.valkey, "vectors": self.vectors}
         return {name: store.state for name, store in stores.items() if store is not None}
+
+
+def _dense(chosen: Settings, outside: Outside, encoder: Encoder) -> Dense:
+    """What makes memories comparable."""
+    return hired.chosen(chosen.embedding, chosen.data_path, encoder, outside.embedder, outside.prices)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from gateway.stages.memory import Recollection
 from gateway.stages.memory.index import Index
 from gateway.stages.memory.shelf import Shelf
+from gateway.stores.dense import Dense, Static
 from gateway.stores.embedding import Encoder
 from gateway.stores.memories import Memories
 from gateway.stores.postgres import Postgres
@@ -19,10 +21,13 @@ WRITERS: Final = 2  # turns that are kept at the same time
 class Remembering:
     """Opened after the stores, and closed before them."""
 
-    def __init__(self, postgres: Postgres, vectors: Vectors | None) -> None:
+    def __init__(
+        self, postgres: Postgres, vectors: Vectors | None, embedding: Callable[[Encoder], Dense] = Static
+    ) -> None:
         encoder = Encoder.load()
         memories = Memories(postgres)
-        self._index = Index(memories, vectors, encoder)
+        self.dense = embedding(encoder)
+        self._index = Index(memories, vectors, self.dense)
         self.shelf = Shelf(memories, self._index, encoder)
         self.recollection = Recollection(self.shelf)
         self._tasks: list[asyncio.Task[None]] = []

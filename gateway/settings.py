@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     memory: bool = field(default=True, name="MEMORY_ENABLED")
+    embedding: str = field(default="static", name="SYNTRA_EMBEDDING")  # or minilm, or provider/model
     rewrites: bool = field(default=True, name="FEATURE_COREWRITE")
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")

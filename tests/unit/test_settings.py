@@ -68,6 +68,7 @@ GIVEN = (
     Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
     Given("MEMORY_ENABLED", "off", "memory", False),
+    Given("SYNTRA_EMBEDDING", "minilm", "embedding", "minilm"),
     Given("FEATURE_COREWRITE", "off", "rewrites", False),
     Given("SYNTRA_PERSONA", "no", "persona", False),
     Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),
