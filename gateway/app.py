@@ -57,6 +57,7 @@ from gateway.http.single import Terms
 from gateway.http.threads.surface import PATH as THREADS
 from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
+from gateway.leaning import Leaning
 from gateway.outside import Outside
 from gateway.pipeline import Services
 from gateway.records import log
@@ -103,7 +104,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         pace,
         lengths,
         reads=chosen.reads_prompts,
-        rewrites=chosen.rewrites,
+        rewrites=chosen.rewrites != "off",
     )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
@@ -129,6 +130,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         books.settle,
         outside.prices,
         backing.remembering.recollection if chosen.memory else None,
+        Leaning() if chosen.rewrites == "on" and live else None,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway import aside
 from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
@@ -27,6 +28,7 @@ from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
 from gateway.expectation import expected
 from gateway.fitting import fitted
+from gateway.leaning import Leaning
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
@@ -49,6 +51,7 @@ from policies.facts import Facts
 CACHE = "cache"  # skipped, because its store did not answer
 # Clients of the other surfaces shorten a conversation themselves, when they hear that it is too long.
 _SHORTENS = frozenset({"chat", "threads"})
+_ASIDE_SECONDS = 10.0  # that a provider has; who waits for it goes on sooner, which must not count against it
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -64,6 +67,7 @@ class Services(Struct, frozen=True):
     settle: Settle
     prices: Prices
     memory: Recollection | None = None
+    leaning: Leaning | None = None  # completes follow-ups by a model; else rules do
 
 
 def _untold(_: str) -> None:
@@ -96,6 +100,7 @@ class Course(Struct):
     admitted: Admitted = FREE
     scope: Scope | None = None  # whose memory it speaks from
     key: bytes = b""  # of its conversation, once somebody needs it
+    words: str | None = None  # the user's last ones made self-contained, for those who read them
 
     def conversation(self) -> bytes:
         """The conversation's key: a digest of its beginning, made once."""
@@ -124,6 +129,7 @@ async def answer(
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
+    course.words = await _self_contained(services, course, caller, pinned=meaning.pinned is not None)
     facts = await _facts(services, policy, course, meaning)
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
@@ -186,13 +192,34 @@ async def plan(
         return facts, error
 
 
+async def beside(
+    services: Services, caller: Caller, surface: str, seconds: float, request: ChatRequest, stack: AsyncExitStack
+) -> Reply:
+    """The answer to a question of our own, in nobody's voice and from nobody's memory."""
+    wishes = Wishes(persona=False, surface=surface, memory="off", began=time.perf_counter())
+    return await answer(services, caller, request, wishes, Deadline(seconds), stack)
+
+
+async def _self_contained(services: Services, course: Course, caller: Caller, *, pinned: bool) -> str | None:
+    """The user's last words with what they lean on, where somebody will read them; never sent to who answers."""
+    wishes, request = course.wishes, course.request
+    recalls = services.memory is not None and least(caller.memory, wishes.memory) != "off"
+    if pinned and not (recalls and memory.person(caller, request.body.user, wishes.user)):
+        return None
+    if services.leaning is not None and wishes.surface not in (aside.SUMMARY, aside.REWRITE):
+        ask = partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS)
+        if words := await services.leaning.words(ask, request):
+            return words
+    return services.reader.self_contained(request)
+
+
 async def _facts(services: Services, policy: Policy, course: Course, meaning: Meaning) -> Facts:
     """The facts, if anything depends on them."""
     wishes, limits = course.wishes, course.wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
     wishes.step("reading")
-    asked = Asked(course.conversation(), meaning.policy, policy.windows, limits)
+    asked = Asked(course.conversation(), meaning.policy, policy.windows, limits, course.words)
     return await services.reader.facts(course.request, asked, time.monotonic())
 
 
@@ -226,9 +253,7 @@ async def _recall(services: Services, course: Course, caller: Caller, request: C
     course.scope = Scope(decision.organisation, who, mode, thread)
     if course.scope.speaks:
         wishes.step("recalling")
-    recalled = await services.memory.recall(
-        course.scope, request, tokens, services.reader.self_contained(course.request)
-    )
+    recalled = await services.memory.recall(course.scope, request, tokens, course.words)
     decision.notes = recalled.notes
     if recalled.degraded:
         decision.degraded.append("memory")

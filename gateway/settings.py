@@ -55,7 +55,7 @@ class Settings(Struct, frozen=True):
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     memory: bool = field(default=True, name="MEMORY_ENABLED")
     embedding: str = field(default="static", name="SYNTRA_EMBEDDING")  # or minilm, or provider/model
-    rewrites: bool = field(default=True, name="FEATURE_COREWRITE")
+    rewrites: Literal["off", "rules", "on"] = field(default="rules", name="FEATURE_COREWRITE")  # `on`: by a model
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
@@ -83,9 +83,9 @@ class Settings(Struct, frozen=True):
 _SWITCHED = frozenset(
     {
         *("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED", "MEMORY_ENABLED"),
-        "FEATURE_COREWRITE",
     }
 )
+_REWRITES = {"yes": "on", "true": "on", "1": "on", "no": "off", "false": "off", "0": "off"}
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
@@ -95,6 +95,8 @@ def read(environ: Mapping[str, str]) -> Settings:
     given = {name: value for name, value in environ.items() if name in names and value}
     for name in _SWITCHED & given.keys():
         given[name] = _SWITCHES.get(given[name].lower(), given[name])
+    if word := given.get("FEATURE_COREWRITE", "").lower():
+        given["FEATURE_COREWRITE"] = _REWRITES.get(word, word)
     try:
         chosen = msgspec.convert(given, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:

@@ -25,6 +25,8 @@ FLOORS = {
     "gateway.pipeline": 3,
     "gateway.expectation": 3,  # what the pipeline thinks a request will take
     "gateway.fitting": 3,  # the conversation made to fit who is asked
+    "gateway.aside": 3,  # questions of our own, of the cheapest model
+    "gateway.leaning": 3,  # and a follow-up that one of them completes
     "gateway.reply": 3,  # what the pipeline gives back
     "gateway.continuing": 3,  # and who goes on with it
     "gateway.rules": 3,  # the documents in force, with the stages that follow them

@@ -69,7 +69,7 @@ GIVEN = (
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
     Given("MEMORY_ENABLED", "off", "memory", False),
     Given("SYNTRA_EMBEDDING", "minilm", "embedding", "minilm"),
-    Given("FEATURE_COREWRITE", "off", "rewrites", False),
+    Given("FEATURE_COREWRITE", "yes", "rewrites", "on"),
     Given("SYNTRA_PERSONA", "no", "persona", False),
     Given("SYNTRA_CONNECT_SECONDS", "0.5", "connect_seconds", 0.5),
     Given("SYNTRA_FIRST_EVENT_SECONDS", "10", "first_event_seconds", 10.0),
