@@ -254,9 +254,8 @@ async def _recall(services: Services, course: Course, caller: Caller, request: C
     if course.scope.speaks:
         wishes.step("recalling")
     recalled = await services.memory.recall(course.scope, request, tokens, course.words)
-    decision.notes = recalled.notes
-    if recalled.degraded:
-        decision.degraded.append("memory")
+    decision.notes, decision.second = recalled.notes, recalled.second
+    decision.degraded += recalled.degraded
     return recalled.request
 
 

@@ -54,6 +54,8 @@ class Settings(Struct, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     memory: bool = field(default=True, name="MEMORY_ENABLED")
+    supermemory_key: Secret = field(default=Secret(""), name="SUPERMEMORY_API_KEY")
+    supermemory_url: str = field(default="", name="SUPERMEMORY_API_BASE_URL")
     embedding: str = field(default="static", name="SYNTRA_EMBEDDING")  # or minilm, or provider/model
     rewrites: Literal["off", "rules", "on"] = field(default="rules", name="FEATURE_COREWRITE")  # `on`: by a model
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
@@ -104,6 +106,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         name = match[1] if match else "settings"
         raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
     _check_issuer(chosen)
+    _check_supermemory(chosen)
     return chosen
 
 
@@ -117,6 +120,16 @@ def _check_issuer(chosen: Settings) -> None:
         if url.startswith("http:") and not chosen.allow_private:
             hint = "set SYNTRA_ALLOW_PRIVATE_UPSTREAMS=1 if it is on a network of your own"
             raise SettingsError(f"{name}={url!r}: keys that come by plain http could be anybody's; {hint}.")
+
+
+def _check_supermemory(chosen: Settings) -> None:
+    """What people have said leaves only for where it was meant to go."""
+    url = chosen.supermemory_url
+    if url and not _URL.fullmatch(url):
+        raise SettingsError(f"SUPERMEMORY_API_BASE_URL={url!r}: not a URL of the form https://api.supermemory.ai.")
+    if url.startswith("http:") and not chosen.allow_private:
+        hint = "set SYNTRA_ALLOW_PRIVATE_UPSTREAMS=1 if it is on a network of your own"
+        raise SettingsError(f"SUPERMEMORY_API_BASE_URL={url!r}: plain http can be read on the way; {hint}.")
 
 
 def _secret(wanted: type, text: str) -> object:

@@ -75,7 +75,7 @@ ERRORS = (
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)
 LIMITS = ("admitted", "limited", "spent")
-DEGRADED = ("keys", "limits", "memory", "cache", "store", "idempotency")
+DEGRADED = ("keys", "limits", "memory", "supermemory", "cache", "store", "idempotency")
 HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2

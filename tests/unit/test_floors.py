@@ -263,6 +263,7 @@ def test_nothing_is_imported_inside_a_function_but_litellm_and_commands() -> Non
     # A command is loaded when it is called: the server's parent only waits, and need not hold what commands use.
     # Qdrant's client is loaded where QDRANT_URL is set: it is 43 MB of a worker.
     lazy = {(LITELLM, "load"), ("gateway.commands", "get_command"), ("gateway.stores.vectors", "chosen")}
+    lazy |= {("gateway.backing", "_second")}  # SuperMemory's client, where it has a key
     lazy |= {("gateway.hired", "chosen")}  # onnxruntime, where SYNTRA_EMBEDDING is minilm
     lazy |= {("gateway.people", "get")}  # jwt and cryptography, where somebody has a session
     assert told([found for found in imports() if found.inside and (found.by, found.inside) not in lazy]) == []

@@ -68,6 +68,8 @@ GIVEN = (
     Given("QDRANT_API_KEY", "k", "qdrant_key", Secret("k")),
     Given("INTELLIGENT_ROUTING_ENABLED", "off", "reads_prompts", False),
     Given("MEMORY_ENABLED", "off", "memory", False),
+    Given("SUPERMEMORY_API_KEY", "sm_k", "supermemory_key", Secret("sm_k")),
+    Given("SUPERMEMORY_API_BASE_URL", "https://m.example", "supermemory_url", "https://m.example"),
     Given("SYNTRA_EMBEDDING", "minilm", "embedding", "minilm"),
     Given("FEATURE_COREWRITE", "yes", "rewrites", "on"),
     Given("SYNTRA_PERSONA", "no", "persona", False),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from psycopg import Error
 
 from gateway.core.caller import Caller
@@ -20,12 +20,16 @@ from gateway.core.memories import Memory, Mode, least
 from gateway.core.noting import last_words, with_notes
 from gateway.core.owner import person_of
 from gateway.stages.memory import notes
+from gateway.stages.memory.second import Second
 from gateway.stages.memory.shelf import Shelf
 from gateway.stages.memory.worth import statements
 from gateway.stores.breaker import Unavailable
+from gateway.stores.memories import Kept
 
 log = logging.getLogger("syntra")
 
+MEMORY: Final = "memory"  # what a request goes without, as it is told
+SECOND: Final = "supermemory"
 DEADLINE: Final = 0.150  # s; what an answer may wait for its notes
 LONGEST_PERSON: Final = 256  # characters of a user's name; a longer one goes by its digest
 _LOOKED_AT: Final = 16  # memories, of which those are told that matter and fit
@@ -59,7 +63,15 @@ class Recalled(Struct, frozen=True):
 
     request: ChatRequest
     notes: Sequence[str] = ()  # ids of the memories that were told
-    degraded: bool = False  # there might have been more
+    second: Sequence[str] = ()  # those among them that the second store found
+    degraded: Sequence[str] = ()  # what did not answer: there might have been more
+
+
+class _Heard(Struct):
+    """What is told of a recall beside its memories."""
+
+    lacking: set[str] = field(default_factory=set)
+    second: set[str] = field(default_factory=set)
 
 
 class Turn(Struct, frozen=True):
@@ -81,8 +93,9 @@ def person(caller: Caller, *named: str | None) -> str:
 class Recollection:
     """Recalls before an answer, and remembers after it."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, second: Second | None = None) -> None:
         self._shelf = shelf
+        self._second = second
         self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
         self._choices: OrderedDict[tuple[str, str], tuple[Mode, float]] = OrderedDict()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
@@ -97,21 +110,25 @@ class Recollection:
         if not scope.speaks or at is None:
             return Recalled(request)
         text = words or request.body.messages[at].text()
-        task = asyncio.ensure_future(self._matching(scope, request, text, tokens))
+        heard = _Heard()
+        task = asyncio.ensure_future(self._matching(scope, request, text, tokens, heard))
         await asyncio.wait([task], timeout=DEADLINE)
         if not task.done():
             self._late.add(task)
             task.cancel()
             task.add_done_callback(self._over)
-            return Recalled(request, degraded=True)
+            return Recalled(request, degraded=(MEMORY,))
         try:
             memories = task.result()
         except (Unavailable, Error) as error:
             log.debug("nothing was recalled: %s", error)
-            return Recalled(request, degraded=True)
+            return Recalled(request, degraded=(MEMORY,))
+        degraded = tuple(sorted(heard.lacking))
         if not memories:
-            return Recalled(request)
-        return Recalled(with_notes(request, notes.notes(memories)), [one.id for one in memories])
+            return Recalled(request, degraded=degraded)
+        ids = [one.id for one in memories]
+        second = [one for one in ids if one in heard.second]
+        return Recalled(with_notes(request, notes.notes(memories)), ids, second, degraded)
 
     def remember(self, scope: Scope, request: ChatRequest, decision: str, finish: str) -> None:
         """Keep what the user has just said, later; not from a step of a tool loop, nor where the answer was cut."""
@@ -155,7 +172,9 @@ class Recollection:
         """Changes are not heard of for the moment."""
         self._choices.clear()
 
-    async def _matching(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> list[Memory]:
+    async def _matching(
+        self, scope: Scope, request: ChatRequest, text: str, tokens: int, heard: _Heard
+    ) -> list[Memory]:
         """The memories to tell; in a tool loop the same at each step, so that the prompt goes on as it began."""
         if await self.mode(scope) == "off":
             return []
@@ -166,10 +185,25 @@ class Recollection:
             found = await kept.find(before) if before else {}
             return [found[one] for one in before if one in found]
         said = request.users_words()[-_SEEN:]
-        found_now = [told.memory for told in await self._shelf.search(kept, text, _LOOKED_AT) if told.matters]
+        found_now = await self._found(kept, text, heard)
         memories = notes.chosen([one for one in found_now if one.text not in said], tokens)
         _put(self._told, key, [one.id for one in memories])
         return memories
+
+    async def _found(self, kept: Kept, text: str, heard: _Heard) -> list[Memory]:
+        """What matters of both stores, ours first."""
+        search = self._shelf.search(kept, text, _LOOKED_AT, lambda: heard.lacking.add(MEMORY))
+        if self._second is None:
+            return [told.memory for told in await search if told.matters]
+        ours, more = await asyncio.gather(search, self._second.search(kept, text))
+        found = {told.memory.id: told.memory for told in ours if told.matters}
+        if more is None:
+            heard.lacking.add(SECOND)
+        for memory in more or ():
+            if memory.id not in found:
+                found[memory.id] = memory
+                heard.second.add(memory.id)
+        return list(found.values())
 
     async def _keep(self, turn: Turn) -> None:
         scope = turn.scope
