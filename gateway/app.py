@@ -25,7 +25,6 @@ from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.dialects.messages import errors as messages_errors
 from gateway.dialects.responses import failures as responses_failures
-from gateway.hired import Hired
 from gateway.http import docs
 from gateway.http.admin.door import PATH as ORGANISATIONS
 from gateway.http.admin.door import Administration
@@ -64,6 +63,7 @@ from gateway.records import log
 from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
+from gateway.stages.memory import Counts
 from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
@@ -113,10 +113,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
+    counts = Counts(metrics.recalled, metrics.remembered, metrics.not_remembered)
+    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos, counts)
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
-    if isinstance(backing.remembering.dense, Hired):
-        backing.remembering.dense.settle = books.settle
+    backing.remembering.bill(books.settle)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,

@@ -16,6 +16,7 @@ from gateway.remembering import Remembering
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
+from gateway.stages.memory import Counts
 from gateway.stages.memory.second import Store
 from gateway.stores import valkey_place, vectors
 from gateway.stores.answers import MOST_BYTES, Answers
@@ -44,6 +45,7 @@ class Backing:
         outside: Outside,
         limited: Callable[[str, str], None],
         tempos: Callable[[], Mapping[str, Tempo]],
+        counts: Counts | None = None,
     ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
@@ -62,7 +64,8 @@ class Backing:
         outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
-        self.remembering = Remembering(self.postgres, self.vectors, partial(_dense, chosen, outside), _second(chosen))
+        dense = partial(_dense, chosen, outside)
+        self.remembering = Remembering(self.postgres, self.vectors, dense, _second(chosen), counts)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=self.defaults,

@@ -291,8 +291,11 @@ def _settle(
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
-    if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
-        services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
+    if services.memory is not None and course.scope is not None:
+        if outcome.ended == ANSWERED:
+            services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
+        else:
+            services.memory.unanswered(course.scope)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
         services.reader.answered(
             course.conversation(), Turn(outcome.model, outcome.usage.total_tokens, time.monotonic())

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from gateway.stages.memory import Recollection
+from gateway.hired import Hired
+from gateway.records.settle import Settle
+from gateway.stages.memory import Counts, Recollection
 from gateway.stages.memory.index import Index
 from gateway.stages.memory.second import Second, Store
 from gateway.stages.memory.shelf import Shelf
@@ -28,6 +30,7 @@ class Remembering:
         vectors: Vectors | None,
         embedding: Callable[[Encoder], Dense] = Static,
         store: Store | None = None,
+        counts: Counts | None = None,
     ) -> None:
         encoder = Encoder.load()
         memories = Memories(postgres, owes=store is not None)
@@ -35,8 +38,13 @@ class Remembering:
         self.dense = embedding(encoder)
         self._index = Index(memories, vectors, self.dense)
         self.shelf = Shelf(memories, self._index, encoder)
-        self.recollection = Recollection(self.shelf, self.second)
+        self.recollection = Recollection(self.shelf, self.second, counts)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def bill(self, settle: Settle) -> None:
+        """Where calls of a provider's embedding are recorded."""
+        if isinstance(self.dense, Hired):
+            self.dense.settle = settle
 
     def open(self) -> None:
         """Begin to keep what is said; needs the running loop."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -42,6 +42,14 @@ _KEPT: Final = frozenset({"", "stop", "tool_calls", "function_call"})  # ends of
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Counts(Struct, frozen=True):
+    """Who counts what becomes of memories."""
+
+    recalled: Callable[[float, int], None] = lambda _, __: None  # after so many seconds, so many notes
+    kept: Callable[[str], None] = lambda _: None  # a memory of this kind
+    skipped: Callable[[str], None] = lambda _: None  # a turn, for this reason
 
 
 class Scope(Struct, frozen=True):
@@ -93,7 +101,8 @@ def person(caller: Caller, *named: str | None) -> str:
 class Recollection:
     """Recalls before an answer, and remembers after it."""
 
-    def __init__(self, shelf: Shelf, second: Second | None = None) -> None:
+    def __init__(self, shelf: Shelf, second: Second | None = None, counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
         self._shelf = shelf
         self._second = second
         self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
@@ -109,7 +118,12 @@ class Recollection:
         at = last_words(request)
         if not scope.speaks or at is None:
             return Recalled(request)
-        text = words or request.body.messages[at].text()
+        began = time.monotonic()
+        recalled = await self._recalled(scope, request, words or request.body.messages[at].text(), tokens)
+        self._counts.recalled(time.monotonic() - began, len(recalled.notes))
+        return recalled
+
+    async def _recalled(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> Recalled:
         heard = _Heard()
         task = asyncio.ensure_future(self._matching(scope, request, text, tokens, heard))
         await asyncio.wait([task], timeout=DEADLINE)
@@ -132,13 +146,30 @@ class Recollection:
 
     def remember(self, scope: Scope, request: ChatRequest, decision: str, finish: str) -> None:
         """Keep what the user has just said, later; not from a step of a tool loop, nor where the answer was cut."""
-        if scope.mode != "read-write" or not scope.person or finish not in _KEPT:
+        if not scope.person:
             return
-        if request.body.messages[-1].role != "user" or not (text := request.body.messages[-1].text().strip()):
-            return
+        last = request.body.messages[-1]
+        if scope.mode != "read-write":
+            self._counts.skipped("off")
+        elif finish not in _KEPT:
+            self._counts.skipped("unfinished")
+        elif last.role != "user":
+            self._counts.skipped("step")
+        elif not (text := last.text().strip()):
+            self._counts.skipped("nothing")
+        else:
+            self._wait(Turn(scope, text, decision))
+
+    def unanswered(self, scope: Scope) -> None:
+        """What the user has just said is not kept: its answer failed or was cut."""
+        if scope.person:
+            self._counts.skipped("unfinished" if scope.mode == "read-write" else "off")
+
+    def _wait(self, turn: Turn) -> None:
         try:
-            self._turns.put_nowait(Turn(scope, text, decision))
+            self._turns.put_nowait(turn)
         except asyncio.QueueFull:
+            self._counts.skipped("full")
             log.warning("a turn was not remembered: too many wait")
 
     async def follow(self) -> None:
@@ -209,11 +240,17 @@ class Recollection:
         scope = turn.scope
         try:
             if await self.mode(scope) != "read-write":
+                self._counts.skipped("off")
                 return
             worth = statements(turn.text, datetime.now(UTC), scope.conversation, turn.decision)
-            if worth:
-                await self._shelf.add(self._shelf.of(scope.organisation, scope.person), worth)
+            if not worth:
+                self._counts.skipped("nothing")
+                return
+            added, _ = await self._shelf.add(self._shelf.of(scope.organisation, scope.person), worth)
+            for memory in added:
+                self._counts.kept(memory.kind)
         except (Unavailable, Error) as error:
+            self._counts.skipped("away")
             log.warning("a turn was not remembered: %s", type(error).__name__)
 
     def _over(self, task: asyncio.Task[list[Memory]]) -> None:
