@@ -14,8 +14,8 @@ _OWN: Final = (
     r"ich|mein\w*|mich|mir|wir|unser\w*|uns",
     r"je|j['’]\w+|mon|ma|mes|moi|nous|notre|nos|m['’]appelle",
     (
-        r"yo|mi|mis|me llamo|nosotr[oa]s|nuestr[oa]s?|soy|tengo|vivo|trabajo|prefiero|estoy|necesito|quiero|odio|me gustan?"
-        r"|me encantan?|decidimos|somos|vivimos|usamos"
+        r"yo|mi|mis|me llamo|nosotr[oa]s|nuestr[oa]s?|soy|tengo|vivo|trabajo|prefiero|estoy|necesito|quiero|odio"
+        r"|me gustan?|me encantan?|decidimos|somos|vivimos|usamos"
     ),
     r"mi[oa]|miei|mie|nostr[oaie]|sono|vivo|abito|lavoro|preferisco|mi chiamo|mi piac\w+|abbiamo|odio",
     r"(?-i:[Ee]u)|meus?|minhas?|nós|noss[oa]s?|sou|tenho|moro|trabalho|prefiro|me chamo|gosto|decidimos|odeio",
@@ -136,7 +136,7 @@ FACTS: Final = tuple(
         ("birthday", (r"\b(?:mein geburtstag ist(?: am)?|mon anniversaire est(?: le)?|mi cumpleaños es(?: el)?"
          r"|il mio compleanno è(?: il)?|meu aniversário é(?: em)?|mijn verjaardag is(?: op)?) ")),
         ("language", r"\balways (?:answer|reply|write|respond)(?: to)?(?: me)? in "),
-        ("language", (r"\b(?:antworte (?:mir )?(?:immer|nur) auf|réponds(?:-moi)? toujours en|responde(?:me)? siempre en"
+        ("language", (r"\b(?:antworte (?:mir )?(?:immer|nur) auf|réponds(?:-moi)? toujours en|responde siempre en"
          r"|rispondi(?:mi)? sempre in|responda sempre em|antwoord altijd in) ")),
         ("favourite {}", r"\bmy (?:favou?rite|preferred) (?P<of>\w+(?: \w+)?) (?:is|are) (?:now )?"),
         ("favourite {}", r"\bmeine? lieblings(?P<of>\w+) (?:ist|sind) (?:jetzt )?"),
