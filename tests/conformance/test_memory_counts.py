@@ -25,7 +25,9 @@ def home(start_gateway: StartGateway) -> Gateway:
 
 def counts(gateway: Gateway) -> dict[str, float]:
     page = httpx.get(f"{gateway.origin}/metrics", headers=gateway.headers, timeout=30).text
-    found = re.findall(r"^(syntra_(?:recall|notes|remembered|not_remembered)[a-z_]*(?:\{[^}]*\})?) (\S+)$", page, re.MULTILINE)
+    found = re.findall(
+        r"^(syntra_(?:recall|notes|remembered|not_remembered)[a-z_]*(?:\{[^}]*\})?) (\S+)$", page, re.MULTILINE
+    )
     return {name: float(value) for name, value in found}
 
 
