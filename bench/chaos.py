@@ -1,4 +1,4 @@
-"""`make chaos`: every fault of a provider in a fifth of the calls, then every store hurt in every way, under load.
+"""`make chaos`: every fault of a provider in a fifth of the calls, a slow tail, each store hurt; all of it under load.
 
 The mixture: 200 requests a second for DURATION seconds (300) at a provider of whose calls a fifth meets one of 25
 faults, beside a healthy one; each answer is judged by a client that knows the right one. The stores: PostgreSQL, Valkey
@@ -23,7 +23,7 @@ from rich.table import Table
 
 from bench import stand
 from bench.stand import StandError
-from bench.weather import MODEL, Told, Weather, hurt, judged, progress
+from bench.weather import HEDGING, MODEL, Told, Weather, hurt, judged, progress
 
 SHARE: Final = 0.2
 CALM: Final = 3.0  # s after a trouble, for the stores to heal
@@ -31,6 +31,9 @@ FLAP: Final = 0.7  # s
 MOST_CALLS: Final = 1.2  # times the requests
 MOST_ERRORS: Final = 0.005  # of the requests
 MOST_ADDED_MS: Final = 20.0  # at p99
+TAIL: Final = 0.05  # of the calls, with a first word after 1.5 s
+LEAST_CUT: Final = 0.4  # of the first word's p99
+MOST_HEDGES: Final = 0.06  # of the requests
 LIES: Final = ("silent", "twice", "wrong", "torn")
 
 Verdict = tuple[str, str, str, bool]  # what, the figure, the bar, whether it is reached
@@ -85,6 +88,29 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
             calls + before - unheard <= ledger["attempts"] <= calls + before,
         ),
         ("first word, p50 and p99", f"{told['p50_ms']:.1f} and {told['p99_ms']:.0f} ms", "", True),
+    ]
+
+
+def hedging(weather: Weather, rate: float, seconds: float, shown: Progress) -> list[Verdict]:
+    """A slow tail at the provider that is asked first: what asking another one, where that is late, cuts and costs."""
+    first = weather.first()
+    weather.slow(first, TAIL)
+    _load(weather, "a slow tail: learned", rate, seconds / 2, shown)  # how long a first word takes here
+    found, calls = [], []
+    for name, model in (("a slow tail", MODEL), ("a slow tail, hedged", HEDGING)):
+        before = sum(one["calls"] for one in weather.stats().values())
+        found.append(_load(weather, name, rate, seconds, shown, model))
+        calls.append(sum(one["calls"] for one in weather.stats().values()) - before)
+    weather.slow(first, 0)
+    alone, hedged = (told["p99_ms"] for told in found)
+    cut = 1 - hedged / alone
+    more = calls[1] / found[1]["sent"] - calls[0] / found[0]["sent"]
+    wrong = sum(told["sent"] - told["counts"].get("right", 0) for told in found)
+    figure = f"{alone:.0f} ms to {hedged:.0f} ms, {cut:.0%} less"
+    return [
+        ("first word, p99", figure, f"≥ {LEAST_CUT:.0%} less", cut >= LEAST_CUT),
+        ("calls for it", f"{more:+.1%}", f"≤ {MOST_HEDGES:.0%} more", more <= MOST_HEDGES),
+        ("answers that were not right", str(wrong), "0", wrong == 0),
     ]
 
 
@@ -185,13 +211,13 @@ def stores(weather: Weather, rate: float, seconds: float, shown: Progress) -> li
     return verdicts
 
 
-def _load(weather: Weather, name: str, rate: float, seconds: float, shown: Progress) -> Told:
+def _load(weather: Weather, name: str, rate: float, seconds: float, shown: Progress, model: str = MODEL) -> Told:
     task = shown.add_task(name, total=round(rate * seconds), told="")
 
     def heard(told: Told) -> None:
         shown.update(task, completed=sum(told["counts"].values()), told=str(told["counts"]))
 
-    return judged(weather, MODEL, rate, seconds, heard)
+    return judged(weather, model, rate, seconds, heard)
 
 
 def table(title: str, verdicts: Sequence[Verdict]) -> Table:
@@ -212,34 +238,31 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300, help="of the mixture of faults (300)")
     parser.add_argument("--rate", type=float, default=200, help="requests a second (200)")
     parser.add_argument("--cell", type=float, default=30, help="seconds of each trouble of a store (30)")
-    parser.add_argument("--only", choices=("mixture", "stores"), help="one of the two")
+    parser.add_argument("--only", choices=("mixture", "hedging", "stores"), help="one of the three")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 150)
     try:
         stand.build()
         with tempfile.TemporaryDirectory(prefix="syntra-chaos-") as folder, Weather(Path(folder)) as weather:
-            verdicts: list[Verdict] = []
+            parts: list[tuple[str, list[Verdict]]] = []
             with progress(console) as shown:
-                if options.only != "stores":
-                    verdicts += mixture(weather, options.rate, options.seconds, shown)
-                split = len(verdicts)
-                if options.only != "mixture":
-                    verdicts += stores(weather, options.rate, options.cell, shown)
-            if verdicts[:split]:
-                console.print(
-                    table(
-                        f"All faults in {SHARE:.0%} of the calls, {options.rate:g} requests a second", verdicts[:split]
-                    )
-                )
-            if verdicts[split:]:
-                console.print(table(f"Stores hurt, {options.rate:g} requests a second", verdicts[split:]))
+                if options.only in (None, "mixture"):
+                    title = f"All faults in {SHARE:.0%} of the calls"
+                    parts.append((title, mixture(weather, options.rate, options.seconds, shown)))
+                if options.only in (None, "hedging"):
+                    title = f"A first word that is slow in {TAIL:.0%} of the calls"
+                    parts.append((title, hedging(weather, options.rate, options.cell, shown)))
+                if options.only in (None, "stores"):
+                    parts.append(("Stores hurt", stores(weather, options.rate, options.cell, shown)))
+            for title, verdicts in parts:
+                console.print(table(f"{title}, {options.rate:g} requests a second", verdicts))
     except StandError as error:
         console.print(str(error), style="red", markup=False)
         return 2
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
         return 130
-    return 0 if all(reached for *_, reached in verdicts) else 1
+    return 0 if all(reached for _, verdicts in parts for *_, reached in verdicts) else 1
 
 
 if __name__ == "__main__":

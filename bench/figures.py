@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -228,6 +229,50 @@ def sanitizer(stand: Stand) -> list[Figure]:
     return [Figure("sanitizer", "sanitizer, one chunk", "", f"{cost:.2f} µs", cost, Bar(6, "µs"), command)]
 
 
+def recall(stand: Stand) -> list[Figure]:
+    """What memory adds to an answer, and how fast it fills, with many memories in the store."""
+    stand.say("recall: a hundred thousand memories are kept, then asked for")
+    found = json.loads(stand.python("-m", "bench.memory", "--json"))
+    many = f"{found['memories']:,} memories in the store"
+    command = stand.command("python -m bench.memory", gateway_core=True)
+    took = f"processor {found['cpu']:.2f} ms; of who has 20,000"
+    rate, late = found["kept"], found["kept_late"]
+    return [
+        Figure(
+            f"recall-{percentile}",
+            f"a recall, {many}, {percentile}",
+            "",
+            f"{found[percentile]:.2f} ms",
+            found[percentile],
+            Bar(limit, "ms"),
+            command,
+            f"{took}: {found[f'many_{percentile}']:.2f} ms",
+        )
+        for percentile, limit in (("p50", 3.0), ("p95", 10.0))
+    ] + [
+        Figure(
+            "remember",
+            "memories kept",
+            "",
+            f"{rate:,.0f}/s",
+            rate,
+            Bar(1000, "/s", at_least=True),
+            command,
+            f"processor {found['kept_cpu']:.0f} µs each",
+        ),
+        Figure(
+            "remember-loop",
+            "longest work without a break meanwhile",
+            "",
+            f"{late:.1f} ms",
+            late,
+            Bar(5, "ms"),
+            command,
+            f"in recalls {found['late']:.1f} ms",
+        ),
+    ]
+
+
 FIGURES: dict[str, Callable[[Stand], list[Figure]]] = {
     "requests": requests,
     "stream-lines": stream_lines,
@@ -238,4 +283,5 @@ FIGURES: dict[str, Callable[[Stand], list[Figure]]] = {
     "memory": memory,
     "start": start,
     "sanitizer": sanitizer,
+    "recall": recall,
 }

@@ -82,16 +82,35 @@ class Running:
 
     def cpu(self) -> float:
         """Seconds that the whole tree has run."""
-        fields = (_read(pid, "stat").rpartition(")")[2].split() for pid in self._tree())
-        return sum(int(stat[11]) + int(stat[12]) for stat in fields) / _TICK
+        return seconds(self._tree())
 
     def _tree(self) -> list[int]:
-        """Its id and those of all its descendants."""
-        tree = [self._process.pid]
-        for pid in tree:  # grows while it is walked
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                tree += [int(child) for child in (thread / "children").read_text("ascii").split()]
-        return tree
+        return tree(self._process.pid)
+
+
+def tree(root: int) -> list[int]:
+    """A process and all its descendants."""
+    found = [root]
+    for pid in found:  # grows while it is walked
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (thread / "children").read_text("ascii").split()]
+    return found
+
+
+def started_in(folder: str) -> list[int]:
+    """This process, and the engines of a data directory with all that they have started."""
+    found = {os.getpid()}
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if folder in (place / "cmdline").read_bytes().decode("utf-8", "replace"):
+                found.update(tree(int(place.name)))
+    return sorted(found)
+
+
+def seconds(pids: Sequence[int]) -> float:
+    """Seconds that these processes have run."""
+    fields = (_read(pid, "stat").rpartition(")")[2].split() for pid in pids)
+    return sum(int(stat[11]) + int(stat[12]) for stat in fields) / _TICK
 
 
 def _read(pid: int, name: str) -> str:

@@ -26,6 +26,7 @@ from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.valkey import Engine
 
 MODEL = "syntra-weather"
+HEDGING = "syntra-hedging"  # the same, but where the first is late another is asked too
 PROVIDERS = ("openai", "kimi")
 _PATIENCE = {
     "SYNTRA_CONNECT_SECONDS": "1",
@@ -84,6 +85,11 @@ class Weather:
         asked = urllib.request.Request(f"{self.upstreams[provider]}/share/{share}", method="POST")  # noqa: S310
         urllib.request.urlopen(asked, timeout=5).close()  # noqa: S310
 
+    def slow(self, provider: str, share: float) -> None:
+        """From now on the first word of this share of a provider's calls takes 1.5 s; 0: none takes any time."""
+        asked = urllib.request.Request(f"{self.upstreams[provider]}/tail/{share}", method="POST")  # noqa: S310
+        urllib.request.urlopen(asked, timeout=5).close()  # noqa: S310
+
     def stats(self) -> dict[str, Told]:
         """What each provider has seen."""
         return {name: _json(f"{origin}/stats") for name, origin in self.upstreams.items()}
@@ -139,6 +145,7 @@ class Weather:
     def _gateway(self, stack: ExitStack) -> Running:
         policies = _made(self.folder / "data" / "policies")
         (policies / "weather.toml").write_text(_policy(), "utf-8")
+        (policies / "hedging.toml").write_text(_policy('moves = ["lateness"]\n'), "utf-8")
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(stand.ROOT), **_PATIENCE}
         for name, origin in self.upstreams.items():
             environ |= {f"{name.upper()}_API_KEY": "sk-weather", f"{name.upper()}_BASE_URL": f"{origin}/v1"}
@@ -186,14 +193,14 @@ def hurt(pids: list[int], number: signal.Signals) -> None:
             continue
 
 
-def _policy() -> str:
+def _policy(more: str = "") -> str:
     """The shipped balanced policy with these providers alone, where a text goes on whose provider breaks off."""
     shipped = (stand.ROOT / "policies" / "balanced.toml").read_text("utf-8")
-    own = ("models", "after_first_word")
+    own = ("models", "after_first_word", "moves")
     head, mark, tables = shipped.partition("\n[")
     kept = "\n".join(line for line in head.splitlines() if not line.startswith(own))
     models = json.dumps([f"{name}/*" for name in PROVIDERS])
-    return f'{kept}\nmodels = {models}\nafter_first_word = "continue"\n{mark}{tables}'
+    return f'{kept}\nmodels = {models}\nafter_first_word = "continue"\n{more}{mark}{tables}'
 
 
 def _json(url: str) -> Told:

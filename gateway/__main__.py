@@ -9,15 +9,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import rich_click as click
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 from rich.console import Console
 
 from gateway import __version__, banner, embedding, engines, prepared
 from gateway.commands import Commands
+from gateway.core.rolling import FOLDER, Rolling
 from gateway.embedding import EmbeddingError
 from gateway.engines import Stores
 from gateway.records import log
@@ -32,7 +34,7 @@ from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
 
 _AWAY = 75  # what `gateway.prepare` exits with where the database does not answer
-_KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
+_KILL_GRACE = 30  # s after the drain before a worker that hangs is killed
 
 console = Console()
 
@@ -131,14 +133,30 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until told to stop."""
     os.environ.update(environ)  # the workers read the settings from there, as any process would
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's threads would spin on the loop's core for sums that take 10 µs
-    with tempfile.TemporaryDirectory(prefix="syntra-counts-") as counts:
-        os.environ[COUNTS] = counts
-        _granian(settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="syntra-counts-") as counts,
+        tempfile.TemporaryDirectory(prefix="syntra-roll-") as roll,
+    ):
+        os.environ[COUNTS], os.environ[FOLDER] = counts, roll
+        _granian(settings, Rolling(Path(roll)))
 
 
-def _granian(settings: Settings) -> None:
+class _Server(MPServer):
+    """Granian, whose workers know whether they are replaced or the server ends."""
+
+    rolling: Rolling
+
+    def _reload(self, spawn_target: object, target_loader: object) -> None:
+        self.rolling.begin()
+        try:
+            super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # Granian has no types here
+        finally:
+            self.rolling.end()
+
+
+def _granian(settings: Settings, rolling: Rolling) -> None:
     """Granian, with our clock for the drain."""
-    server = Granian(
+    server = _Server(
         "gateway.app:worker",
         factory=True,
         address=settings.host,
@@ -154,6 +172,7 @@ def _granian(settings: Settings) -> None:
         workers_kill_timeout=int(settings.drain_seconds) + _KILL_GRACE,
         log_level=LogLevels.warning,
     )
+    server.rolling = rolling
     server.serve()
 
 

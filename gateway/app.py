@@ -23,6 +23,7 @@ from gateway.backing import Backing
 from gateway.books import Books
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.core.rolling import Rolling
 from gateway.dialects.messages import errors as messages_errors
 from gateway.dialects.responses import failures as responses_failures
 from gateway.http import docs
@@ -113,8 +114,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    counts = Counts(metrics.recalled, metrics.remembered, metrics.not_remembered)
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos, counts)
+    backing = Backing(
+        chosen,
+        environ.get(settings.VECTORS, ""),
+        outside,
+        metrics.limited,
+        rules.tempos,
+        Counts(metrics.recalled, metrics.remembered, metrics.not_remembered),
+    )
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     backing.remembering.bill(books.settle)
     cooldowns = Cooldowns(health, backing.valkey)
@@ -135,7 +142,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told)
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told, Rolling.of(environ))
     door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)
@@ -149,10 +156,8 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),
         COUNT_PATH: door.route("POST", "messages", "member", messages.count, messages_errors.telling),
         THREADS: door.route(None, "threads", "member", threads.serve),
-        **dict(_single(door, rules, outside, Terms(backing.admission, books.settle, outside.prices), waits)),
+        **dict(_single(door, rules, outside, backing, books, waits)),
     }
-
-    desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -160,6 +165,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         await backing.open()
         books.open()
         await cooldowns.start()
+        lounge.serves()
         loop = asyncio.get_running_loop()
         background = [
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
@@ -172,6 +178,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         try:
             yield
         finally:
+            await lounge.gone()
             for task in background:
                 task.cancel()
             metrics.flush()
@@ -208,7 +215,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
             asgi(SESSIONS, copy_scope=True)(sign_in.application),
-            asgi(MEMORIES, is_mount=True, copy_scope=True)(door.route(None, "memories", "member", desk.serve)),
+            asgi(MEMORIES, is_mount=True, copy_scope=True)(
+                door.route(
+                    None,
+                    "memories",
+                    "member",
+                    MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds).serve,
+                )
+            ),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
             told_live,
@@ -236,9 +250,10 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
 
 
 def _single(
-    door: Door, rules: Rules, outside: Outside, terms: Terms, waits: Mapping[str, float]
+    door: Door, rules: Rules, outside: Outside, backing: Backing, books: Books, waits: Mapping[str, float]
 ) -> Iterator[tuple[str, ASGIApp]]:
     """The doors of what is no chat."""
+    terms = Terms(backing.admission, backing.pacer, books.settle, outside.prices)
     embeddings = Embeddings(rules.policies, terms, outside.embedder, **waits)
     yield "/v1/embeddings", door.route("POST", "embeddings", "member", embeddings.serve)
     hosted = Hosted(rules.policies, terms, outside.host, **waits)

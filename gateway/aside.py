@@ -7,13 +7,13 @@ stands in place of what a user has said.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
 
 from gateway.core import chat
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.reply import Reply
 from gateway.upstream.providers import SIMULATED
 
@@ -21,7 +21,7 @@ MODEL: Final = "syntra-cheap"
 SUMMARY: Final = "summary"  # the surfaces of such questions, in the ledger
 REWRITE: Final = "rewrite"
 
-Ask = Callable[[ChatRequest, AsyncExitStack], Awaitable[Reply]]
+Ask = Callable[[ChatRequest, Closing], Awaitable[Reply]]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,8 +33,8 @@ async def words(ask: Ask, wanted: str, quoted: str, tokens: int) -> str:
     """
     text: list[str] = []
     finish = None
-    async with AsyncExitStack() as stack:
-        reply = await ask(_request(wanted, quoted, tokens), stack)
+    with Closing() as closing:
+        reply = await ask(_request(wanted, quoted, tokens), closing)
         if reply.decision.outcome.model.startswith(f"{SIMULATED}/"):
             return ""
         while chunks := await reply.next():

@@ -41,11 +41,11 @@ class Segment(Struct, omit_defaults=True):
 class Continuing:
     """Watches one answer, and finds who goes on with it."""
 
-    def __init__(self, request: ChatRequest, candidates: Sequence[Candidate], ask: Ask, *, wanted: bool) -> None:
+    def __init__(self, request: ChatRequest, candidates: Sequence[Candidate], ask: Ask) -> None:
         self._request = request
         self._left = list(candidates)
         self._ask = ask
-        self._may = wanted and (request.body.n or 1) == 1 and not request.body.wants_json and not request.body.audio
+        self._may = True
         self._text: list[str] = []
         self.segments: list[Segment] = []  # that are over
         self._length = 0  # characters of those
@@ -86,6 +86,12 @@ class Continuing:
         if length > self._length or not error:
             self.segments.append(Segment(length - self._length, usage, model, error))
             self._length = length
+
+
+def can_continue(request: ChatRequest) -> bool:
+    """Whether what is asked for is a text."""
+    body = request.body
+    return (body.n or 1) == 1 and not body.wants_json and not body.audio
 
 
 class Rest:

@@ -24,11 +24,11 @@ from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.records.settle import Settle
 from gateway.stages.fallback import in_vain
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import Respite, Unavailable
 from gateway.stores.dense import PAIRS, Dense, Ruler, Static
 from gateway.stores.embedding import Encoder, Floats, direction
 from gateway.stores.vectors_talk import LEAST, MOST
-from gateway.upstream.answer import Sent
+from gateway.upstream.answer import Sent, at_once
 from gateway.upstream.embed import Embedder
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import Candidate
@@ -82,7 +82,7 @@ class Hired:
         self._embedder = embedder
         self._prices = prices
         self._reference = reference
-        self._breaker = Breaker(f"The embedding {candidate.name}")
+        self._respite = Respite(f"The embedding {candidate.name}")
         self._measured: tuple[Ruler, int] | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[Sequence[Floats]]] = set()
@@ -101,21 +101,21 @@ class Hired:
     async def question(self, text: str, words: Sequence[str], organisation: str) -> Floats:
         """Of the whole text, if it comes within 100 ms."""
         now = time.monotonic()
-        if not self._breaker.allows(now):
+        if not self._respite.allows(now):
             raise Unavailable(f"{self.name} is slow")
         asked = asyncio.create_task(self._ask([text], organisation))
         self._late.add(asked)
         asked.add_done_callback(self._over)
         await asyncio.wait([asked], timeout=SECONDS)
         if not asked.done():
-            self._breaker.failed(time.monotonic(), now)
+            self._respite.failed(time.monotonic(), now)
             raise Unavailable(f"no answer from {self.name} within {SECONDS * 1000:.0f} ms")
         try:
             (found,) = asked.result()
         except Unavailable:
-            self._breaker.failed(time.monotonic(), now)
+            self._respite.failed(time.monotonic(), now)
             raise
-        self._breaker.succeeded()
+        self._respite.succeeded()
         return found
 
     async def texts(self, texts: Sequence[str], words: Sequence[Sequence[str]], organisation: str) -> Sequence[Floats]:
@@ -146,7 +146,7 @@ class Hired:
         request = embeddings.parse(_encode({"model": model, "input": texts, "encoding_format": "float"}))
         sent, began, deadline = Sent(), time.monotonic(), Deadline(_BACKGROUND)
         try:
-            embedded = await self._embedder.embed(self._candidate, {}, model, request, deadline, sent)
+            embedded = await self._embedder.embed(self._candidate, {}, model, request, deadline, sent, at_once)
         except (SyntraError, asyncio.CancelledError) as error:
             failure = error if isinstance(error, UpstreamError) else None
             tried = in_vain(self._candidate, lambda: request.tokens, sent, began, failure)

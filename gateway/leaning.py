@@ -20,7 +20,7 @@ from gateway.aside import Ask
 from gateway.core.chat import ChatRequest, Message
 from gateway.core.errors import SyntraError
 from gateway.core.rewrite import TURNS, leans, taken_from
-from gateway.stores.breaker import Breaker
+from gateway.stores.breaker import Respite
 
 log = logging.getLogger("syntra")
 
@@ -41,7 +41,7 @@ class Leaning:
 
     def __init__(self) -> None:
         self._made: OrderedDict[bytes, str] = OrderedDict()
-        self._breaker = Breaker("The model that completes follow-ups")
+        self._respite = Respite("The model that completes follow-ups")
 
     async def words(self, ask: Ask, request: ChatRequest) -> str | None:
         """The user's last words made self-contained; None where they stand alone, or nothing came in time."""
@@ -54,19 +54,19 @@ class Leaning:
         if known is not None or messages[-1].role != "user":
             return known or None
         began = time.monotonic()
-        if not self._breaker.allows(began):
+        if not self._respite.allows(began):
             return None
         try:
             async with asyncio.timeout(SECONDS):
                 found = await aside.words(ask, _ASKS, _quoted(messages), _TOKENS)
         except TimeoutError:
-            self._breaker.failed(time.monotonic(), began)
+            self._respite.failed(time.monotonic(), began)
             return None
         except SyntraError as error:
-            self._breaker.failed(time.monotonic(), began)
+            self._respite.failed(time.monotonic(), began)
             log.debug("a follow-up was left to the rules: %s", error)
             return None
-        self._breaker.succeeded()
+        self._respite.succeeded()
         talk = [message.text()[:_READ] for message in messages]
         made = found if taken_from(found, said[-1], talk) else ""
         self._made[key] = made

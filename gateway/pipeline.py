@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
 
 from gateway import aside
-from gateway.continuing import Continuing
+from gateway.continuing import Continuing, can_continue
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.context import Summary
 from gateway.core.conversations import Turn, conversation
 from gateway.core.deadline import Deadline
@@ -26,8 +25,8 @@ from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingF
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
-from gateway.expectation import expected
-from gateway.fitting import fitted
+from gateway.expectation import expected, room_for_notes
+from gateway.fitting import Fitted, fitted
 from gateway.leaning import Leaning
 from gateway.records import billing
 from gateway.records.decision import Decision
@@ -100,7 +99,7 @@ class Course(Struct):
     admitted: Admitted = FREE
     scope: Scope | None = None  # whose memory it speaks from
     key: bytes = b""  # of its conversation, once somebody needs it
-    words: str | None = None  # the user's last ones made self-contained, for those who read them
+    words: str | None = None  # the user's last ones made self-contained by a model, for those who read them
 
     def conversation(self) -> bytes:
         """The conversation's key: a digest of its beginning, made once."""
@@ -116,20 +115,24 @@ async def answer(
     request: ChatRequest,
     wishes: Wishes,
     deadline: Deadline,
-    stack: AsyncExitStack,
+    closing: Closing,
 ) -> Reply:
     """One request, from what was asked to a reply whose first chunks are there.
 
-    Whatever is taken on the way is put on `stack`, whose owner gives it back in reverse however the request ends.
+    Whatever is taken on the way is given back by `closing`, in reverse, however the request ends.
     """
     decision = Decision(uuid7(), caller.organisation, caller.key_id, request.body.model, wishes.surface, caller.user)
-    decision.degraded += caller.degraded
+    if caller.degraded:
+        decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
-    stack.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
+    closing.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
-    course.words = await _self_contained(services, course, caller, pinned=meaning.pinned is not None)
+    if services.leaning is not None and _is_read(services, course, caller, meaning):
+        course.words = await services.leaning.words(
+            partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS), request
+        )
     facts = await _facts(services, policy, course, meaning)
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
@@ -139,13 +142,17 @@ async def answer(
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)
-    recall = services.moving.recall(caller, request, stack, wishes.user)
-    await _admit(services, course, caller, route)  # 402, 429
-    request, skipped = await recall.recalled()
-    decision.degraded += skipped
-    noted = await _recall(services, course, caller, request, policy.memory_tokens(caller, route.plan.policy))
+    kept = services.moving.recall(caller, course.request, closing, wishes.user)
+    room = _room(policy, course, caller, fit) if services.memory is not None else 0
+    if services.admission.concerns(caller):
+        await _admit(services, course, caller, route, room)  # 402, 429
+    if kept is not None:
+        request, skipped = await kept.recalled(request)
+        decision.degraded += skipped
+    if services.memory is not None and room:
+        request = await _recall(services, services.memory, course, request, room)
     wishes.step("searching" if route.searches(facts) else "asking")
-    spoken = services.persona.apply(caller, noted, wanted=wishes.persona)
+    spoken = services.persona.apply(caller, request, wanted=wishes.persona)
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
@@ -157,7 +164,7 @@ async def answer(
             caller.credentials,
             request,
             deadline,
-            stack,
+            closing,
             tried=tried,
             circle=company,
             organisation=caller.organisation,
@@ -165,7 +172,7 @@ async def answer(
         )
 
     begun = await ask(route.candidates, spoken)  # 4xx, 429, 5xx
-    continuing = Continuing(spoken, route.candidates, ask, wanted=route.continues)
+    continuing = Continuing(spoken, route.candidates, ask) if route.continues and can_continue(spoken) else None
     voice = not (route.pinned and wishes.persona is False)
     clean = Clean(services.persona.name, course.request, voice=voice)
     carried = wishes.surface in CARRYING
@@ -173,7 +180,7 @@ async def answer(
     watch = Watch(clean, keeper, continuing)
     limits = course.admitted.headers
     reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
-    stack.callback(reply.close)
+    closing.callback(reply.close)
     return reply
 
 
@@ -193,24 +200,23 @@ async def plan(
 
 
 async def beside(
-    services: Services, caller: Caller, surface: str, seconds: float, request: ChatRequest, stack: AsyncExitStack
+    services: Services, caller: Caller, surface: str, seconds: float, request: ChatRequest, closing: Closing
 ) -> Reply:
     """The answer to a question of our own, in nobody's voice and from nobody's memory."""
     wishes = Wishes(persona=False, surface=surface, memory="off", began=time.perf_counter())
-    return await answer(services, caller, request, wishes, Deadline(seconds), stack)
+    return await answer(services, caller, request, wishes, Deadline(seconds), closing)
 
 
-async def _self_contained(services: Services, course: Course, caller: Caller, *, pinned: bool) -> str | None:
-    """The user's last words with what they lean on, where somebody will read them; never sent to who answers."""
-    wishes, request = course.wishes, course.request
-    recalls = services.memory is not None and least(caller.memory, wishes.memory) != "off"
-    if pinned and not (recalls and memory.person(caller, request.body.user, wishes.user)):
-        return None
-    if services.leaning is not None and wishes.surface not in (aside.SUMMARY, aside.REWRITE):
-        ask = partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS)
-        if words := await services.leaning.words(ask, request):
-            return words
-    return services.reader.self_contained(request)
+def _is_read(services: Services, course: Course, caller: Caller, meaning: Meaning) -> bool:
+    """Whether somebody reads what the user says: who chooses a model, or who recalls. Our own questions stand alone."""
+    wishes = course.wishes
+    if wishes.surface in (aside.SUMMARY, aside.REWRITE):
+        return False
+    if meaning.pinned is None:
+        return True
+    if services.memory is None or least(caller.memory, wishes.memory) == "off":
+        return False
+    return bool(memory.person(caller, course.request.body.user, wishes.user))
 
 
 async def _facts(services: Services, policy: Policy, course: Course, meaning: Meaning) -> Facts:
@@ -233,27 +239,35 @@ def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
     return known.window if known is not None else 0
 
 
-async def _admit(services: Services, course: Course, caller: Caller, route: Route) -> None:
+def _room(policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
+    """Tokens that notes may take; 0 where nobody is speaking, or what they say is nobody's business."""
+    who = memory.person(caller, fit.request.body.user, course.wishes.user)
+    if not who:
+        return 0
+    mode, thread = least(caller.memory, course.wishes.memory), course.conversation().hex()
+    course.scope = Scope(course.decision.organisation, who, mode, thread)
+    if not course.scope.speaks:
+        return 0
+    return room_for_notes(fit.request, fit.facts, fit.route, policy.memory_tokens(caller, fit.route.plan.policy))
+
+
+async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
-    admission = services.admission
-    if not admission.concerns(caller):
-        return
-    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices)
-    course.admitted = await admission.admit(caller, course.decision.id, tokens, cost)
+    tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
+    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost)
     course.decision.degraded += course.admitted.degraded
 
 
-async def _recall(services: Services, course: Course, caller: Caller, request: ChatRequest, tokens: int) -> ChatRequest:
-    """The request with what its user said before; as it came where nobody is speaking, or nothing matters."""
-    wishes, decision = course.wishes, course.decision
-    who = memory.person(caller, request.body.user, wishes.user)
-    if services.memory is None or not who:
+async def _recall(
+    services: Services, recollection: Recollection, course: Course, request: ChatRequest, tokens: int
+) -> ChatRequest:
+    """The request with what its user said before; as it came where nothing of that matters."""
+    decision = course.decision
+    if course.scope is None:
         return request
-    mode, thread = least(caller.memory, wishes.memory), course.conversation().hex()
-    course.scope = Scope(decision.organisation, who, mode, thread)
-    if course.scope.speaks:
-        wishes.step("recalling")
-    recalled = await services.memory.recall(course.scope, request, tokens, course.words)
+    course.wishes.step("recalling")
+    words = course.words or services.reader.self_contained(course.request)
+    recalled = await recollection.recall(course.scope, request, tokens, words)
     decision.notes, decision.second = recalled.notes, recalled.second
     decision.degraded += recalled.degraded
     return recalled.request
@@ -279,13 +293,7 @@ def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
     decision.attempts.append(billing.in_vain(tried, prices))
 
 
-def _settle(
-    services: Services,
-    course: Course,
-    _: type[BaseException] | None,
-    error: BaseException | None,
-    __: TracebackType | None,
-) -> None:
+def _settle(services: Services, course: Course, error: BaseException | None) -> None:
     """The request is over, one way or another."""
     decision, wishes = course.decision, course.wishes
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, structs
 
-from gateway.continuing import Continuing, summed
+from gateway.continuing import Continuing, Segment, summed
 from gateway.core.chat import ChatRequest
 from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
@@ -32,7 +32,7 @@ class Watch(Struct, frozen=True):
 
     clean: Clean
     keeper: Callable[[str, str], Keeper]  # of an issuer's answer with this id
-    continuing: Continuing
+    continuing: Continuing | None = None  # where another may go on with it
 
 
 class Reply:
@@ -66,15 +66,15 @@ class Reply:
         self._waiting: Sequence[Chunk] | None = begun.first
         # A pinned model's own id can be looked up at its provider; a Syntra model's would tell who that is. Who gets
         # the same answer gets it under the same id.
-        own = next((chunk for chunk in begun.first if chunk.id), None) if route.pinned else None
-        self.id = own.id if own else begun.opened.share.id or f"chatcmpl-{uuid7()}"
+        own = _named(begun.first) if route.pinned else None
+        share = begun.opened.share
+        self.id = own.id if own else share.id or f"chatcmpl-{uuid7()}"
         self._keeper = watch.keeper(begun.candidate.issuer, self.id)
-        self._created = own.created if own and own.created else begun.opened.share.created or int(time.time())
+        self._created = own.created if own and own.created else share.created or int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
-        decision.outcome.ttft_ms = round(begun.ttft * 1e3, 3)
-        decision.outcome.cache = begun.opened.share.cache
         self._attend(begun)
+        decision.outcome.ttft_ms, decision.outcome.cache = self._attempt.ttft_ms, share.cache
 
     @property
     def issuer(self) -> str:
@@ -86,17 +86,17 @@ class Reply:
         while True:
             if self._waiting is not None:
                 batch, self._waiting = self._waiting, None
-                self._continuing.take(batch)
             else:
                 batch = await self._more()
             if not batch:
                 self.decision.outcome.ended = ANSWERED
                 return ()
+            if self._continuing is not None:
+                self._continuing.take(batch)
             chunks = [chunk for chunk in self._clean.chunks(batch) if chunk.choices or self._last(chunk)]
-            self._keeper.take(chunks)
-            for chunk in chunks:
-                self._stamp(chunk)
             if chunks:
+                self._keeper.take(chunks)
+                self._stamp(chunks)
                 return chunks
 
     def _attend(self, begun: Begun) -> None:
@@ -113,72 +113,67 @@ class Reply:
     async def _more(self) -> Sequence[Chunk]:
         while True:
             try:
-                batch = await self._begun.opened.answer.next()
+                return await self._begun.opened.answer.next()
             except UpstreamError as error:
                 error.provider = error.provider or self._begun.candidate.provider
                 self._begun.broken(error)
-                begun = await self._continuing.begun_by_another(self._begun.candidate, error)
+                pieced = self._continuing
+                begun = await pieced.begun_by_another(self._begun.candidate, error) if pieced is not None else None
                 self._cut = self._cut or error
-                if begun is None:
+                if begun is None or pieced is None:
                     self.decision.outcome.ended = CUT
                     raise self._cut from None  # not of what came of going on
-                self._hand_over(begun, error)
-            else:
-                self._continuing.take(batch)
-                return batch
+                self._hand_over(begun, pieced, error)
 
-    def _hand_over(self, begun: Begun, error: UpstreamError) -> None:
+    def _hand_over(self, begun: Begun, pieced: Continuing, error: UpstreamError) -> None:
         """Another goes on; what came so far is in the books under whose it was."""
         self._begun.opened.close()
         self._attempt.outcome = error.kind
         self.close()
-        self._continuing.ended(self._attempt.model, self._used, error.kind)
+        pieced.ended(self._attempt.model, self._used, error.kind)
         self._keeper.forget()
         self._attend(begun)
 
-    def _stamp(self, chunk: Chunk) -> None:
-        """Our name on it; of a Syntra model nothing tells who stands behind it."""
-        chunk.id = self.id
-        chunk.created = self._created
-        chunk.model = self._model
-        chunk.object = "chat.completion.chunk"
-        for choice in chunk.choices:
-            if choice.finish_reason is not None:
-                self.decision.outcome.finish = choice.finish_reason
-        if self._masked:
-            chunk.system_fingerprint = UNSET
-            chunk.provider = UNSET
-            if chunk.extra is not UNSET and "syntra" not in chunk.extra:
-                chunk.extra = UNSET
+    def _stamp(self, chunks: Sequence[Chunk]) -> None:
+        """Our name on them; of a Syntra model nothing tells who stands behind it."""
+        for chunk in chunks:
+            chunk.id = self.id
+            chunk.created = self._created
+            chunk.model = self._model
+            chunk.object = "chat.completion.chunk"
             for choice in chunk.choices:
-                choice.native_finish_reason = UNSET
+                if choice.finish_reason is not None:
+                    self.decision.outcome.finish = choice.finish_reason
+                if self._masked:
+                    choice.native_finish_reason = UNSET
+            if self._masked:
+                chunk.system_fingerprint = UNSET
+                chunk.provider = UNSET
+                if chunk.extra is not UNSET and "syntra" not in chunk.extra:
+                    chunk.extra = UNSET
 
     def _last(self, chunk: Chunk) -> bool:
         """Take note of the end, which the usage is; whether it goes to the client."""
-        outcome = self.decision.outcome
+        outcome, pieced = self.decision.outcome, self._continuing
         told: dict[str, object] = {}
         if chunk.usage is not UNSET:
             outcome.ended = ANSWERED  # whole: who leaves from now on leaves after it
             self._count()
-            told = self._told()
+            if self._debug:
+                told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
+            if pieced is not None and pieced.segments and outcome.usage is not None:
+                chunk.usage = encode_usage(outcome.usage)
+                told["segments"] = self._segments(pieced)
             if told:
                 chunk.extra = {"syntra": Raw(msgspec.json.encode(told))}
-            if self._continuing.segments and outcome.usage is not None:
-                chunk.usage = encode_usage(outcome.usage)
         if not self._tells_usage:
             chunk.usage = UNSET
         return self._tells_usage or bool(told)
 
-    def _told(self) -> dict[str, object]:
-        """What the last chunk tells of the answer: what it was pieced together from, and for who asks, by whom."""
-        outcome, pieced = self.decision.outcome, self._continuing
-        told: dict[str, object] = {}
-        if self._debug:
-            told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
-        if pieced.segments:
-            pieced.ended(self._attempt.model, self._used)
-            told["segments"] = [one if self._debug else structs.replace(one, model="") for one in pieced.segments]
-        return told
+    def _segments(self, pieced: Continuing) -> list[Segment]:
+        """What the answer was pieced together from; by whom, only for who asks."""
+        pieced.ended(self._attempt.model, self._used)
+        return [one if self._debug else structs.replace(one, model="") for one in pieced.segments]
 
     def close(self) -> None:
         """Count what has come, if the end has not."""
@@ -191,8 +186,9 @@ class Reply:
         if self._share.pays():
             billing.count(self._attempt, counted, self._prices)
         outcome, self._used = self.decision.outcome, counted.usage
-        before = [segment.usage for segment in self._continuing.segments]
-        outcome.usage = summed([*before, self._used]) if before else self._used
+        outcome.usage = self._used
+        if self._continuing is not None and self._continuing.segments:
+            outcome.usage = summed([*(segment.usage for segment in self._continuing.segments), self._used])
         outcome.cost = billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
@@ -201,7 +197,8 @@ class Reply:
         headers.append((b"x-syntra-cache", self._share.cache.encode()))
         if self._begun.candidate.provider == SIMULATED:
             headers.append((b"x-syntra-simulated", b"true"))
-        headers += warning(self._begun.opened.dropped, self._stand_in())
+        if self._begun.opened.dropped or self.decision.instead_of:
+            headers += warning(self._begun.opened.dropped, self._stand_in())
         if self._debug:
             headers.append((b"x-syntra-overhead-ms", f"{self.decision.outcome.overhead_ms:.3f}".encode()))
         return headers
@@ -214,9 +211,19 @@ class Reply:
 
 def _other_model(begun: Begun) -> tuple[str, ...]:
     """Whether another model answers than was asked; a name with a date behind it is the same."""
-    named = next((chunk.model for chunk in begun.first if chunk.model), "")
-    asked = begun.candidate.model.rpartition("/")[2]
-    return () if not named or begun.candidate.provider == SIMULATED or asked in named else (OTHER_MODEL,)
+    for chunk in begun.first:
+        if chunk.model:
+            asked = begun.candidate.model.rpartition("/")[2]
+            return () if begun.candidate.provider == SIMULATED or asked in chunk.model else (OTHER_MODEL,)
+    return ()
+
+
+def _named(first: Sequence[Chunk]) -> Chunk | None:
+    """The first chunk that says the answer's id."""
+    for chunk in first:
+        if chunk.id:
+            return chunk
+    return None
 
 
 def warning(dropped: Sequence[str], stand_in: str = "") -> Headers:

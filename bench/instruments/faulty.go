@@ -2,7 +2,7 @@
 //
 //	go run faulty.go 127.0.0.1:9200 0.2
 //
-// POST /share/0.1 changes the share. The right answer follows from the last number in the prompt, so that whoever asks knows whether it is right. Where the last
+// POST /share/0.1 changes the share, POST /tail/0.05 makes first words take 30 to 70 ms and in 5 % of the calls 1.5 s. The right answer follows from the last number in the prompt, so that whoever asks knows whether it is right. Where the last
 // message is an assistant's, the answer goes on behind it. GET /stats tells the calls, the whole answers, their tokens and
 // the faults; both are for who measures.
 package main
@@ -156,7 +156,7 @@ func before(fault string, w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func handle(w http.ResponseWriter, r *http.Request, share float64) {
+func handle(w http.ResponseWriter, r *http.Request, share, tail float64) {
 	var q request
 	body, _ := io.ReadAll(r.Body)
 	json.Unmarshal(body, &q)
@@ -170,6 +170,17 @@ func handle(w http.ResponseWriter, r *http.Request, share float64) {
 	seen.Unlock()
 	if before(fault, w, r) {
 		return
+	}
+	if tail > 0 { // a first word that takes its time, and in some calls much of it
+		wait := time.Duration(30+rand.Intn(40)) * time.Millisecond
+		if rand.Float64() < tail {
+			wait = 1500 * time.Millisecond
+		}
+		select {
+		case <-time.After(wait):
+		case <-r.Context().Done():
+			return
+		}
 	}
 	said := pieces(q)
 	usage := map[string]int{"prompt_tokens": 10, "completion_tokens": len(said), "total_tokens": 10 + len(said)}
@@ -257,20 +268,24 @@ func finished(tokens int) {
 }
 
 func main() {
-	var share atomic.Value
-	set := func(text string) {
+	var share, tail atomic.Value
+	set := func(of *atomic.Value, text string) {
 		value, _ := strconv.ParseFloat(text, 64)
-		share.Store(value)
+		of.Store(value)
 	}
-	set(os.Args[2])
-	http.HandleFunc("/share/", func(w http.ResponseWriter, r *http.Request) { set(r.URL.Path[len("/share/"):]) })
+	set(&share, os.Args[2])
+	set(&tail, "0")
+	http.HandleFunc("/share/", func(w http.ResponseWriter, r *http.Request) { set(&share, r.URL.Path[len("/share/"):]) })
+	http.HandleFunc("/tail/", func(w http.ResponseWriter, r *http.Request) { set(&tail, r.URL.Path[len("/tail/"):]) })
 	http.HandleFunc("/stats", func(w http.ResponseWriter, r *http.Request) {
 		seen.Lock()
 		defer seen.Unlock()
 		w.Header().Set("content-type", "application/json")
 		json.NewEncoder(w).Encode(&seen)
 	})
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { handle(w, r, share.Load().(float64)) })
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		handle(w, r, share.Load().(float64), tail.Load().(float64))
+	})
 	fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], nil))
 	os.Exit(2)
 }

@@ -2,10 +2,10 @@
 //
 //	go run judge.go URL KEY MODEL RATE SECONDS
 //
-// It starts RATE requests a second whatever happens, four of five of them streams, each with a number of its own whose answer
-// only faulty.go's rule gives. Every second it prints a line of counts as JSON, and in the end one with "done" and latencies:
-// of errors "before" the first word and "after" it; "silent", an end that looked whole and was not; "twice", text that came
-// again; "wrong", text that nobody said; "torn", a connection that ended without a word of why.
+// It starts RATE requests a second whatever happens, four of five of them streams and one of five for a person, each with a
+// number of its own whose answer only faulty.go's rule gives. Every second it prints a line of counts as JSON, and in the end
+// one with "done" and latencies: of errors "before" the first word and "after" it; "silent", an end that looked whole and was
+// not; "twice", text that came again; "wrong", text that nobody said; "torn", a connection that ended without a word of why.
 package main
 
 import (
@@ -90,6 +90,9 @@ func one(client *http.Client, url, key, model string, n int, due time.Time) {
 	q, _ := http.NewRequest("POST", url, bytes.NewReader(body))
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("Authorization", "Bearer "+key)
+	if n%5 == 1 { // one of five is somebody, whose memory is looked through
+		q.Header.Set("X-Syntra-User", "user"+strconv.Itoa(n%250))
+	}
 	verdict, kind, status := "torn", "", 0
 	var first float64
 	reply, err := client.Do(q)

@@ -13,6 +13,7 @@ from gateway.core.secret import Secret
 
 Role = Literal["viewer", "member", "admin", "owner"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "member", "admin", "owner")  # each may do what those before it may
+_RANKS: Final = {role: rank for rank, role in enumerate(ROLES)}
 
 
 class Scopes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -56,4 +57,4 @@ class Caller(Struct, frozen=True):
 
     def is_at_least(self, role: Role) -> bool:
         """Whether the caller's role allows what `role` does."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return _RANKS[self.role] >= _RANKS[role]

@@ -117,8 +117,8 @@ class Usage(Struct, omit_defaults=True, gc=False):
     @property
     def sane(self) -> bool:
         """Whether the counts can be believed: there, none negative, none beyond any model's window."""
-        counts = (self.prompt_tokens, self.completion_tokens)
-        return any(counts) and all(0 <= count <= _MOST_TOKENS for count in counts)
+        read, said = self.prompt_tokens, self.completion_tokens
+        return 0 <= read <= _MOST_TOKENS and 0 <= said <= _MOST_TOKENS and read + said > 0
 
 
 class WholeChoice(Struct, forbid_unknown_fields=True, gc=False):
@@ -147,7 +147,6 @@ class Completion(Struct, forbid_unknown_fields=True, gc=False):
     search_results: Raw | UnsetType = UNSET
 
 
-_OPTIONAL = Completion.__struct_fields__[Completion.__struct_fields__.index("choices") + 1 :]
 _MOST_TOKENS = 50_000_000  # no window is near it; above, the provider's counter is broken
 
 S = TypeVar("S", bound=Struct)
@@ -181,13 +180,24 @@ def decode_completion(data: bytes) -> Chunk:
         chunk = _odd(Chunk, raw)
         chunk.choices = [_odd_choice(raw_choice) for raw_choice in choices]
     else:
-        chunk = Chunk(whole.id, whole.object, whole.created, whole.model)
-        chunk.choices = [Choice(c.index, c.message, c.logprobs, c.finish_reason) for c in whole.choices]
-        for name in _OPTIONAL:
-            setattr(chunk, name, getattr(whole, name))
+        chunk = Chunk(
+            whole.id,
+            whole.object,
+            whole.created,
+            whole.model,
+            [Choice(c.index, c.message, c.logprobs, c.finish_reason) for c in whole.choices],
+            whole.system_fingerprint,
+            whole.service_tier,
+            whole.usage,
+            whole.error,
+            whole.provider,
+            whole.citations,
+            whole.search_results,
+        )
     for choice in chunk.choices:
-        for k, call in enumerate(choice.delta.tool_calls or ()):
-            call.index = k
+        if choice.delta.tool_calls:
+            for k, call in enumerate(choice.delta.tool_calls):
+                call.index = k
     return chunk
 
 
@@ -239,10 +249,12 @@ def _odd(kind: type[S], raw: dict[str, Raw]) -> S:
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """A chunk as JSON, extras in their places."""
-    odd = chunk.extra is not UNSET
+    if chunk.extra is not UNSET:
+        return _encoder.encode(_plain(chunk))
     for choice in chunk.choices:
-        odd = odd or choice.extra is not UNSET or choice.delta.extra is not UNSET
-    return _encoder.encode(_plain(chunk) if odd else chunk)
+        if choice.extra is not UNSET or choice.delta.extra is not UNSET:
+            return _encoder.encode(_plain(chunk))
+    return _encoder.encode(chunk)
 
 
 def _plain(struct: Struct) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from msgspec import UNSET, Raw, Struct, field
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 
 _encoder = msgspec.json.Encoder()
-_STREAM_ONLY = frozenset({"choices", "object", "error", "usage", "obfuscation", "extra"})
-_HEAD = tuple(name for name in Chunk.__struct_fields__ if name not in _STREAM_ONLY)
 
 
 class _Call(Struct):
@@ -55,9 +53,9 @@ class Fold:
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk in."""
-        for name in _HEAD:
-            if (value := getattr(chunk, name)) is not UNSET:
-                self._head[name] = value
+        head = self._head
+        head["id"], head["created"], head["model"] = chunk.id, chunk.created, chunk.model
+        self._head_of(chunk)
         if chunk.extra is not UNSET:
             self._head.update(chunk.extra)
         if chunk.usage is not UNSET:
@@ -65,8 +63,24 @@ class Fold:
         for choice in chunk.choices:
             self._add_choice(choice)
 
+    def _head_of(self, chunk: Chunk) -> None:
+        """What a chunk says beside its choices; spelled out, since every chunk is asked."""
+        head = self._head
+        if chunk.system_fingerprint is not UNSET:
+            head["system_fingerprint"] = chunk.system_fingerprint
+        if chunk.service_tier is not UNSET:
+            head["service_tier"] = chunk.service_tier
+        if chunk.provider is not UNSET:
+            head["provider"] = chunk.provider
+        if chunk.citations is not UNSET:
+            head["citations"] = chunk.citations
+        if chunk.search_results is not UNSET:
+            head["search_results"] = chunk.search_results
+
     def _add_choice(self, choice: Choice) -> None:
-        message = self._messages.setdefault(choice.index, _Message())
+        message = self._messages.get(choice.index)
+        if message is None:
+            message = self._messages[choice.index] = _Message()
         message.finish_reason = choice.finish_reason or message.finish_reason
         if bytes(choice.logprobs) != b"null":
             _join_logprobs(message, choice.logprobs)
@@ -75,8 +89,9 @@ class Fold:
             if (text := getattr(delta, name)) is not None:
                 message.text.setdefault(name, []).append(text)
         _add_objects(message, delta)
-        for piece in delta.tool_calls or ():
-            _join_call(message.calls, piece)
+        if delta.tool_calls:
+            for piece in delta.tool_calls:
+                _join_call(message.calls, piece)
 
     def completion(self) -> bytes:
         """The answer as JSON, choices in order of their index."""

@@ -18,6 +18,7 @@ Kind = Literal["statement", "fact"]
 LONGEST: Final = 4000  # characters of one memory
 
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_ASKS: Final = 1 << 31
 _TALKS: Final = 0x7FFF
 _DAYS: Final = 0xFFFF
 _UNSAID: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
@@ -64,21 +65,33 @@ class New(Struct, frozen=True):
         asks = self.text.rstrip().endswith(("?", "？"))
         talk = crc32((self.thread or self.at.date().isoformat()).encode("utf-8", "surrogatepass")) & _TALKS
         day = min(max(0, (self.at.astimezone(UTC) - _FIRST).days), _DAYS)
-        return asks << 31 | talk << 16 | day
+        return (_ASKS if asks else 0) | talk << 16 | day
 
 
-class Mark(Struct, frozen=True, gc=False):
-    """A memory as the vectors name it, taken apart."""
+# A memory as the vectors name it, taken apart by arithmetic alone: a recall does it a hundred times.
+def place(mark: int) -> int:
+    """Its place among all that its user has said."""
+    return mark >> 32
 
-    place: int
-    asks: bool
-    talk: int  # equal for memories of one talk
-    day: int  # since 2000
 
-    @classmethod
-    def of(cls, mark: int) -> Mark:
-        """The parts of a name: the place in front, `New.tail` behind."""
-        return cls(mark >> 32, bool(mark & 1 << 31), mark >> 16 & _TALKS, mark & _DAYS)
+def asks(mark: int) -> int:
+    """Not 0 where it is a question."""
+    return mark & _ASKS
+
+
+def talk(mark: int) -> int:
+    """Equal for memories of one talk."""
+    return mark >> 16 & _TALKS
+
+
+def day(mark: int) -> int:
+    """When it was said, in days since 2000."""
+    return mark & _DAYS
+
+
+def beside(mark: int) -> int:
+    """A number that is one more for what was said next in the same talk, and far away for any other talk's."""
+    return (mark >> 16 & _TALKS) << 33 | mark >> 32
 
 
 def day_of(seconds: float) -> float:

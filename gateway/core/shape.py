@@ -40,25 +40,27 @@ class Shape:
 
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
-        if len(chunk.choices) == 1 and self._is_plain(chunk.choices[0]):
-            return (chunk,)
+        if len(chunk.choices) == 1:
+            choice = chunk.choices[0]
+            delta = choice.delta
+            # More text of an open choice, as nearly every chunk of a stream is.
+            if (
+                delta.content is not None
+                and delta.role is None
+                and delta.tool_calls is None
+                and delta.reasoning_content is None
+                and choice.finish_reason is None
+                and (track := self._tracks.get(choice.index)) is not None
+                and not track.finished
+            ):
+                self.characters += len(delta.content)
+                return (chunk,)
         opening: list[Choice] = []
         kept = [choice for choice in chunk.choices if self._take(choice, opening)]
         if not kept:
             return ()
         chunk.choices = kept
         return (Chunk(choices=opening), chunk) if opening else (chunk,)
-
-    def _is_plain(self, choice: Choice) -> bool:
-        """Whether this is more text of an open choice, as nearly every chunk of a stream is."""
-        track = self._tracks.get(choice.index)
-        delta = choice.delta
-        if track is None or track.finished or choice.finish_reason is not None or delta.tool_calls is not None:
-            return False
-        if delta.role is not None or delta.content is None or delta.reasoning_content is not None:
-            return False
-        self.characters += len(delta.content)
-        return True
 
     def _take(self, choice: Choice, opening: list[Choice]) -> bool:
         """Bring one choice into form; what comes for it after its end is dropped."""

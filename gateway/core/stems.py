@@ -55,6 +55,11 @@ def content(text: str) -> list[str]:
     return [word for word in ends(split(text.replace("'s ", " "))) if word[0].isalnum() and word not in COMMON]
 
 
+def within(text: str) -> set[str]:
+    """The stems of all words of a text that say what it is about."""
+    return {stem(word) for word in set(split(text)) - COMMON}
+
+
 @lru_cache(_REMEMBERED)
 def stem(word: str) -> str:
     """A word without its English endings; another language's words are mostly left as they are."""

@@ -107,6 +107,16 @@ class Learned:
         return bool(self._hold or self._ceiling)
 
 
+SAYS: Final = frozenset(  # headers without which nothing is said
+    (
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-tokens-remaining",
+    )
+)
+
+
 def held_for(headers: Mapping[str, str], today: float) -> float:
     """Seconds until the provider's own limits let another request through; 0 where they do now or say nothing.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from gateway.core import chat
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest
 from gateway.core.events import encode_chunk
@@ -35,8 +34,8 @@ class ChatCompletions:
         request = _read(await visit.body(head, self._body_seconds))
         wishes = wishes_of(head, visit)
         deadline = Deadline(self._total_seconds)
-        async with AsyncExitStack() as stack:
-            reply = await answer(self._services, caller, request, wishes, deadline, stack)
+        with Closing() as closing:
+            reply = await answer(self._services, caller, request, wishes, deadline, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
             if request.body.stream:
                 await _stream(visit, reply)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from msgspec import structs
 
 from gateway.core.caller import Caller
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.telling import as_chat_in_band
 from gateway.dialects import completions
@@ -34,8 +33,8 @@ class Completions:
         deadline = Deadline(self._total_seconds)
         headers: list[tuple[bytes, bytes]] = []
         for prompt, request in enumerate(asked.requests):
-            async with AsyncExitStack() as stack:
-                reply = await answer(self._services, caller, request, wishes, deadline, stack)
+            with Closing() as closing:
+                reply = await answer(self._services, caller, request, wishes, deadline, closing)
                 visit.answered(reply.decision.outcome.model, reply.decision.id)
                 if asked.body.stream and not visit.streams:
                     await visit.start_stream(reply.headers(), as_chat_in_band)

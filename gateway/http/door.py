@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
 from gateway.core.telling import Telling, as_chat
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
-from gateway.http.twin import HEADER, SURFACES, Twin
+from gateway.http.twin import SURFACES, Twin
 from gateway.http.visit import Visit
 from gateway.stores.twins import Twins
 
 if TYPE_CHECKING:
-    from litestar.types import HTTPScope, Receive, Scope, Send
+    from litestar.types import Receive, Scope, Send
 
 
 def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
@@ -61,12 +61,12 @@ class Door:
             caller = await self._identify(head.bearer)
             visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
-            if surface in SURFACES and visit.method == "POST" and (key := visit.header(HEADER)):
-                visit.twin = Twin(self._twins, caller, visit.path, key)
+            if head.twin and surface in SURFACES and visit.method == "POST":
+                visit.twin = Twin(self._twins, caller, visit.path, head.twin)
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            visit = Visit(cast("HTTPScope", scope), receive, send, self._lounge, telling)
+            visit = Visit(scope, receive, send, self._lounge, telling)  # type: ignore[arg-type]  # routes are HTTP
             visit.about.surface = surface
             await visit.run(enter)
             self._ended(surface, visit)

@@ -55,12 +55,19 @@ class Embeddings:
         deadline, sent, began = Deadline(self._total_seconds), Sent(), time.monotonic()
         try:
             embedded = await self._embedder.embed(
-                candidate, caller.credentials, request.body.model, request, deadline, sent
+                candidate,
+                caller.credentials,
+                request.body.model,
+                request,
+                deadline,
+                sent,
+                single.entry(candidate, deadline),
             )
         except (UpstreamError, asyncio.CancelledError) as error:
             failure = error if isinstance(error, UpstreamError) else None
             single.in_vain(in_vain(candidate, lambda: request.tokens, sent, began, failure))
             raise
+        single.heard(candidate, embedded.headers)
         attempt = Attempt(candidate.name)
         billing.count(attempt, embedded.counted, self._terms.prices)
         single.count(attempt)

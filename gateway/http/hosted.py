@@ -62,15 +62,16 @@ class Hosted:
     async def _ask(
         self, service: Service, candidate: Candidate, caller: Caller, body: PassedBody, used: Consumed, single: Single
     ) -> Passing:
-        sent, began = Sent(), time.monotonic()
+        deadline, sent, began = Deadline(self._total_seconds), Sent(), time.monotonic()
+        entry = single.entry(candidate, deadline)
         try:
-            return await self._host.ask(
-                service, candidate, caller.credentials, body, used, Deadline(self._total_seconds), sent
-            )
+            passing = await self._host.ask(service, candidate, caller.credentials, body, used, deadline, sent, entry)
         except (UpstreamError, asyncio.CancelledError) as error:
             failure = error if isinstance(error, UpstreamError) else None
             single.in_vain(in_vain(candidate, lambda: used.input, sent, began, failure))
             raise
+        single.heard(candidate, passing.headers)
+        return passing
 
     async def _pass(self, visit: Visit, passing: Passing, candidate: Candidate, single: Single) -> None:
         """The reply as it comes, and what it has come to however it ends."""

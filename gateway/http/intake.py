@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.freshness import ANY, Freshness, freshness
@@ -35,6 +35,23 @@ _CONVERSATION = (
     b"session_id",
 )
 _CACHE = b"x-syntra-cache-control"
+_TWIN = b"idempotency-key"
+_WISHES = frozenset(
+    (
+        _CACHE,
+        _TWIN,
+        b"x-syntra-persona",
+        b"x-syntra-debug",
+        b"x-syntra-policy",
+        b"x-syntra-max-cost-usd",
+        b"x-syntra-max-ttft-ms",
+        b"x-syntra-user",
+        b"x-syntra-memory",
+        b"x-org-id",
+        *_CONVERSATION,
+    )
+)
+_PLAIN = b"application/json"
 _LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
@@ -50,8 +67,8 @@ class Head(Struct, frozen=True):
     json: bool
     form: bool
     length: int | None
-    persona: bool | None
-    debug: bool
+    persona: bool | None = None
+    debug: bool = False
     policy: str | None = None
     max_cost: int | None = None  # picodollars
     max_ttft_ms: float | None = None
@@ -60,38 +77,47 @@ class Head(Struct, frozen=True):
     freshness: Freshness = ANY
     user: str = ""  # whom the client speaks for
     memory: Mode | None = None
+    twin: str = ""  # the Idempotency-Key
 
 
 def read_head(scope: HTTPScope) -> Head:
     """The headers that Syntra reads; raw headers go no further than this. Raises BadRequest for an ambiguous one."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name == b"authorization" and name in found:
-            raise BadRequest("There are two Authorization headers.", code="ambiguous_authorization")
-        found[name] = value
+    headers = list(scope["headers"])
+    found = dict(headers)
+    if len(found) != len(headers) and [name for name, _ in headers].count(b"authorization") > 1:
+        raise BadRequest("There are two Authorization headers.", code="ambiguous_authorization")
     length = found.get(b"content-length", b"")
     if length and b"transfer-encoding" in found:
         raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")
-    request_id = found.get(b"x-request-id", b"")
-    return Head(
-        request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else uuid7(),
-        bearer=_bearer(found),
-        json=b"content-type" not in found or _JSON.fullmatch(found[b"content-type"]) is not None,
-        form=found.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/form-data"),
+    request_id = found.get(b"x-request-id")
+    media_type = found.get(b"content-type", _PLAIN)
+    head = Head(
+        request_id.decode() if request_id is not None and _REQUEST_ID.fullmatch(request_id) else uuid7(),
+        _bearer(found),
+        json=media_type == _PLAIN or _JSON.fullmatch(media_type) is not None,
+        form=media_type != _PLAIN and media_type.lstrip().lower().startswith(b"multipart/form-data"),
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
-        persona=_switch(found, b"x-syntra-persona"),
-        debug=bool(_switch(found, b"x-syntra-debug")),
-        policy=found[b"x-syntra-policy"].decode("latin-1").strip() if b"x-syntra-policy" in found else None,
-        max_cost=None if (usd := _amount(found, b"x-syntra-max-cost-usd")) is None else picodollars(usd),
-        max_ttft_ms=_amount(found, b"x-syntra-max-ttft-ms"),
-        organisation=found.get(b"x-org-id", b"").decode("latin-1").strip(),
-        conversation=next(
+    )
+    return head if _WISHES.isdisjoint(found) else structs.replace(head, **_wishes(found))
+
+
+def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
+    """What most requests do not say."""
+    return {
+        "persona": _switch(found, b"x-syntra-persona"),
+        "debug": bool(_switch(found, b"x-syntra-debug")),
+        "policy": found[b"x-syntra-policy"].decode("latin-1").strip() if b"x-syntra-policy" in found else None,
+        "max_cost": None if (usd := _amount(found, b"x-syntra-max-cost-usd")) is None else picodollars(usd),
+        "max_ttft_ms": _amount(found, b"x-syntra-max-ttft-ms"),
+        "organisation": found.get(b"x-org-id", b"").decode("latin-1").strip(),
+        "conversation": next(
             (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
-        freshness=freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
-        user=found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),
-        memory=_memory(found),
-    )
+        "freshness": freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
+        "user": found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),
+        "memory": _memory(found),
+        "twin": found.get(_TWIN, b"").decode("latin-1").strip(),
+    }
 
 
 def _bearer(found: dict[bytes, bytes]) -> str | None:

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 
 from gateway.core.errors import BodyTooSlow, Draining
+from gateway.core.rolling import Rolling
 from gateway.http.intake import Left
 from gateway.http.visit import Visit
 
-_GLANCE = 0.03  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
+_GLANCE = 0.1  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
 _TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
 _LATE = 0.25  # s by which a glance may come late; a loop that is later than this is not keeping up
 _OFTEN = 3  # such glances in a row: one alone is a hiccup, not a state
+_LISTENS = 0.1  # s after the start; the loop stands still until Granian listens
+_MOST_OVERLAP = 20.0  # s that a worker stays for its successor; Granian's clock runs already
 _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
 
 
 class Lounge:
     """The visits of this process that are being served."""
 
-    def __init__(self, drain_seconds: float, elsewhere: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        drain_seconds: float,
+        elsewhere: Callable[[], Awaitable[None]] | None = None,
+        rolling: Rolling | None = None,
+    ) -> None:
         self.draining = False
+        self._rolling = rolling or Rolling(None)
+        self._leaving = False
+        self._ends = 0.0  # of the drain; loop time
         self._elsewhere = elsewhere  # returns when nobody elsewhere hears what is said here
         self._drain_seconds = drain_seconds
         self._parent = os.getppid()
@@ -31,13 +44,11 @@ class Lounge:
         self._unwatched: list[Visit] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._late = 0  # glances in a row that came late
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._empty: asyncio.Event | None = None  # while somebody waits for it
 
     def enter(self, visit: Visit) -> None:
         """A visit begins to be served."""
         self._visits.add(visit)
-        self._empty.clear()
 
     @property
     def size(self) -> int:
@@ -52,7 +63,7 @@ class Lounge:
     def leave(self, visit: Visit) -> None:
         """It has its reply, or has gone."""
         self._visits.discard(visit)
-        if not self._visits:
+        if self._empty is not None and not self._visits:
             self._empty.set()
 
     def watch_soon(self, visit: Visit) -> None:
@@ -65,27 +76,64 @@ class Lounge:
         self._spawn(self._glance())
         loop = asyncio.get_running_loop()
         # Granian's worker stops on SIGTERM and on SIGINT. The first becomes ours: drain, then hand it the second.
-        loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._drain(_hand_over)))
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._leave()))
+
+    def serves(self) -> None:
+        """All is ready: an older worker may go."""
+        asyncio.get_running_loop().call_later(_LISTENS, self._rolling.serves)
 
     def close(self) -> None:
         """Stop looking after visits."""
         for task in self._tasks:
             task.cancel()
 
-    async def _drain(self, then: Callable[[], None]) -> None:
-        """Take nobody new, let who is here finish, tell the rest that it is over."""
-        if self.draining:
+    async def gone(self) -> None:
+        """Wait until nobody elsewhere hears what is said here, for as long as a drain may take."""
+        if self._elsewhere is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._ends or asyncio.get_running_loop().time() + self._drain_seconds):
+                    await self._elsewhere()
+
+    async def _leave(self) -> None:
+        """Go; where another worker takes over, once it is there, and nobody is refused meanwhile."""
+        if not self._rolling.under_way:
+            await self._drain(_hand_over)
             return
-        self.draining = True
+        if self._leaving:
+            return
+        self._leaving = True
+        until = time.monotonic() + _MOST_OVERLAP
+        while not self._rolling.followed and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_GLANCE)  # another process says so, in a file
+        _hand_over()  # from now on Granian takes no connection, and waits for those that are there
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Let who is here finish, tell the rest that it is over."""
+        self._ends = asyncio.get_running_loop().time() + self._drain_seconds
         try:
-            async with asyncio.timeout(self._drain_seconds):
-                await self._empty.wait()
+            async with asyncio.timeout_at(self._ends):
+                await self._nobody()
                 if self._elsewhere is not None:
                     await self._elsewhere()
         except TimeoutError:
             for visit in tuple(self._visits):
                 visit.stop(Draining("This server is shutting down and could not finish the answer in time."))
+            await self._nobody()
+
+    async def _nobody(self) -> None:
+        """Wait until nobody is being served."""
+        self._empty = asyncio.Event()
+        while self._visits:
+            self._empty.clear()
             await self._empty.wait()
+
+    async def _drain(self, then: Callable[[], None]) -> None:
+        """Take nobody new until all have gone."""
+        if self.draining:
+            return
+        self.draining = True
+        await self._finish()
         then()
 
     async def _glance(self) -> None:

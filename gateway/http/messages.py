@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import structs
 
 from gateway.core.caller import Caller
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.errors import NothingFits, SyntraError, UnknownModel
 from gateway.dialects.messages import names
@@ -45,8 +45,8 @@ class Messages:
         raw = await visit.body(head, self._body_seconds)
         asked = parse(raw, _words(visit))
         wishes = _wishes(asked, head, visit)
-        async with AsyncExitStack() as stack:
-            reply = await self._answer(caller, asked, wishes, stack)
+        with Closing() as closing:
+            reply = await self._answer(caller, asked, wishes, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
             events = Events(asked, reply.id, head.request_id, len(raw))
             if asked.stream:
@@ -67,15 +67,15 @@ class Messages:
             counted = await services.reader.count(request)
         await visit.whole(200, (JSON, *_named(visit)), msgspec.json.encode({"input_tokens": counted}))
 
-    async def _answer(self, caller: Caller, asked: Asked, wishes: Wishes, stack: AsyncExitStack) -> Reply:
+    async def _answer(self, caller: Caller, asked: Asked, wishes: Wishes, closing: Closing) -> Reply:
         """The answer; where nobody can search the web, without the search: an answer from memory beats none."""
         deadline = Deadline(self._total_seconds)
         if asked.without_search is None:
-            return await answer(self._services, caller, asked.request, wishes, deadline, stack)
+            return await answer(self._services, caller, asked.request, wishes, deadline, closing)
         policy = self._services.policies.of(caller)
         _, route = await plan(self._services.reader, policy, caller, asked.request, wishes)
         request = asked.without_search if isinstance(route, NothingFits) else asked.request
-        return await answer(self._services, caller, request, wishes, deadline, stack)
+        return await answer(self._services, caller, request, wishes, deadline, closing)
 
 
 class AnthropicModels:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import parse_qs
 
 from msgspec import Raw, structs
 
 from gateway.core.caller import Caller
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest, StoreAway, SyntraError, Unknown, UnknownRoute, WrongMethod
 from gateway.core.ids import uuid7
@@ -75,9 +75,9 @@ class ResponsesSurface:
             caller = structs.replace(caller, degraded=(*caller.degraded, _STORE))
             keeps = False
         deadline = Deadline(self._total_seconds)
-        async with AsyncExitStack() as stack:
+        with Closing() as closing:
             wishes = wishes_of(head, visit, "responses")
-            reply = await answer(self._services, caller, asked.request, wishes, deadline, stack)
+            reply = await answer(self._services, caller, asked.request, wishes, deadline, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
             told = Answer(asked, f"resp_{uuid7()}", reply.issuer, thoughts, stored=keeps)
             if received.body.stream:

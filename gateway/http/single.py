@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from gateway.core.caller import Caller
+from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
-from gateway.core.errors import SyntraError
+from gateway.core.errors import Paced, SyntraError, UpstreamBusy
 from gateway.core.ids import uuid7
 from gateway.core.money import Picodollars
 from gateway.http.intake import Head
@@ -19,15 +22,18 @@ from gateway.records.settle import Settle
 from gateway.reply import told
 from gateway.stages.admission import FREE, Admission
 from gateway.stages.fallback import Tried
+from gateway.stores.pacer import Pacer
+from gateway.upstream.answer import Entry
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate
 
 
 class Terms:
-    """What such requests are let in by, priced with and recorded in."""
+    """What such requests are let in by, paced by, priced with and recorded in."""
 
-    def __init__(self, admission: Admission, settle: Settle, prices: Prices) -> None:
+    def __init__(self, admission: Admission, pacer: Pacer, settle: Settle, prices: Prices) -> None:
         self.admission = admission
+        self.pacer = pacer
         self.settle = settle
         self.prices = prices
 
@@ -61,8 +67,18 @@ class Single:
             self._admitted = await self._terms.admission.admit(self._caller, self.decision.id, tokens, cost)
             self.decision.degraded += self._admitted.degraded
 
+    def entry(self, candidate: Candidate, deadline: Deadline) -> Entry:
+        """Where its call waits until the provider's pace has room for it."""
+        return partial(self._terms.pacer.enter, candidate.key, self._caller.organisation, deadline)
+
+    def heard(self, candidate: Candidate, headers: Mapping[str, str]) -> None:
+        """A provider has answered; it may say that nothing is left."""
+        self._terms.pacer.heard(candidate.key, headers)
+
     def in_vain(self, tried: Tried) -> None:
         """Nobody answered."""
+        if isinstance(tried.error, UpstreamBusy) and not isinstance(tried.error, Paced):
+            self._terms.pacer.limited(tried.candidate.key, tried.error.retry_after)
         self.decision.attempts.append(billing.in_vain(tried, self._terms.prices))
 
     def count(self, attempt: Attempt, *, ended: bool = True) -> None:

@@ -17,7 +17,6 @@ from gateway.core.errors import BadRequest, Draining, SyntraError, UpstreamBroke
 from gateway.stores.breaker import Unavailable
 from gateway.stores.twins import MOST_KEPT, Held, Kept, Twins
 
-HEADER: Final = b"idempotency-key"
 SURFACES: Final = frozenset({"chat", "completions", "responses", "messages", "embeddings"})
 DEGRADED: Final = (b"x-syntra-degraded", b"idempotency")
 REPLAYED: Final = (b"idempotent-replayed", b"true")

@@ -33,6 +33,22 @@ PING = b": ping\n"  # one line end: a blank line would end an event, and some cl
 class Visit:
     """The socket's side of one request; everything that is written to the client goes through here."""
 
+    status = 0  # as sent; 499 for a client that left, as nginx has it
+    sending_since = 0.0  # loop time at which a write began that has not ended
+    last_write = 0.0
+    must_have_body_at = 0.0  # loop time, 0 when the body is there
+    request_id = b""
+    model = ""  # provider/model of who answered
+    decision = ""
+    twin: Twin | None = None  # of a request that may be asked twice
+    failed = ""  # the kind of the error that was told
+    _task: asyncio.Task[object] | None = None
+    _stopped: SyntraError | Left | None = None
+    _watch: asyncio.Task[None] | None = None
+    _started = False
+    _told = False  # everything, to the last event
+    _in_band: InBand | None = None  # of a stream whose head is out
+
     def __init__(
         self, scope: HTTPScope, receive: Receive, send: Send, lounge: Lounge, telling: Telling = as_chat
     ) -> None:
@@ -43,22 +59,7 @@ class Visit:
         self._send = send
         self._lounge = lounge
         self._telling = telling
-        self._task: asyncio.Task[object] | None = None
-        self._stopped: SyntraError | Left | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._started = False
-        self._told = False  # everything, to the last event
-        self.status = 0  # as sent; 499 for a client that left, as nginx has it
-        self._in_band: InBand | None = None  # of a stream whose head is out
-        self.sending_since = 0.0  # loop time at which a write began that has not ended
-        self.last_write = 0.0
-        self.must_have_body_at = 0.0  # loop time, 0 when the body is there
-        self.request_id = b""
         self.about = About()  # what log lines of this request say of it
-        self.model = ""  # provider/model of who answered
-        self.decision = ""
-        self.twin: Twin | None = None  # of a request that may be asked twice
-        self.failed = ""  # the kind of the error that was told
 
     @property
     def method(self) -> str:

@@ -10,7 +10,7 @@ from msgspec import structs
 from gateway.core.ends import ANSWERED, UNASKED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars
-from gateway.records.decision import Attempt, Decision
+from gateway.records.decision import Attempt, Decision, Outcome
 from gateway.records.ledger import Row, started
 from gateway.stages.fallback import Tried
 from gateway.upstream.count import Counted
@@ -58,12 +58,16 @@ def total(attempts: Sequence[Attempt]) -> Picodollars | None:
 
 
 def rows(decision: Decision) -> list[Row]:
-    """The ledger's rows: one for each attempt that was made, and the final one, which comes last and is their sum."""
+    """The ledger's rows: one for each attempt that was made, and the final one, which comes last and is their sum.
+
+    Most requests have one attempt, which differs from the whole in its duration alone, and one row that says so.
+    """
     final = _final(decision)
+    asked = [attempt for attempt in decision.attempts if attempt.outcome not in UNASKED]
+    if len(asked) == 1 and _is_all(asked[0], decision.outcome):
+        return [_whole(final, asked[0])]
     made: list[Row] = []
-    for attempt in decision.attempts:
-        if attempt.outcome in UNASKED:
-            continue
+    for attempt in asked:
         row = _row(decision, attempt, structs.replace(final), len(made) + 1)
         made.append(row)
         final.model = decision.outcome.model[:MOST_NAME] or (row.model if attempt.usage is not None else final.model)
@@ -95,6 +99,26 @@ def _final(decision: Decision) -> Row:
         duration_ms=outcome.duration_ms,
         cache=outcome.cache,
     )
+
+
+def _is_all(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether there is nothing to a request but this attempt."""
+    return (
+        attempt.outcome == ANSWERED
+        and attempt.usage is not None
+        and attempt.cost == outcome.cost
+        and attempt.ttft_ms == outcome.ttft_ms
+        and attempt.cache == outcome.cache
+        and attempt.model == outcome.model
+    )
+
+
+def _whole(final: Row, attempt: Attempt) -> Row:
+    """The final row of a request that is its only attempt."""
+    final.model, final.sole_ms = attempt.model[:MOST_NAME], attempt.duration_ms
+    if attempt.usage is not None:
+        final.input_tokens, final.cached_tokens, final.output_tokens, final.reasoning_tokens = _tokens(attempt.usage)
+    return final
 
 
 def _row(decision: Decision, attempt: Attempt, row: Row, number: int) -> Row:

@@ -11,7 +11,7 @@ from gateway.core.context import Shortened
 from gateway.core.ends import ANSWERED
 from gateway.core.events import Usage
 from gateway.core.money import Picodollars, dollars
-from gateway.upstream.flights import MISS, Cache
+from gateway.upstream.incoming import MISS, Cache
 from policies.engine import Plan, Scored
 from policies.facts import Facts, Live
 from policies.reasons import line, reasons

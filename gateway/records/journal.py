@@ -92,8 +92,11 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Bytes that are not done."""
-        in_files = sum([segment.waiting for segment in self._own]) + sum([segment.waiting for segment in self._left])
-        return in_files + self._held + self._out_held
+        size = self._held + self._out_held
+        for segments in (self._own, self._left):  # each request asks, so without what a sum of properties costs
+            for segment in segments:
+                size += segment.size - segment.done
+        return size
 
     @property
     def full(self) -> bool:

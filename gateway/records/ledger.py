@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 from psycopg import AsyncCursor, DataError, Error
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -64,6 +64,7 @@ class Row(Struct, omit_defaults=True, gc=False):
     ttft_ms: float | None = None
     duration_ms: float = 0.0
     cache: str = "miss"
+    sole_ms: float | None = None  # what its only attempt took, where that differs in nothing else: it is no row here
 
 
 class _Line(Struct, gc=False):
@@ -88,6 +89,14 @@ class Refused(Exception):
     """PostgreSQL will not take it, today or tomorrow."""
 
 
+SOLE: Final = "sole_ms"
+_TYPES: Final[dict[type[inspect.Type], SQL]] = {
+    inspect.StrType: SQL("text"),
+    inspect.IntType: SQL("bigint"),
+    inspect.FloatType: SQL("double precision"),
+    inspect.BoolType: SQL("boolean"),
+    inspect.DateTimeType: SQL("timestamptz"),
+}
 _HEAD: Final = b'{"org":"'
 _encode = msgspec.json.Encoder().encode
 
@@ -331,20 +340,28 @@ def _parameters(organisation: str, entries: Sequence[_Entry]) -> dict[str, objec
 
 def _insert() -> bytes:
     """Rows and decisions in one statement; a column that a row leaves out has the row's own default."""
-    names = Row.__struct_fields__
-    defaults = dict(zip(names[-len(Row.__struct_defaults__) :], Row.__struct_defaults__, strict=True))
+    fields = inspect.type_info(Row).fields  # type: ignore[attr-defined]  # of a struct
+    read = SQL(", ").join(SQL("{} {}").format(Identifier(one.name), _type(one)) for one in fields)
     values = [
-        Identifier(name)
-        if defaults.get(name) is None
-        else SQL("coalesce({}, {})").format(Identifier(name), Literal(defaults[name]))
-        for name in names
+        Identifier(one.name)
+        if one.required or one.default is None
+        else SQL("coalesce({}, {})").format(Identifier(one.name), Literal(one.default))
+        for one in fields[:-1]
     ]
+    attempt = dict(zip(Row.__struct_fields__, values, strict=False)) | {
+        "attempt": SQL("1"),
+        "duration_ms": Identifier(SOLE),
+    }
     return (
         SQL("""
         with row as materialized (
-            select * from json_populate_recordset(null::ledger, %(rows)s::json)
+            select * from json_to_recordset(%(rows)s::json) as given ({read})
         ), recorded as (
-            insert into ledger (org_id, {columns}) select %(org)s::uuid, {values} from row on conflict do nothing
+            insert into ledger (org_id, {columns})
+            select %(org)s::uuid, {values} from row
+            union all
+            select %(org)s::uuid, {attempt} from row where {sole} is not null
+            on conflict do nothing
         )
         insert into decision (org_id, id, at, record)
         select %(org)s::uuid, request_id, at, record
@@ -352,9 +369,23 @@ def _insert() -> bytes:
         join string_to_table(%(records)s, E'\\n') with ordinality as line (record, number) using (number)
         on conflict do nothing
     """)
-        .format(columns=SQL(", ").join(map(Identifier, names)), values=SQL(", ").join(values))
+        .format(
+            read=read,
+            columns=SQL(", ").join(Identifier(one.name) for one in fields[:-1]),
+            values=SQL(", ").join(values),
+            attempt=SQL(", ").join(attempt[one.name] for one in fields[:-1]),
+            sole=Identifier(SOLE),
+        )
         .as_bytes(None)
     )
+
+
+def _type(field: inspect.Field) -> SQL:
+    """What a field is read as."""
+    if field.name == "request_id":
+        return SQL("uuid")
+    kind = field.type.types[0] if isinstance(field.type, inspect.UnionType) else field.type
+    return _TYPES[type(kind)]
 
 
 _INSERT: Final = _insert()

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,7 @@ from gateway.records import exposition
 from gateway.records.decision import Decision
 from gateway.records.series import Counts, Times
 from gateway.upstream.count import ODD
-from gateway.upstream.flights import HIT, JOINED, MISS
+from gateway.upstream.incoming import HIT, JOINED, MISS
 
 SURFACES = (
     *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
@@ -121,15 +122,15 @@ class Metrics:
         count, times = self._count, self._times
         self._requests = count("requests", "Requests answered.", surface=SURFACES, status=STATUSES)
         self._errors = count("errors", "Errors told.", surface=SURFACES, kind=ERRORS)
-        self._ttft = times("ttft", "Seconds to a provider's first chunk.", _TTFT, provider=providers)
-        self._duration = times("duration", "Seconds from request to the answer's end.", _DURATION, provider=providers)
-        self._overhead = times("overhead", "Seconds until a provider is asked.", _OVERHEAD)
+        self.ttft = times("ttft", "Seconds to a provider's first chunk.", _TTFT, provider=providers)
+        self.duration = times("duration", "Seconds from request to the answer's end.", _DURATION, provider=providers)
+        self.overhead = times("overhead", "Seconds until a provider is asked.", _OVERHEAD)
         self._lag = times("loop_lag", "Seconds that the loop is late.", _LAG)
-        self._attempts = count("upstream_attempts", "Calls to providers.", provider=providers, outcome=OUTCOMES)
-        self._routed = count("routed", "Requests routed.", policy=policies, intent=intents, provider=providers)
+        self.attempts = count("upstream_attempts", "Calls to providers.", provider=providers, outcome=OUTCOMES)
+        self.routed = count("routed", "Requests routed.", policy=policies, intent=intents, provider=providers)
         self._tokens = count("tokens", "Tokens.", provider=providers, model=models, kind=TOKENS)
         self._cost = count("cost_usd", "US dollars.", unit=1 / PICO, provider=providers, model=models)
-        self._cache = count("cache", "Answers by where they came from.", outcome=CACHE)
+        self.cache = count("cache", "Answers by where they came from.", outcome=CACHE)
         self._limits = count("limits", "What limits said.", outcome=LIMITS, by=("valkey", "worker", "memory"))
         self._degraded = count("degraded", "Requests of which something was skipped.", what=DEGRADED)
         self._recall = times("recall", "Seconds until memories are found.", _OVERHEAD)
@@ -137,7 +138,7 @@ class Metrics:
         self._remembered = count("remembered", "Memories kept of what users said.", kind=KEPT)
         self._not_remembered = count("not_remembered", "Turns of which nothing was kept.", reason=NOT_KEPT)
         self._cooldowns = count("cooldowns", "Models left alone.", provider=providers, reason=REASONS)
-        self._odd = count("provider_protocol", "Answers taken though odd.", provider=providers, what=ODD)
+        self.odd = count("provider_protocol", "Answers taken though odd.", provider=providers, what=ODD)
         self._retries = count("retries", "Attempts beyond the first.", outcome=("made", "refused"))
         self._reloads = count("policy_reloads", "Edits of the documents.", outcome=("taken", "refused"))
         self._refusals = count("records_refused", "Requests that PostgreSQL would not record.")
@@ -192,23 +193,24 @@ class Metrics:
                 ended = (
                     outcome.ended if attempt.outcome == ANSWERED and outcome.ended in (CUT, LEFT) else attempt.outcome
                 )
-                self.attempt(_provider(attempt.model), ended)
+                provider = _provider(attempt.model)
+                self.attempts.add(provider, ended)
                 for what in attempt.odd:
-                    self.odd(_provider(attempt.model), what)
+                    self.odd.add(provider, what)
         if outcome.overhead_ms:
-            self.overhead(outcome.overhead_ms / 1e3)
+            self.overhead.add(outcome.overhead_ms / 1e3)
         for what in decision.degraded:
             self._degraded.add(what)
         if not outcome.model:
             return
-        self.cached(outcome.cache)
+        self.cache.add(outcome.cache)
         provider = _provider(outcome.model)
         if outcome.cache == MISS:  # the provider's own pace
-            self.duration(provider, outcome.duration_ms / 1e3)
+            self.duration.add(outcome.duration_ms / 1e3, provider)
             if outcome.ttft_ms is not None:
-                self.ttft(provider, outcome.ttft_ms / 1e3)
+                self.ttft.add(outcome.ttft_ms / 1e3, provider)
         if not decision.pinned and decision.plan is not None and decision.facts is not None:
-            self.routed(decision.plan.policy, decision.facts.intent, provider)
+            self.routed.add(decision.plan.policy, decision.facts.intent, provider)
 
     def request(self, surface: str, status: int) -> None:
         """A request was answered, or its client left (499)."""
@@ -218,26 +220,6 @@ class Metrics:
         """An error was told; `kind` is the error's."""
         self._errors.add(surface, kind)
 
-    def ttft(self, provider: str, seconds: float) -> None:
-        """A provider began to answer."""
-        self._ttft.add(seconds, provider)
-
-    def duration(self, provider: str, seconds: float) -> None:
-        """An answer of this provider's has ended."""
-        self._duration.add(seconds, provider)
-
-    def overhead(self, seconds: float) -> None:
-        """A request came so far that a provider is asked."""
-        self._overhead.add(seconds)
-
-    def attempt(self, provider: str, outcome: str) -> None:
-        """A provider was asked; `outcome` is `answered`, `cut`, `left` or the kind of the error."""
-        self._attempts.add(provider, outcome)
-
-    def routed(self, policy: str, intent: str, provider: str) -> None:
-        """Syntra chose."""
-        self._routed.add(policy, intent, provider)
-
     def used(self, model: str, tokens: tuple[int, int, int, int], cost: int | None) -> None:
         """What a call came to: tokens as in `TOKENS`, of a `provider/model`; picodollars, where a price is known."""
         provider = _provider(model)
@@ -246,10 +228,6 @@ class Metrics:
                 self._tokens.more(number, provider, model, kind)
         if cost:
             self._cost.more(cost, provider, model)
-
-    def cached(self, outcome: str) -> None:
-        """An answer came from where `outcome` says: hit, joined, or miss."""
-        self._cache.add(outcome)
 
     def limited(self, outcome: str, by: str) -> None:
         """Limits were asked: admitted, limited or spent; by valkey, by this worker alone, or from memory."""
@@ -273,10 +251,6 @@ class Metrics:
         """A provider's model is left alone for a while."""
         self._cooldowns.add(provider, reason)
 
-    def odd(self, provider: str, what: str) -> None:
-        """A provider did otherwise than its wire has it, and was forgiven."""
-        self._odd.add(provider, what)
-
     def retried(self, *, made: bool) -> None:
         """One more attempt was made for a request, or there was no budget for it."""
         self._retries.add("made" if made else "refused")
@@ -295,5 +269,6 @@ class Metrics:
         return exposition.page(self._own, self._folder, accept)
 
 
+@lru_cache(maxsize=1024)
 def _provider(model: str) -> str:
     return model.partition("/")[0]

@@ -6,6 +6,7 @@ A file that is mapped into memory costs 3 µs a value, which a busy worker's req
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 
@@ -45,19 +46,19 @@ class Counts:
     def __init__(self, counter: Counter, *allowed: Collection[str], unit: float = 1.0) -> None:
         self._series = Series(counter, *allowed)
         self._unit = unit
-        self._waiting: dict[Labels, int] = {}
+        self._waiting: defaultdict[Labels, int] = defaultdict(int)
 
     def add(self, *labels: str | int) -> None:
         """One more."""
-        self._waiting[labels] = self._waiting.get(labels, 0) + 1
+        self._waiting[labels] += 1
 
     def more(self, number: int, *labels: str | int) -> None:
         """So many more."""
-        self._waiting[labels] = self._waiting.get(labels, 0) + number
+        self._waiting[labels] += number
 
     def flush(self) -> None:
         """Let everybody see them."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting, defaultdict(int)
         for labels, number in waiting.items():
             self._series.at(labels).inc(number * self._unit)
 
@@ -68,19 +69,21 @@ class Times:
     def __init__(self, histogram: Histogram, bounds: Sequence[float], *allowed: Collection[str]) -> None:
         self._series = Series(histogram, *allowed)
         self._bounds = bounds
-        self._waiting: dict[Labels, list[float]] = {}  # how many in each bucket and beyond all, then their sum
+        self._waiting: defaultdict[Labels, list[float]] = defaultdict(self._row)
+
+    def _row(self) -> list[float]:
+        """How many in each bucket and beyond all, then their sum."""
+        return [0.0] * (len(self._bounds) + 2)
 
     def add(self, seconds: float, *labels: str | int) -> None:
         """One observation."""
-        row = self._waiting.get(labels)
-        if row is None:
-            row = self._waiting[labels] = [0.0] * (len(self._bounds) + 2)
+        row = self._waiting[labels]
         row[bisect_left(self._bounds, seconds)] += 1
         row[-1] += seconds
 
     def flush(self) -> None:
         """Let everybody see them: by way of the histogram's own cells, since it takes observations one by one only."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting, defaultdict(self._row)
         for labels, row in waiting.items():
             series = self._series.at(labels)
             for cell, number in zip(series._buckets, row[:-1], strict=True):  # noqa: SLF001

@@ -14,7 +14,7 @@ from gateway.records import billing
 from gateway.records.billing import Settled
 from gateway.records.decision import Decision
 from gateway.records.ledger import Ledger
-from gateway.upstream.flights import MISS
+from gateway.upstream.incoming import MISS
 
 if TYPE_CHECKING:  # prometheus_client must not be imported before the parent has said where to count
     from gateway.records.metrics import Metrics
@@ -48,12 +48,12 @@ class Settle:
             outcome.ended = _ended(error)
         decision.asked = decision.asked[: billing.MOST_NAME]
         outcome.cost = billing.total(decision.attempts)
-        outcome.estimated = any(attempt.estimated for attempt in decision.attempts)
+        outcome.estimated = True in [attempt.estimated for attempt in decision.attempts]
         if outcome.ended == ANSWERED:
             self._learn(decision, seconds)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
-        for row in rows[:-1]:
+        for row in rows[:-1] or rows:
             tokens = row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens
             self._metrics.used(row.model, tokens, row.cost)
         if decision.attempts or not isinstance(error, SyntraError) or error.recorded:
@@ -64,8 +64,10 @@ class Settle:
     def _learn(self, decision: Decision, seconds: float) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
-        pieced = sum(attempt.ttft_ms is not None for attempt in decision.attempts) > 1
-        if outcome.usage is None or outcome.cache != MISS or pieced:
+        if outcome.usage is None or outcome.cache != MISS:
+            return
+        attempts = decision.attempts
+        if len(attempts) > 1 and len([attempt for attempt in attempts if attempt.ttft_ms is not None]) > 1:
             return  # nothing is learned of a model from what others have written too
         details = outcome.usage.completion_tokens_details
         reasoning = (details.reasoning_tokens or 0) if details is not None else 0

@@ -30,27 +30,27 @@ class Clean:
         """The batch, cleaned; what could still become a match is held back until it is decided."""
         cleaned: list[Chunk] = []
         for chunk in batch:
-            if len(chunk.choices) == 1 and self._is_plain(chunk.choices[0]):
+            if len(chunk.choices) == 1 and not self._aside:
                 choice = chunk.choices[0]
-                choice.delta.content = self._feed(choice.index, "content", choice.delta.content or "")
-                if choice.delta.content or _says_something(choice):
-                    cleaned.append(chunk)
-            else:
-                self._clean_all(chunk, cleaned)
+                delta = choice.delta
+                # Nothing in it but text, as in nearly every chunk of a stream.
+                if (
+                    delta.content is not None
+                    and choice.finish_reason is None
+                    and delta.tool_calls is None
+                    and delta.reasoning_content is None
+                    and delta.reasoning is None
+                    and delta.refusal is None
+                ):
+                    sanitizer = self._open.get((choice.index, "content"))
+                    if sanitizer is None:
+                        sanitizer = self._begin(choice.index, "content")
+                    delta.content = sanitizer.feed(delta.content)
+                    if delta.content or _says_something(choice):
+                        cleaned.append(chunk)
+                    continue
+            self._clean_all(chunk, cleaned)
         return cleaned
-
-    def _is_plain(self, choice: Choice) -> bool:
-        """Whether there is nothing in it but text, as in nearly every chunk of a stream."""
-        delta = choice.delta
-        return (
-            delta.content is not None
-            and choice.finish_reason is None
-            and delta.tool_calls is None
-            and delta.reasoning_content is None
-            and delta.reasoning is None
-            and delta.refusal is None
-            and not self._aside
-        )
 
     def _clean_all(self, chunk: Chunk, cleaned: list[Chunk]) -> None:
         held: list[Choice] = []
@@ -77,17 +77,19 @@ class Clean:
             self._release(choice, held, _ALL)
 
     def _feed(self, index: int, field: Field, text: str) -> str:
-        sanitizer = self._open.get((index, field))
-        if sanitizer is None:
-            words = self._request.users_words
-            sanitizer = self._open[index, field] = Sanitizer(self._name, words, voice=self._voice)
-        return sanitizer.feed(text)
+        return (self._open.get((index, field)) or self._begin(index, field)).feed(text)
+
+    def _begin(self, index: int, field: Field) -> Sanitizer:
+        sanitizer = self._open[index, field] = Sanitizer(self._name, self._request.users_words, voice=self._voice)
+        return sanitizer
 
     def _release(self, choice: Choice, held: list[Choice], fields: tuple[Field, ...]) -> None:
         """Nothing more will decide what is held: it goes out, in this chunk where the chunk has the text already."""
         self._aside.discard(choice.index)
         index = choice.index
         for field in fields:
+            if not self._open:
+                break
             sanitizer = self._open.pop((index, field), None)
             rest = sanitizer.finish() if sanitizer is not None else ""
             if not rest:

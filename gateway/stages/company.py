@@ -83,7 +83,7 @@ def _is_certain(body: ChatBody) -> bool:
 def _acts(request: ChatRequest) -> bool:
     """Whether its provider may do more than answer."""
     body = request.body
-    if body.store or any(tool.type not in _CALLED for tool in body.tools or ()):
+    if body.store or (body.tools and any(tool.type not in _CALLED for tool in body.tools)):
         return True
     fields = request.fields if request.native is None else request.native.fields
     if not _ACTING.isdisjoint(fields):

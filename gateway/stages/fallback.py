@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.ends import LEFT, OUTRUN, RESTING
 from gateway.core.errors import (
@@ -36,7 +36,7 @@ from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Opened, Sent
 from gateway.upstream.count import Counted
-from gateway.upstream.flights import MISS, Cache
+from gateway.upstream.incoming import MISS, Cache
 from gateway.upstream.providers import SIMULATED, Candidate, Upstream
 from gateway.upstream.share import Circle
 from policies.documents import CONTENT_POLICY, CONTEXT_LENGTH, LATENESS
@@ -69,7 +69,8 @@ class Tried(Struct, frozen=True):
 class _Asked(Struct, frozen=True):
     """One request while somebody is looked for who answers it."""
 
-    ask: Callable[..., Awaitable[Opened]]
+    credentials: Mapping[str, Credential]
+    circle: Circle | None
     last: Candidate  # who is asked when nobody else could
     organisation: str
     request: ChatRequest
@@ -111,22 +112,23 @@ class Fallback:
         credentials: Mapping[str, Credential],
         request: ChatRequest,
         deadline: Deadline,
-        stack: AsyncExitStack,
+        closing: Closing,
         *,
         tried: Callable[[Tried], None],
         circle: Circle | None = None,
         organisation: str = "",
         moves: Collection[str] = (),
     ) -> Begun:
-        """The first answer that begins; it is closed with `stack`. Raises what the last candidate failed with.
+        """The first answer that begins; it is closed with `closing`. Raises what the last candidate failed with.
 
         `credentials` are the caller's own keys, by provider; the others are the environment's. Within a `circle` the
         answer may be one that others have asked for; among `organisation`s the wait for a provider is shared fairly.
         `moves` are what the policy moves on for, beside failures.
         """
         self._retries.request(time.monotonic())
-        ask = partial(self._upstream.ask, credentials=credentials, deadline=deadline, circle=circle)
-        asked = _Asked(ask, candidates[-1], organisation, request, deadline, moves, tried, [], set(), [], set())
+        asked = _Asked(
+            credentials, circle, candidates[-1], organisation, request, deadline, moves, tried, [], set(), [], set()
+        )
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
             last_hope = not asked.failures and candidate is candidates[-1]
@@ -137,13 +139,18 @@ class Fallback:
                 continue
             if asked.failures and not await self._once_more(candidate, asked):
                 break
+            others = candidates[at + 1 :]
+            hedged = LATENESS in moves and others and not asked.failures
             try:
-                begun = await self._whoever_is_first(candidate, candidates[at + 1 :], asked)
+                if hedged:
+                    begun = await self._whoever_is_first(candidate, others, asked)
+                else:
+                    begun = await self._attempt(candidate, asked)
             except (UpstreamError, ContextTooLong) as error:
                 if not _moves_on(error, moves):
                     break
             else:
-                stack.callback(begun.opened.close)
+                closing.callback(begun.opened.close)
                 return begun
         raise _worst(asked.failures)
 
@@ -171,9 +178,7 @@ class Fallback:
         return made
 
     async def _whoever_is_first(self, candidate: Candidate, others: Sequence[Candidate], asked: _Asked) -> Begun:
-        """The candidate's answer; or another's, where the policy has one asked as soon as this one is late."""
-        if LATENESS not in asked.moves or asked.failures or not others:
-            return await self._attempt(candidate, asked)
+        """The candidate's answer; or another's, who is asked as soon as this one is late."""
         first = asyncio.create_task(self._attempt(candidate, asked))
         running = {first: candidate}
         try:
@@ -249,8 +254,12 @@ class Fallback:
             return release
 
         try:
-            taken, left_out = request.without(candidate.without)
-            opened = await asked.ask(candidate, request=taken.at_most(candidate.most_output), sent=sent, entry=entry)
+            taken, left_out = request.without(candidate.without) if candidate.without else (request, ())
+            if taken.lenient:
+                taken = taken.at_most(candidate.most_output)
+            opened = await self._upstream.ask(
+                candidate, asked.credentials, taken, asked.deadline, sent, asked.circle, entry
+            )
             if sent.cache == MISS:
                 self._pacer.heard(candidate.key, opened.headers)
             if left_out:

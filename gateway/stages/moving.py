@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -20,7 +20,8 @@ from msgspec import UNSET, Raw
 from gateway.core.artefacts import Artefacts
 from gateway.core.caller import Caller
 from gateway.core.callids import is_kept, shown
-from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message
+from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message, is_answered
+from gateway.core.closing import Closing
 from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.breaker import Unavailable
@@ -49,19 +50,24 @@ class Recall:
         """More will come of this."""
         self._asked = asked
 
-    async def recalled(self) -> tuple[ChatRequest, tuple[str, ...]]:
-        """The request, completed as far as that can be known in time; and what could not be asked for that."""
+    async def recalled(self, request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+        """A request completed as far as that can be known in time; and what could not be asked for that.
+
+        It is the one that was asked about, or what is left of it: a turn is known by all that was said before it.
+        """
         degraded: tuple[str, ...] = ()
         if self._asked is not None:
             try:
                 self._found |= await self._asked
             except Unavailable:
                 degraded = (DEGRADED,)
-        if not self._found:
-            return self._request, degraded
-        count = len(self._request.messages)
-        kept = {place - count: artefacts for place, artefacts in self._found.items()}
-        return msgspec.structs.replace(self._request, kept=kept), degraded
+        whole, left = self._request.body.messages, request.body.messages
+        kept = {
+            place - len(whole): artefacts
+            for place, artefacts in self._found.items()
+            if len(whole) - place <= len(left) and whole[place] == left[place - len(whole)]
+        }
+        return (msgspec.structs.replace(request, kept=kept) if kept else request), degraded
 
 
 class Moving:
@@ -71,8 +77,10 @@ class Moving:
         self._store = store
         self._talks: OrderedDict[bytes, None] = OrderedDict()
 
-    def recall(self, caller: Caller, request: ChatRequest, stack: AsyncExitStack, person: str = "") -> Recall:
+    def recall(self, caller: Caller, request: ChatRequest, closing: Closing, person: str = "") -> Recall | None:
         """Ask for what is kept of the request's turns; at once, so that it travels with what is asked next."""
+        if not is_answered(request):
+            return None
         owner = _owner(caller, person, request.body.user or "")
         wanted = self._wanted(owner, request)
         found: dict[int, Artefacts] = {}
@@ -86,7 +94,7 @@ class Moving:
         recall = Recall(request, found)
         if any(_of_a_call(request.body.messages[place]) for place in missing):
             asked = asyncio.get_running_loop().create_task(self._ask(caller.organisation, missing))
-            stack.callback(_forget, asked)
+            closing.callback(partial(_forget, asked))
             recall.wait_for(asked)
         return recall
 
@@ -121,8 +129,6 @@ class Moving:
         """
         messages = request.body.messages
         answers = [place for place, message in enumerate(messages) if message.role == "assistant"]
-        if not answers:
-            return {}
         wanted = {
             place: _call_key(owner, messages[place].tool_calls[0].id)  # type: ignore[index]  # it has calls
             for place in answers
@@ -149,11 +155,11 @@ class Keeper:
     """Looks at one answer: gives its calls the client's ids, and keeps what its issuer wants to see again."""
 
     def __init__(self, request: ChatRequest, issuer: str, seed: str, keep: Keep, *, carried: bool) -> None:
-        self._taken = {call.id for message in request.body.messages for call in message.tool_calls or ()}
-        self._seed = f"{seed}\0{len(request.messages)}"
+        self._request = request
+        self._seed = seed
+        self._taken: set[str] | None = None  # ids of calls, once there is one
         self._keep: Keep | None = keep
         self._carried = carried
-        self._wordy = issuer.partition(" ")[0] in _WORDY
         self._ids: dict[tuple[int, object], str] = {}
         self._artefacts = Artefacts(issuer, calls={}, details=[])
         self._words: list[str] = []
@@ -165,10 +171,21 @@ class Keeper:
         """Chunks on their way to the client; ids are changed in place."""
         for chunk in batch:
             for choice in chunk.choices:
+                delta = choice.delta
                 if self._keep is not None and choice.index == 0:
-                    self._notice(choice.delta)
-                for piece in choice.delta.tool_calls or ():
-                    self._name(choice, piece)
+                    if delta.content and self._room >= 0:
+                        self._room -= len(delta.content)
+                        self._text.append(delta.content)
+                    if (
+                        delta.reasoning_content is not None
+                        or delta.extra is not UNSET
+                        or delta.thinking_blocks is not UNSET
+                        or delta.reasoning_details is not UNSET
+                    ):
+                        self._notice(delta)
+                if delta.tool_calls:
+                    for piece in delta.tool_calls:
+                        self._name(choice, piece)
                 if choice.finish_reason is not None and choice.index == 0:
                     self._finish()
 
@@ -177,17 +194,11 @@ class Keeper:
         self._keep = None
 
     def _notice(self, delta: Delta) -> None:
-        if delta.content:
-            self._room -= len(delta.content)
-            if self._room >= 0:
-                self._text.append(delta.content)
-            else:
-                self._text.clear()
         if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:
             self._artefacts.sign = sign
         if self._carried:
             return
-        if delta.reasoning_content and self._wordy:
+        if delta.reasoning_content and self._artefacts.issuer.partition(" ")[0] in _WORDY:
             self._words.append(delta.reasoning_content)
         if delta.thinking_blocks is not UNSET:
             self._artefacts.blocks = delta.thinking_blocks
@@ -200,7 +211,10 @@ class Keeper:
         known = self._ids.get((choice.index, index))
         if known is None:
             kept = self._is_kept(piece) if choice.index == 0 else False
-            seed = f"{self._seed}\0{choice.index}\0{len(self._ids)}"
+            messages = self._request.body.messages
+            if self._taken is None:
+                self._taken = {call.id for message in messages for call in message.tool_calls or ()}
+            seed = f"{self._seed}\0{len(messages)}\0{choice.index}\0{len(self._ids)}"
             known = self._ids[choice.index, index] = shown(piece.id or "", self._taken, seed, kept=kept)
             self._taken.add(known)
             self._first_call = self._first_call or (known if choice.index == 0 else "")

@@ -189,7 +189,7 @@ class Policy:
             raise NotAllowed(f"This key or its organisation may not use {pinned.name[:200]}.", param="model")
         known = self._prices.get(pinned.name)
         if known is not None:
-            pinned = structs.replace(pinned, most_output=known.most_output)
+            pinned = structs.replace(pinned, most_output=known.most_output, window=known.window)
         return Route((pinned,), True, _NOBODY, self.library.version)
 
     def _refuse_over_limit(self, pinned: Candidate, facts: Facts) -> None:

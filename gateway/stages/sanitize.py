@@ -103,7 +103,8 @@ class Sanitizer:
             return text
         if not self._walk:
             text, self._held = self._held + text, ""
-            self._page.begin_prose(text)
+            if self._page.head:
+                self._page.begin_prose(text)
             quiet = self._quiet(text)
             if quiet:
                 said, self._held = text[:quiet], text[quiet:]

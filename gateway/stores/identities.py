@@ -18,7 +18,10 @@ from gateway.stores.vault import Unsealable
 log = logging.getLogger("syntra")
 
 _KEY: Final = "select *, extract(epoch from expires_at - now())::float8 as seconds_left from key_with(%s)"
-_PROVIDER_KEYS: Final = "select id, provider, sealed, master from provider_key where is_active"
+_PROVIDER_KEYS: Final = """
+    select id, provider, sealed, master, (extract(epoch from updated_at) * 1000000)::bigint as changed
+    from provider_key where is_active
+"""
 
 
 class Opens(Protocol):
@@ -69,7 +72,8 @@ class Identities:
         except Unsealable:  # the other providers of the organisation go on
             log.exception("the %s key %s of organisation %s cannot be opened", row["provider"], name, organisation)
             secret = Secret("")
-        return Credential(name, secret)
+        # Another key under the same id is another one: what was held against the old one is not its own.
+        return Credential(f"{name}.{row['changed']:x}", secret)
 
 
 def _caller(row: Mapping[str, Any], credentials: Mapping[str, Credential]) -> Caller:

@@ -14,7 +14,7 @@ from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 
 from gateway.core.ids import uuid7
-from gateway.core.memories import Mark, Memory, Mode, New
+from gateway.core.memories import Memory, Mode, New, place
 from gateway.stores.postgres import Postgres, Row
 
 _SHOWN: Final = "id, text, at, kind, thread, slot, place, mark, source"
@@ -28,10 +28,13 @@ _ADD: Final = """
          thread text, at timestamptz, digest text, source uuid, decision uuid)
     order by x.number
     on conflict (org_id, person, digest) where superseded_by is null do nothing
+    returning id, text, kind, slot, thread, at, place, mark, source, digest
 """
 _SAID: Final = f"""
-    select {_SHOWN}, encode(digest, 'hex') as digest from memory
-    where person = %(person)s and digest = any(%(digests)s) and superseded_by is null
+    select said.* from unnest(%(digests)s::bytea[]) as one(digest) cross join lateral (
+        select {_SHOWN}, digest from memory
+        where person = %(person)s and digest = one.digest and superseded_by is null offset 0
+    ) said
 """  # noqa: S608  # names of our own
 # The latest fact of a slot is in force; a statement whose every fact is not any more says nothing any more.
 _SUPERSEDE: Final = """
@@ -92,7 +95,9 @@ _BEHIND: Final = f"""
 """  # noqa: S608
 _MARK: Final = """
     update memory set indexed = %(generation)s from unnest(%(ids)s::uuid[], %(texts)s::text[]) as has(id, text)
-    where memory.person = %(person)s and memory.id = has.id and memory.text = has.text
+    where memory.person = %(person)s and memory.id = any(%(ids)s::uuid[]) and memory.id = has.id
+      and memory.text = has.text and memory.superseded_by is null
+    returning memory.mark
 """
 _GONE: Final = "select id, mark from memory_gone where person = %(person)s limit %(limit)s"
 _FORGOTTEN: Final = "delete from memory_gone where person = %(person)s and mark = any(%(marks)s)"
@@ -188,15 +193,16 @@ class Kept:
             }
             for k, one in enumerate(wanted)
         ]
-        values = {"person": self.person, "rows": Jsonb(rows), "digests": digests}
+        values = {"person": self.person, "rows": Jsonb(rows)}
         async with self._postgres.tenant(self.organisation) as cursor:
             await cursor.execute(_LOCK, values)
             await cursor.execute(_ADD, values)
-            await cursor.execute(_SAID, values)
             kept = {row["digest"]: _memory(row) for row in await cursor.fetchall()}
-            added = [kept[digest.hex()] for digest in digests]
-            new = set(ids)
-            await self._owe(cursor, [one.id for one in added if one.id in new], known=False)
+            await self._owe(cursor, [one.id for one in kept.values()], known=False)
+            if said := [digest for digest in digests if digest not in kept]:
+                await cursor.execute(_SAID, {"person": self.person, "digests": said})
+                kept |= {row["digest"]: _memory(row) for row in await cursor.fetchall()}
+            added = [kept[digest] for digest in digests]
             if not any(one.kind == "fact" for one in wanted):
                 return added, []
             await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})
@@ -211,7 +217,7 @@ class Kept:
 
     async def told(self, marks: Sequence[int]) -> dict[int, Memory]:
         """Those with these marks that are in force, by mark; within 250 ms."""
-        places = [Mark.of(mark).place for mark in marks]
+        places = [place(mark) for mark in marks]
         rows = await self._postgres.soon(self._postgres.call(_TOLD, self.organisation, self.person, places))
         found = {row["mark"]: _memory(row) for row in rows}
         return {mark: found[mark] for mark in marks if mark in found}
@@ -243,10 +249,10 @@ class Kept:
         """Memories that the vectors of this generation lack."""
         return [_memory(row) for row in await self._rows(_BEHIND, {"generation": generation, "limit": limit})]
 
-    async def mark(self, memories: Sequence[Memory], generation: str) -> None:
-        """Note that the vectors have these, unless they have changed meanwhile."""
+    async def mark(self, memories: Sequence[Memory], generation: str) -> set[int]:
+        """Note that the vectors have these, unless they have changed meanwhile; the marks of those that have not."""
         texts = {"ids": [one.id for one in memories], "texts": [one.text for one in memories]}
-        await self._run(_MARK, texts | {"generation": generation})
+        return {row["mark"] for row in await self._rows(_MARK, texts | {"generation": generation})}
 
     async def gone(self, limit: int) -> list[Gone]:
         """Forgotten memories that the vectors may still have."""

@@ -23,7 +23,7 @@ from gateway.core.deadline import Deadline
 from gateway.core.errors import Paced
 from gateway.core.health import Key
 from gateway.core.ids import uuid7
-from gateway.core.tempo import Gate, Learned, held_for
+from gateway.core.tempo import SAYS, Gate, Learned, held_for
 from gateway.stores.breaker import Unavailable
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
@@ -218,7 +218,7 @@ class Pacer:
 
     def heard(self, key: Key, headers: Mapping[str, str]) -> None:
         """The headers of a reply: where they say that nothing is left, the next request waits for as long."""
-        seconds = held_for(headers, time.time())
+        seconds = held_for(headers, time.time()) if not SAYS.isdisjoint(headers) else 0.0
         if seconds and (learned := self._learned.get(key)) is not None:
             learned.hold(time.monotonic() + seconds)
 

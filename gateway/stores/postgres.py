@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import select
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import LATE, Breaker, Unavailable
 from gateway.stores.postgres_place import PostgresPlace
 
 log = logging.getLogger("syntra")
@@ -51,10 +52,11 @@ class ProudRole(Exception):
 class Postgres:
     """The database as a worker uses it: connects by itself, again and again, and says at once when it is away."""
 
-    def __init__(self, place: PostgresPlace, breaker: Breaker | None = None) -> None:
+    def __init__(self, place: PostgresPlace) -> None:
         self.place = place
-        self._breaker = breaker or Breaker("PostgreSQL")
+        self._breaker = Breaker("PostgreSQL", look=self._look)
         self._away = True
+        self._looking: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._pool = AsyncConnectionPool[AsyncConnection[DictRow]](
             place.serving.reveal(),
@@ -63,7 +65,7 @@ class Postgres:
             open=False,
             kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": None},
             configure=_check_humble,
-            check=AsyncConnectionPool.check_connection,
+            check=_check_open,
             reconnect_timeout=5.0,
             name="syntra",
         )
@@ -84,14 +86,14 @@ class Postgres:
 
     async def close(self) -> None:
         """Disconnect."""
-        for task in self._abandoned:
+        for task in (*self._abandoned, *filter(None, [self._looking])):
             task.cancel()
         await self._pool.close(timeout=1.0)
 
     @property
     def state(self) -> str:
         """For `/health`: ok, slow or away."""
-        if self._breaker.is_open:
+        if not self._breaker.allows:
             return "slow"
         return "away" if self._away else "ok"
 
@@ -110,14 +112,20 @@ class Postgres:
 
     async def soon(self, work: Coroutine[Any, Any, T]) -> T:
         """What a request waits for: the result within 250 ms, else Unavailable."""
-        if self._away or not self._breaker.allows(time.monotonic()):
+        if self._away or not self._breaker.allows:
             work.close()
             raise Unavailable(f"PostgreSQL is {self.state}")
+        began = time.monotonic()
         try:
             found = await self._at_most(work, DEADLINE)
         except TimeoutError:
-            self._breaker.failed(time.monotonic())
+            self._breaker.failed(time.monotonic(), began)
+            self._breaker.doubt()
             raise Unavailable(f"no answer from PostgreSQL within {DEADLINE * 1000:.0f} ms") from None
+        except asyncio.CancelledError:
+            if time.monotonic() - began > LATE:  # who asked has less patience than we
+                self._breaker.doubt()
+            raise
         self._breaker.succeeded()
         return found
 
@@ -128,11 +136,28 @@ class Postgres:
         that either, and psycopg waits five seconds for it.
         """
         task = asyncio.ensure_future(work)
-        await asyncio.wait([task], timeout=seconds)
+        try:
+            await asyncio.wait([task], timeout=seconds)
+        except asyncio.CancelledError:  # what was begun for somebody who has left comes to its end all the same
+            self._abandoned.add(task)
+            task.add_done_callback(self._forget)
+            raise
         if not task.done():
             self._abandon(task)
             raise TimeoutError
         return task.result()
+
+    def _look(self) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self._ask_for_life())
+
+    async def _ask_for_life(self) -> None:
+        """Tell a slow query from a server that stands still."""
+        try:
+            await self._at_most(self.call("select 1"), DEADLINE)
+        except (Unavailable, Error, TimeoutError):
+            self._breaker.beat(quick=False)
+        else:
+            self._breaker.beat(quick=True)
 
     async def listen(self, heard: Callable[[str], None], deaf: Callable[[], None]) -> None:
         """Hear of changes, for ever: `heard` gets the organisation's id; after `deaf` anything may have changed.
@@ -199,6 +224,17 @@ def _of_a_statement(error: Exception) -> bool:
     """Whether the server has said no to one statement, as to one half of a deadlock, and is there for the others."""
     state = (error.sqlstate or "") if isinstance(error, OperationalError) else ""
     return state[:2] not in ("", "08", "53", "57", "58")  # connection, resources, operator's doing, system
+
+
+async def _check_open(connection: AsyncConnection[DictRow]) -> None:
+    """Refuse a connection whose server has gone: it closed its end, which costs no question to see.
+
+    Whatever else has come unasked, a question tells what it is.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await connection.execute("")
 
 
 async def _check_humble(connection: AsyncConnection[DictRow]) -> None:

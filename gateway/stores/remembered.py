@@ -1,4 +1,8 @@
-"""What a store said is remembered: fresh for a minute, good for ten while it is away, doubted when it has changed."""
+"""What a store said is remembered: fresh for a minute, good for ten while it is away, doubted when it has changed.
+
+A store that takes its time is not waited for where something is known: it is asked in the background, once for
+everybody, and what was known is good until it has answered.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -14,6 +19,7 @@ from gateway.stores.breaker import Unavailable
 
 FRESH: Final = 60.0  # s
 STALE: Final = 600.0  # s; how long what is known is good while nobody can be asked
+_PATIENCE: Final = 0.05  # s, from the asking on, that what is known waits for what is newer
 _UNKNOWN: Final = 2.0  # s for which what was not found is not asked for again
 
 Name = TypeVar("Name", bound=Hashable)
@@ -35,7 +41,7 @@ class Remembered(Generic[Name, Found]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._answers: OrderedDict[Name, Answer[Found]] = OrderedDict()
-        self._asking: dict[Name, asyncio.Task[Answer[Found]]] = {}
+        self._asking: dict[Name, tuple[asyncio.Task[Answer[Found]], float]] = {}  # and since when
         self._heard = 0  # changes; what was asked while one came may be from before it
 
     def fresh(self, name: Name) -> Answer[Found] | None:
@@ -47,21 +53,42 @@ class Remembered(Generic[Name, Found]):
         return answer if age < (_UNKNOWN if answer.found is None else FRESH) else None
 
     async def ask(self, name: Name, find: Callable[[], Awaitable[Found | None]]) -> tuple[Found | None, bool]:
-        """What the store says now, and whether it was the store: else it is away, and this is what it said before.
+        """What the store says now, and whether it was the store: else it is away or slow, and has said this before.
 
         Raises Unavailable where nobody can say.
         """
-        task = self._asking.get(name)
+        now = time.monotonic()
+        task, began = self._asking.get(name, (None, now))
         if task is None:
-            task = self._asking[name] = asyncio.ensure_future(self._ask(name, find))
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
+            task = asyncio.ensure_future(self._ask(name, find))
+            self._asking[name] = task, began
+            task.add_done_callback(partial(self._asked, name))
+        known = self._good(name, now)
+        if known is not None:
+            left = began + _PATIENCE - now
+            if left > 0:
+                await asyncio.wait([task], timeout=left)
+            if not task.done():
+                return known, False
         try:
             return (await asyncio.shield(task)).found, True
         except Unavailable:
-            known = self._answers.get(name)
-            if known is None or known.found is None or known.changed or time.monotonic() - known.asked > STALE:
+            known = self._good(name, time.monotonic())
+            if known is None:
                 raise
-            return known.found, False
+            return known, False
+
+    def _good(self, name: Name, now: float) -> Found | None:
+        """What is good where the store does not say."""
+        known = self._answers.get(name)
+        if known is None or known.changed or now - known.asked > STALE:
+            return None
+        return known.found
+
+    def _asked(self, name: Name, task: asyncio.Task[Answer[Found]]) -> None:
+        del self._asking[name]
+        if not task.cancelled():
+            task.exception()  # who has waited was told; where nobody has, the next one asks again
 
     def heard(self, concerns: Callable[[Name, Found | None], bool]) -> None:
         """Something has changed: the store must say again what this concerns before it is believed."""

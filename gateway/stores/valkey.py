@@ -235,7 +235,7 @@ class Valkey:
         link = self._link
         if link is None:
             raise Unavailable("Valkey is away")
-        if within is None and not self._breaker.allows(time.monotonic()):
+        if within is None and not self._breaker.allows:
             raise Unavailable("Valkey is slow")
         began = time.monotonic()
         answer = link.ask(commands, DEADLINE if within is None else within)

@@ -7,6 +7,7 @@ both, an id leads only to one's own, and what is found is looked at once more be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import struct
@@ -16,7 +17,7 @@ from typing import Final, Protocol, Self
 
 from gateway.core.secret import Secret
 from gateway.stores import vectors_talk as talk
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import LATE, Breaker, Unavailable
 from gateway.stores.vectors_link import Link
 
 log = logging.getLogger("syntra")
@@ -57,7 +58,8 @@ class Vectors:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._breaker = Breaker("The store of vectors")
+        self._hurry = asyncio.Event()
+        self._breaker = Breaker("The store of vectors", look=self._hurry.set)
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,7 +86,7 @@ class Vectors:
         """For `/health`: ok, slow or away."""
         if not self._backend.is_linked:
             return "away"
-        return "slow" if self._breaker.is_open else "ok"
+        return "ok" if self._breaker.allows else "slow"
 
     def of(self, organisation: str, user: str) -> Scoped:
         """The vectors of one user of one organisation."""
@@ -94,14 +96,20 @@ class Vectors:
 
     async def soon(self, request: talk.Request) -> talk.Reply:
         """The answer to what a request waits for; raises Unavailable after 150 ms."""
-        if not self._breaker.allows(time.monotonic()):
+        if not self._breaker.allows:
             raise Unavailable("the store of vectors is slow")
+        began = time.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
                 reply = await self._backend.ask(request)
         except TimeoutError:
-            self._breaker.failed(time.monotonic())
+            self._breaker.failed(time.monotonic(), began)
+            self._breaker.doubt()
             raise Unavailable(f"no answer from the store of vectors within {DEADLINE * 1000:.0f} ms") from None
+        except asyncio.CancelledError:
+            if time.monotonic() - began > LATE:  # who asked has less patience than we
+                self._breaker.doubt()
+            raise
         self._breaker.succeeded()
         return reply
 
@@ -115,7 +123,10 @@ class Vectors:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(_HEARTBEAT)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT):
+                    await self._hurry.wait()
+            self._hurry.clear()
             began = time.monotonic()
             try:
                 await self.later(talk.Ping())

@@ -25,6 +25,8 @@ import qdrant_edge as qdrant
 
 from gateway.stores import vectors_talk as talk
 
+_SHARD: Final = "shard-8x"  # and how many numbers; another layout has another name
+_NAME: Final = re.compile(rf"{_SHARD}(\d+)")
 _FLUSH_SECONDS: Final = 5.0  # a killed process loses nothing, the log has it; a power cut loses these at most
 
 
@@ -34,10 +36,13 @@ class Shards:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._shards: dict[int, qdrant.EdgeShard] = {}
-        for folder in home.glob("shard-*"):
-            if (found := re.fullmatch(r"shard-(\d+)", folder.name)) is not None:
-                self._shards[int(found[1])] = _opened(folder, int(found[1]))
-        self._shards[talk.DIMENSIONS] = _opened(home / "shard", talk.DIMENSIONS)
+        for folder in home.glob("shard*"):
+            if (found := _NAME.fullmatch(folder.name)) is not None:
+                self._open(int(found[1]))
+            else:  # another layout, or a draft: whoever has the texts puts them anew
+                shutil.rmtree(folder)
+        if talk.DIMENSIONS not in self._shards:
+            self._open(talk.DIMENSIONS)
         self._dirty = False
 
     def answer(self, request: talk.Request) -> talk.Reply:
@@ -51,7 +56,7 @@ class Shards:
             case talk.Search():
                 found = self._search(request)
                 if request.bare:
-                    return talk.Bare([(key.bytes, score, near) for key, score, near in found])
+                    return talk.Bare([(key.to_bytes(16), score, near) for key, score, near in found])
                 return talk.Hits(self._told(talk.among(request), found))
             case talk.Upsert(organisation, user, points):
                 return self._upsert(organisation, user, points)
@@ -75,11 +80,20 @@ class Shards:
         for shard in self._shards.values():
             shard.close()
 
+    def _open(self, length: int) -> None:
+        """Have the shard of this length, made where there is none."""
+        folder, config = self._home / f"{_SHARD}{length}", _config(length)
+        if not folder.exists():
+            _make(folder, config)
+        shard = qdrant.EdgeShard.load(str(folder), config)
+        shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
+        self._shards[length] = shard
+
     def _upsert(self, organisation: str, user: str, points: Sequence[talk.Point]) -> talk.Done:
         """Keep points where vectors of their length are, which may be a place that is made for them."""
         for length in {talk.length(point.text) for point in points}:
             if length not in self._shards:
-                self._shards[length] = _opened(self._home / f"shard-{length}", length)
+                self._open(length)
             kept = [_stored(organisation, user, one) for one in points if talk.length(one.text) == length]
             self._shards[length].update(qdrant.UpdateOperation.upsert_points(kept))
         self._dirty = True
@@ -92,29 +106,31 @@ class Shards:
         self._dirty = True
         return talk.Done()
 
-    def _search(self, asked: talk.Search) -> list[tuple[UUID, float, float]]:
+    def _search(self, asked: talk.Search) -> list[tuple[int, float, float]]:
         shard = self._shards.get(talk.among(asked))
         if shard is None:
             return []
-        mine = _of(asked.organisation, asked.user, asked.where)
-        by_text: list[talk.Scored[UUID]] = []
-        by_words: list[talk.Scored[UUID]] = []
+        own = _of(asked.organisation, asked.user)
+        mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
+        by_text: list[talk.Scored[int]] = []
+        by_words: list[talk.Scored[int]] = []
         if asked.text:
             by_text = _found(shard, qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
         if asked.words.indices:
             # How rare a word is must not depend on what others have written: it would tell of it.
-            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_of(asked.organisation, asked.user)))
+            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
             query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
             by_words = _found(shard, query, mine, asked.limit, corpus)
         if asked.text and asked.words.indices:
             return talk.fused(by_text, by_words)
         return [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
 
-    def _told(self, length: int, found: list[tuple[UUID, float, float]]) -> list[talk.Hit]:
+    def _told(self, length: int, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
         if not found:
             return []
-        read = self._shards[length].retrieve([key for key, _, _ in found], with_payload=True, with_vector=False)
-        said = {record.id: record.payload for record in read}
+        keys: list[int | UUID | str] = [UUID(int=key) for key, _, _ in found]
+        read = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
+        said = {_number(record.id): record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
 
 
@@ -124,25 +140,21 @@ def _found(
     mine: qdrant.Filter,
     limit: int,
     params: qdrant.SearchParams | None = None,
-) -> list[talk.Scored[Any]]:
+) -> list[talk.Scored[int]]:
     asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
-    return [(point.id, point.score) for point in shard.query(asked)]
-
-
-def _opened(folder: Path, dimensions: int) -> qdrant.EdgeShard:
-    """The shard in a folder, made where there is none."""
-    config = _config(dimensions)
-    if not folder.exists():
-        _make(folder, config)
-    shard = qdrant.EdgeShard.load(str(folder), config)
-    shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
-    return shard
+    return [(_number(point.id), point.score) for point in shard.query(asked)]
 
 
 def _config(dimensions: int) -> qdrant.EdgeConfig:
-    """A text and its words per point. A user has few: they are looked through, and no graph over all is built."""
+    """A text and its words per point. A user has few: they are looked through, and no graph over all is built.
+
+    In 8 bits a number instead of 32, a text is compared in a third of the time, and the same is found.
+    """
+    text = qdrant.EdgeVectorParams(
+        size=dimensions, distance=qdrant.Distance.Cosine, datatype=qdrant.VectorStorageDatatype.Turbo8
+    )
     return qdrant.EdgeConfig(
-        vectors={talk.TEXT: qdrant.EdgeVectorParams(size=dimensions, distance=qdrant.Distance.Cosine)},
+        vectors={talk.TEXT: text},
         sparse_vectors={talk.WORDS: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
         max_search_threads=1,
@@ -154,10 +166,8 @@ def _make(folder: Path, config: qdrant.EdgeConfig) -> None:
     draft = folder.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     shard = qdrant.EdgeShard.create(str(draft), config)
-    shard.update(
-        qdrant.UpdateOperation.create_field_index(talk.ORGANISATION, qdrant.KeywordIndexParams(is_tenant=True))
-    )
-    shard.update(qdrant.UpdateOperation.create_field_index(talk.USER, qdrant.KeywordIndexParams()))
+    for name in (talk.ORGANISATION, talk.OWNER):
+        shard.update(qdrant.UpdateOperation.create_field_index(name, qdrant.KeywordIndexParams(is_tenant=True)))
     shard.flush()
     shard.close()
     draft.rename(folder)
@@ -173,6 +183,12 @@ def _stored(organisation: str, user: str, point: talk.Point) -> qdrant.Point:
     if point.words.indices:
         vectors[talk.WORDS] = _sparse(point.words)
     return qdrant.Point(talk.stored_by(organisation, user, point), vectors, talk.payload(organisation, user, point))
+
+
+def _number(key: Any) -> int:
+    """A point's key, a UUID, as what Python counts and compares quickly."""
+    number: int = key.int
+    return number
 
 
 def _sparse(words: talk.Words) -> qdrant.SparseVector:

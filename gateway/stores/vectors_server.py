@@ -35,6 +35,7 @@ class Server:
             url=url, api_key=api_key.reveal() or None, timeout=_SECONDS, check_compatibility=False
         )
         self._is_linked = False
+        self._indexed: set[int] = set()  # what an earlier Syntra has made is indexed once more; what is there stays
         self._told = False
         self._first: asyncio.Task[talk.Reply] | None = None
         self._lengths = {talk.DIMENSIONS}  # of the vectors whose collections are ours to see to
@@ -149,23 +150,27 @@ class Server:
 
     async def _see_to_collection(self, length: int) -> None:
         name = _collection(length)
-        if await self._client.collection_exists(name):
+        if not await self._client.collection_exists(name):
+            await self._make(name, length)
+        elif length in self._indexed:
             return
+        tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+        for whose in (talk.ORGANISATION, talk.OWNER):
+            await self._client.create_payload_index(name, whose, tenant)
+        self._indexed.add(length)
+
+    async def _make(self, name: str, length: int) -> None:
         try:
             await self._client.create_collection(
                 name,
                 vectors_config={talk.TEXT: models.VectorParams(size=length, distance=models.Distance.COSINE)},
                 sparse_vectors_config={talk.WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                # A graph per organisation instead of one over all, as Qdrant advises for many tenants.
+                # A graph per organisation and per user instead of one over all, as Qdrant advises for many tenants.
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
             )
         except UnexpectedResponse as error:
             if error.status_code != 409:  # another worker was faster
                 raise
-        keyword = models.KeywordIndexType.KEYWORD
-        tenant = models.KeywordIndexParams(type=keyword, is_tenant=True)
-        await self._client.create_payload_index(name, talk.ORGANISATION, tenant)
-        await self._client.create_payload_index(name, talk.USER, models.KeywordIndexParams(type=keyword))
 
     def _trouble(self, words: str) -> None:
         if not self._told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,8 @@ from gateway.core.events import Chunk
 from gateway.core.shape import Shape
 from gateway.upstream.count import Count, Counted
 from gateway.upstream.dialect import Outbound, Provider
-from gateway.upstream.flights import ALONE, HIT, MISS, Cache, Flight, Incoming, Share
+from gateway.upstream.flights import Flight
+from gateway.upstream.incoming import ALONE, HIT, MISS, Cache, Incoming, Share
 from gateway.upstream.share import Circle, Sharing
 from gateway.upstream.sse import Frames
 from gateway.upstream.wire import Exchange, Wire
@@ -198,14 +199,13 @@ class Remote:
         It is said in the client's own dialect where the provider speaks that, else as chat completions. Within a
         `circle` the answer may be one that others have asked for; a call of its own waits at the `entry`.
         """
-        native = request.native
-        ask = partial(self._ask, provider, model, deadline=deadline, sent=sent, circle=circle, entry=entry)
+        native, how = request.native, (deadline, sent, circle, entry)
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
-            return await ask(request.plain(provider.name))
+            return await self._ask(provider, model, request.plain(provider.name), *how)
         try:
-            return await ask(request)
+            return await self._ask(provider, model, request, *how)
         except _NoSuchRoute:
-            opened = await ask(request.plain(provider.name))
+            opened = await self._ask(provider, model, request.plain(provider.name), *how)
         # Only now: a provider that is out of order says 404 to everything.
         log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
         self._chat_only.add(provider.base_url)
@@ -216,7 +216,6 @@ class Remote:
         provider: Provider,
         model: str,
         request: ChatRequest,
-        *,
         deadline: Deadline,
         sent: Sent,
         circle: Circle | None,
@@ -230,20 +229,20 @@ class Remote:
             exchange = await post(self._wire, outbound, deadline, first, sent, entry)
         else:
             forms = _Forms(provider, model, request, outbound)
-            dial = partial(post, self._wire, outbound, deadline, first, entry=entry)
+            dial = partial(send, self._wire, outbound, deadline, first, entry=entry)
             exchange = share = await self._sharing.board(circle, outbound, forms, dial, sent)
         try:
             answer = await self._open(exchange, share, provider, model, request)
         except BaseException:
             exchange.close()
             raise
-        lost = request.lost if request.native is None else ()
-        return Opened(answer, exchange.close, (*outbound.dropped, *lost), share, exchange.headers)
+        dropped = outbound.dropped if request.native is not None else (*outbound.dropped, *request.lost)
+        return Opened(answer, exchange.close, dropped, share, exchange.headers)
 
     async def _open(
         self, exchange: Incoming, share: Share, provider: Provider, model: str, request: ChatRequest
     ) -> Answer:
-        if request.native is not None:
+        if exchange.status != 200 and request.native is not None:
             await _refuse_route(exchange, provider)
         await refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
@@ -290,6 +289,20 @@ async def post(
     wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
 ) -> Exchange:
     """Send a request once `entry` lets it through and wait for the reply's head; `sent` is told how far it has come."""
+    exchange = await send(wire, outbound, deadline, first_event, sent, entry)
+    try:
+        await exchange.head()
+    except BaseException:
+        exchange.close()
+        raise
+    sent.out = exchange.status == 200  # with any other it has said that it did not do the work
+    return exchange
+
+
+async def send(
+    wire: Wire, outbound: Outbound, deadline: Deadline, first_event: float, sent: Sent | Flight, entry: Entry = at_once
+) -> Exchange:
+    """The first half of `post`."""
 
     def out() -> None:
         sent.out = True
@@ -297,12 +310,11 @@ async def post(
     headers = header_lines(outbound.headers)
     release = await entry()
     try:
-        exchange = await wire.post(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
+        exchange = await wire.send(outbound.url, headers, outbound.body, deadline, first_event=first_event, sent=out)
     except BaseException:
         release()
         raise
     exchange.after = release
-    sent.out = exchange.status == 200  # with any other it has said that it did not do the work
     return exchange
 
 
@@ -349,6 +361,11 @@ async def _some(exchange: Incoming) -> bytes:
 
 def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
     """Header lines; a value that could begin another line is a defect, not a request."""
+    return _lines(tuple(headers))
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise UpstreamBroken("A header for the provider has a line break in it.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 import httptools
@@ -18,7 +19,14 @@ BODY_LIMIT = 32 * 1024 * 1024  # bytes of one reply
 _HIGH_WATER = 256 * 1024  # bytes that may wait here before the provider is asked to pause
 _RELOOK_SECONDS = 1.0
 _LINGER_SECONDS = 1.0  # for the last chunk behind a terminal event; without it every stream would cost a new connection
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_LONG_NAME = 64  # bytes of a header's name that is not remembered
+
+
+@lru_cache(maxsize=1024)
+def _name(raw: bytes) -> str:
+    """A header's name; every reply of a provider has the same twenty."""
+    return raw.lower().decode("latin-1")
 
 
 class Connection(asyncio.Protocol):
@@ -31,10 +39,10 @@ class Connection(asyncio.Protocol):
         self._timer_at = 0.0  # loop time
         self.idle_since = 0.0
         self.closed = False
+        self._parser = httptools.HttpResponseParser(self)  # one for all replies: it begins anew behind each
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: dict[str, str] = {}
         self.received = 0
@@ -197,10 +205,10 @@ class Connection(asyncio.Protocol):
     # What the parser calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in _FRAMING:
+        plain = _name(name) if len(name) < _LONG_NAME else name.lower().decode("latin-1")
+        if plain in _FRAMING:
             self._framed = True
-        self.headers[name.decode("latin-1")] = value.strip().decode("latin-1")
+        self.headers[plain] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

@@ -16,12 +16,15 @@ from msgspec import Struct
 
 from gateway.core.errors import UpstreamBroken, UpstreamError, UpstreamSilent, UpstreamUnreachable
 from gateway.core.kept import Call, Word
-from gateway.upstream.flights import JOINED, Cache, Flight, Passenger
+from gateway.upstream.flights import Flight, Passenger
+from gateway.upstream.incoming import JOINED, Cache
 
 WANT, LEFT = "want", "left"  # said by who hears
 YES, NO, HEAD, BLOCK, END, FAILED, PAY, STILL = "yes", "no", "head", "block", "end", "failed", "pay", "still"
 
 _ANSWER_SECONDS: Final = 0.1  # that a worker may take to say yes
+_HELD_UP: Final = 0.005  # s; a timer that is later than this tells of a loop of ours that was busy with something else
+_GRACE: Final = 0.01  # s; time enough to read what has come meanwhile
 _STILL_SECONDS: Final = 1.0  # between two signs of life
 _DEAD_SECONDS: Final = 4.0  # without one
 _MOST_HELD: Final = 32 * 1024 * 1024  # bytes that wait for who hears here: more than a reply has
@@ -70,7 +73,7 @@ class Theirs:
         self._failure: UpstreamError | None = None
         self._last = self._loop.time()
         self._news = asyncio.Event()
-        self.answer: asyncio.Future[bool] = self._loop.create_future()
+        self.answer: asyncio.Future[bool] = self._loop.create_future()  # yes or no
 
     def take(self, word: Word) -> None:
         """What the other worker says."""
@@ -98,6 +101,14 @@ class Theirs:
         """Words may have been missed: what comes now cannot be trusted to be all."""
         self._failure = self._failure or UpstreamBroken("Another worker's call could not be heard to its end.")
         self._news.set()
+
+    async def answered(self, seconds: float) -> bool:
+        """Whether the other worker says yes, in time."""
+        due = self._loop.time() + seconds
+        await asyncio.wait([self.answer], timeout=seconds)
+        if not self.answer.done() and self._loop.time() > due + _HELD_UP:
+            await asyncio.wait([self.answer], timeout=_GRACE)
+        return self.answer.done() and self.answer.result()
 
     async def head(self) -> None:
         """Wait for status and headers."""
@@ -157,12 +168,12 @@ class Elsewhere:
         return self._bus.me if self._bus.meets else ""
 
     def lead(self, key: bytes, flight: Flight) -> None:
-        """Others may hear this call from now on, if they know its key."""
+        """Others may hear this call from now on, if they know its key; to be said before they can know of it."""
         self._ours[flight.id] = key, flight
 
-    def over(self, flight: Flight) -> None:
-        """A call of ours is over."""
-        self._ours.pop(flight.id, None)
+    def over(self, call: str) -> None:
+        """The call that we made under this id is over."""
+        self._ours.pop(call, None)
 
     async def hear(self, call: Call, key: bytes, pays: Callable[[], None]) -> Theirs | None:
         """The reply to another worker's call, once its head is there; None where it cannot be heard."""
@@ -174,11 +185,7 @@ class Elsewhere:
         try:
             if not await self._bus.say(call.worker, Word(self._bus.me, call.id, WANT, key)):
                 return None
-            try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    heard = await theirs.answer
-            except TimeoutError:
-                return None
+            heard = await theirs.answered(_ANSWER_SECONDS)
             if not heard:
                 return None
             await theirs.head()
@@ -238,7 +245,7 @@ class Elsewhere:
 
         try:
             there = await say(YES)
-            await passenger.opened()
+            await passenger.head()
             there = there and await say(HEAD, _encode((passenger.status, dict(passenger.headers))))
             while there and (block := await passenger.read()):
                 there = await say(BLOCK, block)

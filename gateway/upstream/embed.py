@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,7 @@ from gateway.core.embeddings import EmbeddingsRequest, pack
 from gateway.core.errors import BadRequest, UpstreamError
 from gateway.core.events import Usage
 from gateway.upstream import gemini_embeddings, openai_embeddings
-from gateway.upstream.answer import Sent, checked_body, post
+from gateway.upstream.answer import Entry, Sent, checked_body, post
 from gateway.upstream.count import Counted
 from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIWire
@@ -31,6 +31,7 @@ class Embedded(Struct, frozen=True):
     body: bytes
     counted: Counted
     dropped: tuple[str, ...] = ()
+    headers: Mapping[str, str] = MappingProxyType({})  # of the provider's reply
 
 
 class Embedder:
@@ -49,25 +50,29 @@ class Embedder:
         request: EmbeddingsRequest,
         deadline: Deadline,
         sent: Sent,
+        entry: Entry,
     ) -> Embedded:
-        """The reply under the name that the client asked for."""
+        """The reply under the name that the client asked for; the call waits at the `entry`."""
         if candidate.provider == SIMULATED:
             return _simulated(name, request)
         provider = self._places.with_key(candidate, credentials)
         wire = _wire_of(provider)
         outbound = wire.encode(provider, candidate.model, request)
         try:
-            body, usage = wire.decode(await self._ask(provider, outbound, deadline, sent), name, request)
+            said, headers = await self._ask(provider, outbound, deadline, sent, entry)
+            body, usage = wire.decode(said, name, request)
         except UpstreamError as error:
             error.provider = provider.name
             raise
         counted = Counted(Usage(request.tokens), estimated=True) if usage is None else Counted(usage, estimated=False)
-        return Embedded(body, counted, outbound.dropped)
+        return Embedded(body, counted, outbound.dropped, headers)
 
-    async def _ask(self, provider: Provider, outbound: Outbound, deadline: Deadline, sent: Sent) -> bytes:
-        exchange = await post(self._wire, outbound, deadline, self._patience.first_event, sent)
+    async def _ask(
+        self, provider: Provider, outbound: Outbound, deadline: Deadline, sent: Sent, entry: Entry
+    ) -> tuple[bytes, Mapping[str, str]]:
+        exchange = await post(self._wire, outbound, deadline, self._patience.first_event, sent, entry)
         try:
-            return await checked_body(exchange, provider)
+            return await checked_body(exchange, provider), exchange.headers
         finally:
             exchange.close()
 

@@ -9,83 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal, Protocol
+from typing import Final
 
 from gateway.core.errors import SyntraError
 from gateway.core.ids import uuid7
 from gateway.upstream.count import Counted
-
-Cache = Literal["hit", "joined", "miss"]
-HIT: Final = "hit"  # an answer that was kept
-JOINED: Final = "joined"  # one that another request had asked for and still heard
-MISS: Final = "miss"  # one of its own
+from gateway.upstream.incoming import JOINED, MISS, Cache, Incoming, Progress
 
 _MOST_HELD: Final = 1024 * 1024  # bytes of one call that wait for its slowest passenger; then the others wait too
-
-
-class Progress(Protocol):
-    """How far an attempt has come."""
-
-    out: bool  # the provider has the request and has not refused it: it may be at work, and may bill it
-    cache: Cache
-
-
-class Incoming(Protocol):
-    """A reply while it comes in; whoever has it closes it."""
-
-    status: int
-    headers: Mapping[str, str]
-    ended: bool  # set by the reader at the terminal event: what follows is only the end of the body
-
-    async def read(self) -> bytes:
-        """All of the body that has come since the last read; empty at its end. Raises UpstreamError."""
-
-    async def body(self) -> bytes:
-        """The whole body."""
-
-    def expect(self, seconds: float) -> None:
-        """The next event must come within `seconds` from now."""
-
-    def close(self) -> None:
-        """Nobody reads any more."""
-
-
-class Share(Protocol):
-    """What is to be known of an answer that others may have too."""
-
-    cache: Cache
-    id: str  # the answer's, the same for everybody who gets it; empty where nobody else does
-    created: int
-
-    def pays(self) -> bool:
-        """Whether the call is to be billed to this one; who asks before the answer's end leaves, and passes it on."""
-
-    def whole(self, counted: Counted, *, well: bool) -> None:
-        """The answer was heard to its end, and came to this; `well` where it stopped by itself."""
-
-    def counted(self) -> Counted | None:
-        """What the whole answer came to, where somebody has heard its end."""
-
-
-class Alone:
-    """The share of an answer that nobody else has."""
-
-    cache: Cache = MISS
-    id = ""
-    created = 0
-
-    def pays(self) -> bool:
-        """Who else."""
-        return True
-
-    def whole(self, counted: Counted, *, well: bool) -> None:
-        """Nobody needs to know."""
-
-    def counted(self) -> Counted | None:
-        """Its own reader knows."""
-
-
-ALONE: Final = Alone()
 
 Dial = Callable[["Flight"], Awaitable[Incoming]]
 
@@ -93,53 +24,75 @@ Dial = Callable[["Flight"], Awaitable[Incoming]]
 class Flight:
     """One call and those who hear it; others may come on board until `until`, loop time."""
 
+    # Most calls need none of these; what stands here costs them nothing.
+    cache: Cache = MISS
+    billed = True  # to this worker's passengers
+    out = False  # as an attempt's, of the call
+    dial: Dial | None = None
+    keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
+    after: Callable[[], None] | None = None  # called when nothing more is read of the reply
+    led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
+    most_kept = 0  # bytes of an answer that is worth keeping
+    payer: Passenger | None = None
+    final: Counted | None = None
+    incoming: Incoming | None = None
+    failure: Exception | None = None
+    over = False
+    end = 0  # blocks that have come
+    _id = ""
+    _size = 0  # bytes of the blocks
+    _dropped = 0  # blocks that everybody has heard and nobody else will
+    _reading = False
+    _given_back = False
+    _task: asyncio.Task[None] | None = None
+
     def __init__(self, until: float, gone: Callable[[Flight], None]) -> None:
-        self.id = f"chatcmpl-{uuid7()}"
         self.created = int(time.time())
-        self.cache: Cache = MISS
-        self.billed = True  # to this worker's passengers
-        self.out = False  # as an attempt's, of the call
-        self.keep: Callable[[bytes], None] | None = None  # takes the bytes of a whole answer
-        self.after: Callable[[], None] | None = None  # called when nothing more is read of the reply
-        self.led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
-        self.most_kept = 0  # bytes of an answer that is worth keeping
-        self.payer: Passenger | None = None
-        self.final: Counted | None = None
-        self.incoming: Incoming | None = None
-        self.failure: Exception | None = None
-        self.over = False
-        self.end = 0  # blocks that have come
         self.until = until
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._passengers: list[Passenger] = []
         self._blocks: list[bytes] = []
-        self._size = 0  # bytes of them
-        self._dropped = 0  # blocks that everybody has heard and nobody else will
-        self._reading = False
-        self._given_back = False
         self._waiting: list[asyncio.Future[None]] = []
-        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def id(self) -> str:
+        """The answer's, for everybody who hears it; made for the first who wants to know."""
+        if not self._id:
+            self._id = f"chatcmpl-{uuid7()}"
+        return self._id
+
+    def answers_as(self, name: str, created: int) -> None:
+        """It is another's answer, under the id that it has there."""
+        self._id, self.created = name, created
 
     # From the first passenger to the last.
 
     def start(self, dial: Dial) -> None:
-        """Make the call; it is nobody's, so that nobody's leaving ends it."""
+        """Make the call, which takes more than one to make: it is nobody's, so that nobody's leaving ends it."""
+        self.dial = dial
         self._task = self._loop.create_task(self._open(dial))
 
     async def _open(self, dial: Dial) -> None:
+        """Make the call, or go on with one whose head was waited for by who has left."""
+        self._reading = True
         try:
-            self.incoming = await dial(self)
+            if self.incoming is None:
+                self.incoming = await dial(self)
+            await self.incoming.head()
+            self.out = self.out and self.incoming.status == 200  # with any other the provider did not do the work
         except Exception as error:  # noqa: BLE001  # whatever it is, each passenger is told, and the log by them
             self.failure = error
-        self._wake()
+        finally:
+            self._reading = False
+            self._wake()
 
     @property
     def joinable(self) -> bool:
         """Whether somebody who comes now hears the whole answer."""
         if self.failure is not None or self._dropped or self.final is not None:
             return False
-        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status == 200)
+        return self._loop.time() < self.until and (self.incoming is None or self.incoming.status in (0, 200))
 
     def board(self, sent: Progress, inherits: Callable[[], None] | None = None) -> Passenger:
         """A new passenger; the first pays. One that stands for others is told when it is to pay: it `inherits`."""
@@ -150,10 +103,14 @@ class Flight:
         return passenger
 
     async def opened(self) -> Incoming:
-        """Wait for the reply's head."""
-        while self.incoming is None:
-            self.raise_failure()
-            await self._news()
+        """Wait for the reply's head: one passenger for all, and the next where that one leaves."""
+        while self.incoming is None or not self.incoming.status:
+            if self.failure is not None:
+                self.raise_failure()
+            if self._reading or self._task is not None or self.dial is None:
+                await self._news()
+            else:
+                await self._open(self.dial)
         return self.incoming
 
     def pass_on(self, leaving: Passenger) -> bool:
@@ -176,7 +133,7 @@ class Flight:
         self._gone(self)
         if self.led is not None:
             self.led(self)
-        self.payer = self.failure = self.keep = self.led = None  # no circles
+        self.payer = self.failure = self.keep = self.led = self.dial = None  # no circles
         if self.incoming is not None:
             self._give_back()
         elif self._task is not None:
@@ -200,18 +157,16 @@ class Flight:
         except Exception as error:  # noqa: BLE001  # as above
             self.failure = error
         else:
-            self._take(block)
+            if block:
+                self._blocks.append(block)
+                self._size += len(block)
+                self.end += 1
+            else:
+                self.arrived()
         finally:
             self._reading = False
-            self._wake()
-
-    def _take(self, block: bytes) -> None:
-        if block:
-            self._blocks.append(block)
-            self._size += len(block)
-            self.end += 1
-        else:
-            self.arrived()
+            if self._waiting:
+                self._wake()
 
     def since(self, at: int) -> bytes:
         """Everything from a block on."""
@@ -230,7 +185,8 @@ class Flight:
         self.over = True
         if not self._reading:
             self._give_back()
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _give_back(self) -> None:
         if self.incoming is not None and not self._given_back:
@@ -275,11 +231,10 @@ class Flight:
         await news
 
     def _wake(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
 
 def _again(error: SyntraError) -> SyntraError:
@@ -292,23 +247,22 @@ def _again(error: SyntraError) -> SyntraError:
 class Passenger:
     """One request's reading of a call; an `Incoming` and its `Share`."""
 
+    at = 0  # blocks heard
+    status = 0
+    headers: Mapping[str, str] = {}
+    _pays: bool | None = None
+    _closed = False
+
     def __init__(
         self, flight: Flight, sent: Progress, cache: Cache, inherits: Callable[[], None] | None = None
     ) -> None:
         self.inherits = inherits
-        self.at = 0  # blocks heard
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
         self.cache = cache
-        self.id = flight.id
-        self.created = flight.created
         self._flight = flight
         self._sent = sent
-        self._pays: bool | None = None
-        self._closed = False
 
-    async def opened(self) -> None:
-        """Wait for the reply's head."""
+    async def head(self) -> None:
+        """Wait for status and headers."""
         try:
             incoming = await self._flight.opened()
         finally:
@@ -316,13 +270,23 @@ class Passenger:
                 self.cache = self._flight.cache
             self._sent.cache = self.cache
         self.status, self.headers = incoming.status, incoming.headers
-        self.id, self.created = self._flight.id, self._flight.created
+
+    @property
+    def id(self) -> str:
+        """The answer's, the same for everybody who gets it."""
+        return self._flight.id
+
+    @property
+    def created(self) -> int:
+        """When it was begun."""
+        return self._flight.created
 
     async def read(self) -> bytes:
         """All that has come and was not heard yet; empty at the end."""
         flight = self._flight
         while self.at == flight.end:
-            flight.raise_failure()
+            if flight.failure is not None:
+                flight.raise_failure()
             if flight.over:
                 return b""
             await flight.more()

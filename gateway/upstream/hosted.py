@@ -14,7 +14,7 @@ from gateway.core.errors import BadRequest, UpstreamBroken, UpstreamError
 from gateway.core.forms import FormBody, PassedBody
 from gateway.core.tariff import Consumed
 from gateway.core.tokens import estimate
-from gateway.upstream.answer import Sent, post, refuse_failure
+from gateway.upstream.answer import Entry, Sent, post, refuse_failure
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.openai_wire import OpenAIWire
 from gateway.upstream.providers import Candidate, Places
@@ -81,6 +81,7 @@ class Passing:
     """A reply on its way through; whoever has it closes it."""
 
     def __init__(self, exchange: Exchange, service: Service, consumed: Consumed, *, idle: float) -> None:
+        self.headers = exchange.headers
         self.media_type = exchange.headers.get("content-type", "application/octet-stream")
         self.streams = self.media_type.partition(";")[0].strip().lower() == EVENTS
         self.close = exchange.close
@@ -140,8 +141,9 @@ class Host:
         thought: Consumed,
         deadline: Deadline,
         sent: Sent,
+        entry: Entry,
     ) -> Passing:
-        """The reply, whose head is there, to a call that is thought to use so much.
+        """The reply, whose head is there, to a call that is thought to use so much and waits at the `entry`.
 
         Raises BadRequest where the provider's wire has no such thing.
         """
@@ -157,7 +159,7 @@ class Host:
             body.renamed(candidate.model),
         )
         try:
-            exchange = await post(self._wire, outbound, deadline, self._patience.total, sent)
+            exchange = await post(self._wire, outbound, deadline, self._patience.total, sent, entry)
             try:
                 await refuse_failure(exchange, provider)
             except BaseException:

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from gateway.core.artefacts import Artefacts
 from gateway.core.callids import ANY, FORMS, Renaming
-from gateway.core.chat import ChatRequest, Message
+from gateway.core.chat import ChatRequest, Message, is_answered
 from gateway.upstream.dialect import Provider
 
 _ARTEFACTS: Final = frozenset(
@@ -53,9 +53,9 @@ Fields = dict[str, Raw]
 
 def fit(request: ChatRequest, provider: Provider, model: str) -> ChatRequest:
     """The same conversation as this provider takes it; the same request where it takes it as it is."""
-    messages = request.body.messages
-    if not any(message.role == "assistant" for message in messages):
+    if not is_answered(request):
         return request
+    messages = request.body.messages
     thinks = provider.name == _THOUGHTFUL and not model.startswith(_THOUGHTLESS)
     renaming = Renaming(FORMS.get(provider.name, ANY))
     raws = list(request.messages)

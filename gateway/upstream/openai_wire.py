@@ -58,9 +58,8 @@ class OpenAIWire:
             body, dropped = openai_responses.said(model, request.native, provider.issuer)
             return Outbound(f"{provider.base_url}/responses", self.headers(provider), body, dropped)
         request, dropped = self._fitting(fit(request, provider, model), model)
-        fields: dict[str, object] = {"model": model, "messages": self._messages(request)}
-        for name, value in request.fields.items():
-            fields.setdefault(name, value)
+        first: dict[str, object] = {"model": model, "messages": self._messages(request)}
+        fields = first | request.fields | first  # ours, in the place of the client's
         if request.body.stream and self._manners.options:
             fields["stream_options"] = self._stream_options(
                 request
@@ -86,8 +85,9 @@ class OpenAIWire:
 
         Who insists on a call is told no by the server.
         """
-        calling = "tools" in request.fields or any(message.role == "tool" for message in request.body.messages)
-        if self._manners.tools or not calling or request.body.tool_choice not in (None, "auto", "none"):
+        if self._manners.tools or request.body.tool_choice not in (None, "auto", "none"):
+            return request, ()
+        if "tools" not in request.fields and "tool" not in [message.role for message in request.body.messages]:
             return request, ()
         request, dropped = request.without(_CALLING)
         return alternating(request), tuple(name for name in dropped if name not in _HARMLESS)
@@ -118,6 +118,8 @@ class OpenAIWire:
 
     def _rename_limit(self, model: str, fields: dict[str, object]) -> None:
         """max_tokens and max_completion_tokens mean the same; each model wants one of the two names."""
+        if "max_tokens" not in fields and "max_completion_tokens" not in fields:
+            return
         wanted = self._manners.limit or ("max_completion_tokens" if _NEW_MODELS.match(model) else "")
         other = "max_tokens" if wanted == "max_completion_tokens" else "max_completion_tokens"
         if wanted and other in fields:
@@ -151,6 +153,10 @@ class OpenAIDecoder:
             chunk = decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamBroken("The provider sent an event that cannot be read.") from None
+        if chunk.usage is UNSET and chunk.error is UNSET and len(chunk.choices) == 1:
+            choice = chunk.choices[0]
+            if choice.finish_reason is None and choice.usage is UNSET and choice.delta.reasoning is None:
+                return (chunk,)  # nothing to take out, as of nearly every chunk
         return self._take(chunk)
 
     def whole(self, body: bytes) -> Sequence[Chunk]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 import msgspec
 from msgspec import Struct
@@ -141,7 +142,7 @@ def is_translated(provider: Provider) -> bool:
     return isinstance(provider.dialect, Translated)
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, dict=True):
     """One model at one provider that may answer."""
 
     provider: str
@@ -151,22 +152,22 @@ class Candidate(Struct, frozen=True):
     most_output: int = 0  # tokens of an answer, 0 where that is not known
     window: int = 0  # tokens of prompt and answer, the same
 
-    @property
+    @cached_property
     def name(self) -> str:
         """`provider/model`."""
         return f"{self.provider}/{self.model}"
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str, str]:
         """What rests and recovers as one: provider, credential, model."""
         return self.provider, self.credential, self.model
 
-    @property
+    @cached_property
     def issuer(self) -> str:
         """Whose its thoughts are."""
         return artefacts.issuer(self.provider, self.credential)
 
-    @property
+    @cached_property
     def pace_key(self) -> tuple[str, str]:
         """What is as fast as it is whoever pays: provider, model."""
         return self.provider, self.model

@@ -20,7 +20,8 @@ from gateway.core.kept import Call, Found, Kept
 from gateway.core.likeness import Near
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.elsewhere import Elsewhere
-from gateway.upstream.flights import HIT, JOINED, MISS, Dial, Flight, Incoming, Passenger, Progress
+from gateway.upstream.flights import Dial, Flight, Passenger
+from gateway.upstream.incoming import HIT, JOINED, MISS, Incoming, Progress
 
 _DIGEST: Final = 20  # bytes of a key
 _encode = msgspec.json.Encoder().encode
@@ -88,6 +89,9 @@ class Replay:
         self.ended = False
         self._rest = kept.body
 
+    async def head(self) -> None:
+        """It is there."""
+
     async def read(self) -> bytes:
         """All of it, then nothing."""
         rest, self._rest = self._rest, b""
@@ -110,7 +114,7 @@ class Sharing:
     def __init__(self) -> None:
         self._answers: Answers | None = None
         self._elsewhere: Elsewhere | None = None
-        self._flying: dict[bytes, Flight] = {}
+        self._flying: dict[tuple[object, ...], Flight] = {}
 
     def through(self, answers: Answers, elsewhere: Elsewhere | None) -> None:
         """Where answers are kept from now on, and how other workers are met, if there can be any."""
@@ -118,25 +122,38 @@ class Sharing:
 
     async def board(self, circle: Circle, outbound: Outbound, forms: Forms, dial: Dial, sent: Progress) -> Passenger:
         """The call of this request: one that is under way, or a new one that `dial` makes. Raises as `dial` does."""
-        key = digest(circle, outbound, str(circle.oldest_s))
+        whose = circle.organisation, circle.scope, circle.oldest_s
+        key = *whose, outbound.url, tuple(outbound.headers), outbound.body
         flight = self._flying.get(key)
         if flight is None or not flight.joinable:
             until = asyncio.get_running_loop().time() + circle.joins_s
             flight = self._flying[key] = Flight(until, partial(self._gone, key))
             passenger = flight.board(sent)
-            kept = None
-            if circle.kept_s:
-                group = digest(circle, forms.beginning(), "near") if circle.near is not None else None
-                kept = _Kept(digest(circle, forms.whole()), group)
-            flight.start(partial(self._begin, circle, key, kept, dial))
+            if self._asks(circle):
+                flight.start(self._dial(circle, outbound, forms, dial))
+            else:
+                flight.dial = dial
         else:
             passenger = flight.board(sent)
         try:
-            await passenger.opened()
+            await passenger.head()
         except BaseException:
             passenger.close()
             raise
         return passenger
+
+    def _asks(self, circle: Circle) -> bool:
+        """Whether stores or other workers are asked before a call is made."""
+        others = circle.joins_s and self._elsewhere is not None and self._elsewhere.me
+        return self._answers is not None and bool(circle.kept_s or others)
+
+    def _dial(self, circle: Circle, outbound: Outbound, forms: Forms, dial: Dial) -> Dial:
+        """Makes a call where nobody else has the answer."""
+        kept = None
+        if circle.kept_s:
+            group = digest(circle, forms.beginning(), "near") if circle.near is not None else None
+            kept = _Kept(digest(circle, forms.whole()), group)
+        return partial(self._begin, circle, digest(circle, outbound, str(circle.oldest_s)), kept, dial)
 
     async def _begin(self, circle: Circle, key: bytes, kept: _Kept | None, dial: Dial, flight: Flight) -> Incoming:
         """The answer that is kept, where there is one that is new enough; or another worker's call; else a call."""
@@ -147,6 +164,9 @@ class Sharing:
         me = self._elsewhere.me if self._elsewhere is not None and circle.joins_s else ""
         if look is not None or me:
             claim = (key, Call(me, flight.id, flight.created), round(circle.joins_s * 1e3)) if me else ()
+            if self._elsewhere is not None and me:  # who finds the claim may ask before we have heard that it is ours
+                self._elsewhere.lead(key, flight)
+                flight.led = partial(self._unled, self._elsewhere, flight.id)
             found = await answers.find(circle.organisation, None if look is None else look.key, *claim)
             if not found.asked and look is not None and circle.away is not None:
                 circle.away()
@@ -158,7 +178,6 @@ class Sharing:
             if theirs is not None:
                 return theirs
             if self._elsewhere is not None and me and found.asked and found.call is None:
-                self._elsewhere.lead(key, flight)
                 flight.led = partial(self._landed, self._elsewhere, answers, circle.organisation, key)
         if kept is not None:
             flight.most_kept = circle.most_kept
@@ -169,7 +188,7 @@ class Sharing:
         """An answer that is there, or on its way to another worker."""
         if found.kept is not None and time.time() - found.kept.created <= circle.oldest_s:
             flight.cache, flight.billed = HIT, False
-            flight.id, flight.created = found.kept.id, found.kept.created
+            flight.answers_as(found.kept.id, found.kept.created)
             return Replay(found.kept)
         if found.call is None or self._elsewhere is None:
             return None
@@ -178,12 +197,16 @@ class Sharing:
         if theirs is None:
             flight.cache, flight.billed = MISS, True
         else:
-            flight.id, flight.created = found.call.id, found.call.created
+            flight.answers_as(found.call.id, found.call.created)
         return theirs
 
     @staticmethod
+    def _unled(elsewhere: Elsewhere, call: str, _: Flight) -> None:
+        elsewhere.over(call)
+
+    @staticmethod
     def _landed(elsewhere: Elsewhere, answers: Answers, organisation: str, key: bytes, flight: Flight) -> None:
-        elsewhere.over(flight)
+        elsewhere.over(flight.id)
         if asyncio.get_running_loop().time() < flight.until:
             answers.over(organisation, key)
 
@@ -196,7 +219,7 @@ class Sharing:
             if kept.group is not None and circle.near is not None:
                 answers.keep_near(circle.organisation, kept.group, circle.near, kept.key, circle.kept_s)
 
-    def _gone(self, key: bytes, flight: Flight) -> None:
+    def _gone(self, key: tuple[object, ...], flight: Flight) -> None:
         if self._flying.get(key) is flight:
             del self._flying[key]
 

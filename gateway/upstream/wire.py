@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
 from typing import Protocol
 
 import certifi
@@ -24,21 +24,42 @@ _MOST_IDLE_CONNECTIONS = 512  # per origin
 class GiveBack(Protocol):
     """Takes a connection back; `ended` says that the answer on it is over."""
 
-    def __call__(self, *, ended: bool) -> None: ...
+    def __call__(self, connection: Connection, *, ended: bool) -> None: ...
 
 
 class Exchange:
-    """One request and its reply; whoever has it closes it."""
+    """One request that is out, and its reply; whoever has it closes it."""
 
-    def __init__(self, connection: Connection, deadline: Deadline, give_back: GiveBack) -> None:
+    status = 0
+    headers: Mapping[str, str] = {}
+    ended = False  # set by the reader at the terminal event: what follows is only the end of the body
+    after: Callable[[], None] | None = None  # called when it is closed
+
+    def __init__(
+        self,
+        connection: Connection,
+        deadline: Deadline,
+        give_back: GiveBack,
+        again: Callable[[], Awaitable[Connection]] | None,
+    ) -> None:
         self._connection = connection
         self._deadline = deadline
         self._give_back = give_back
-        self.status = connection.status
-        self.headers: Mapping[str, str] = connection.headers
+        self._again = again  # sends it once more, on another connection
         self.read = connection.read
-        self.ended = False  # set by the reader at the terminal event: what follows is only the end of the body
-        self.after: Callable[[], None] | None = None  # called when it is closed
+
+    async def head(self) -> None:
+        """Wait for status and headers; who is interrupted leaves it to the next who asks."""
+        try:
+            await self._connection.head()
+        except UpstreamBroken:
+            # A kept connection that ends without a single byte was closed before it saw the request.
+            if self._again is None or self._connection.received:
+                raise
+            self._connection, self._again = await self._again(), None
+            self.read = self._connection.read
+            await self._connection.head()
+        self.status, self.headers = self._connection.status, self._connection.headers
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now."""
@@ -54,7 +75,7 @@ class Exchange:
     def close(self) -> None:
         """Give the connection back, or cut it where the reply is not over; once, for then it may be another's."""
         give_back, self._give_back = self._give_back, _given_back
-        give_back(ended=self.ended)
+        give_back(self._connection, ended=self.ended)
         if self.after is not None:
             self.after()
             self.after = None
@@ -87,12 +108,34 @@ class Wire:
         `headers` are whole lines, each with its CRLF. `sent` is called as soon as the request is out. Redirects are
         not followed and bodies not decompressed: both are for the caller to refuse.
         """
+        return await self._replied(await self.send(url, headers, body, deadline, first_event=first_event, sent=sent))
+
+    async def send(
+        self,
+        url: str,
+        headers: bytes,
+        body: bytes,
+        deadline: Deadline,
+        *,
+        first_event: float,
+        sent: Callable[[], None] | None = None,
+    ) -> Exchange:
+        """The first half of `post`: the head of the reply is still to be waited for."""
         length = b"content-length: %d\r\n" % len(body)
         return await self._ask(b"POST", url, length + headers, body, deadline, first_event, sent)
 
     async def get(self, url: str, deadline: Deadline, *, first_event: float, headers: bytes = b"") -> Exchange:
         """GET, under the same rules as `post`."""
-        return await self._ask(b"GET", url, headers, b"", deadline, first_event)
+        return await self._replied(await self._ask(b"GET", url, headers, b"", deadline, first_event))
+
+    @staticmethod
+    async def _replied(exchange: Exchange) -> Exchange:
+        try:
+            await exchange.head()
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
 
     async def _ask(
         self,
@@ -106,39 +149,21 @@ class Wire:
     ) -> Exchange:
         if not deadline.left(first_event):
             raise UpstreamSilent("No time was left to ask the provider.")
-        origin, path = split(url)
-        request = b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n%b\r\n%b" % (
-            method,
-            path.encode("ascii"),
-            origin.authority.encode("ascii"),
-            headers,
-            body,
-        )
-        connection = await self._exchange(origin, request, deadline, first_event, sent or _nothing)
-        return Exchange(connection, deadline, partial(self._take_back, origin, connection))
-
-    async def _exchange(
-        self, origin: Origin, request: bytes, deadline: Deadline, seconds: float, sent: Callable[[], None]
-    ) -> Connection:
-        """Send on a kept connection or a new one, and wait for the head of the reply."""
-        loop = asyncio.get_running_loop()
-        kept = self._take(origin, loop.time())
-        connection = kept or await self._dial(origin, deadline)
-        try:
-            connection.send(request, deadline.left(seconds))
+        origin, head = _head(method, url)
+        request = b"%b%b\r\n%b" % (head, headers, body)
+        connection = self._take(origin, asyncio.get_running_loop().time())
+        if connection is None:
+            connection, again = await self._dial(origin, deadline), None
+        else:
+            again = partial(self._send_anew, origin, request, deadline, first_event)
+        connection.send(request, deadline.left(first_event))
+        if sent is not None:
             sent()
-            try:
-                await connection.head()
-            except UpstreamBroken:
-                if kept is None or connection.received:
-                    raise
-                # A kept connection that ends without a single byte was closed before it saw the request.
-                connection = await self._dial(origin, deadline)
-                connection.send(request, deadline.left(seconds))
-                await connection.head()
-        except BaseException:
-            connection.abort()
-            raise
+        return Exchange(connection, deadline, partial(self._take_back, origin), again)
+
+    async def _send_anew(self, origin: Origin, request: bytes, deadline: Deadline, seconds: float) -> Connection:
+        connection = await self._dial(origin, deadline)
+        connection.send(request, deadline.left(seconds))
         return connection
 
     def _take(self, origin: Origin, now: float) -> Connection | None:
@@ -226,12 +251,16 @@ class Wire:
         self._idle.clear()
 
 
-def _given_back(*, ended: bool) -> None:
+@lru_cache(maxsize=4096)
+def _head(method: bytes, url: str) -> tuple[Origin, bytes]:
+    """Where a request goes, and the lines that all of its kind begin with."""
+    origin, path = split(url)
+    line = f"{method.decode()} {path} HTTP/1.1\r\nhost: {origin.authority}\r\naccept-encoding: identity\r\n"
+    return origin, line.encode("ascii")
+
+
+def _given_back(connection: Connection, *, ended: bool) -> None:
     """It has been already."""
-
-
-def _nothing() -> None:
-    """Nobody wants to know."""
 
 
 def _refused() -> UpstreamUnreachable:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from gateway.core import chat
 from gateway.core.caller import Caller
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline, Patience
 from gateway.core.events import encode_chunk
 from gateway.core.health import Health
@@ -142,14 +143,14 @@ class Inside:
         told: bytes = await self._paths[path](json.dumps(body).encode())
         return told
 
-    async def _begin(self, request: chat.ChatRequest, surface: str, stack: AsyncExitStack) -> Reply:
+    async def _begin(self, request: chat.ChatRequest, surface: str, stack: Closing) -> Reply:
         wishes = Wishes(persona=False, surface=surface, debug=self.debug)
         reply = await answer(self.services, CALLER, request, wishes, Deadline(30), stack)
         self.decision, self.told = reply.decision, b""
         return reply
 
     async def _chat(self, raw: bytes) -> bytes:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             reply = await self._begin(chat.parse(raw), "chat", stack)
             while chunks := await reply.next():
                 self.told += b"".join(b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks)
@@ -157,7 +158,7 @@ class Inside:
 
     async def _messages(self, raw: bytes) -> bytes:
         asked = parse_messages(raw, Words())
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             reply = await self._begin(asked.request, "messages", stack)
             events = Events(asked, reply.id, "req", len(raw))
             told = b""
@@ -168,7 +169,7 @@ class Inside:
     async def _responses(self, raw: bytes) -> bytes:
         thoughts = Thoughts(KEY, CALLER.organisation)
         asked = understand(responses_bodies.parse(raw), thoughts)
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             reply = await self._begin(asked.request, "responses", stack)
             answer = Answer(asked, "resp_1", reply.issuer, thoughts, stored=False)
             told = answer.begin()

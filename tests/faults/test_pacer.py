@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.core.deadline import Deadline
@@ -21,7 +22,7 @@ from gateway.stores.valkey_place import place
 from policies.documents import Tempo
 from tests.conftest import StartGateway
 from tests.fakes.caller import ask
-from tests.fakes.gateway import OPENAI, Gateway
+from tests.fakes.gateway import OPENAI, PLAIN, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
 from tests.fakes.valkey import Engine
@@ -285,3 +286,28 @@ def test_a_429_in_spite_of_it_is_no_news_to_the_pace_alone(paced: Gateway, provi
     providers["openai"].script()
     time.sleep(1.2)
     assert ask(paced, OPENAI.model).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/embeddings", {"model": "openai/text-embedding-3-small", "input": "a harbour"}),
+        ("/images/generations", {"model": "openai/gpt-image-2", "prompt": "a harbour"}),
+    ],
+    ids=["embeddings", "images"],
+)
+def test_what_is_no_chat_keeps_to_the_same_pace(
+    path: str, body: Mapping[str, Any], paced: Gateway, providers: Mapping[str, Provider]
+) -> None:
+    def post(_: int) -> httpx.Response:
+        url = f"{paced.base_url}{path}"
+        return httpx.post(url, json=body, headers=paced.headers, timeout=30, verify=PLAIN)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        told = list(pool.map(post, range(16)))
+    passed = time.monotonic() - began
+    statuses = Counter(one.status_code for one in told)
+    assert set(statuses) == {200, 429}
+    assert len(providers["openai"].requests) == statuses[200] <= 4 + 1 * passed + 1
+    assert all(1 <= int(one.headers["retry-after"]) <= 60 for one in told if one.status_code == 429)

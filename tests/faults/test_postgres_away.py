@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 import pytest
 
+from gateway.core import apikey
+from gateway.core.errors import StoreAway
 from gateway.core.ids import uuid7
+from gateway.stores.breaker import Unavailable
 from tests.conftest import StartGateway
 from tests.fakes.caller import ask
 from tests.fakes.gateway import Gateway
 from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.provider import Provider
+from tests.fakes.tenants import Tenants, set_up, tenants
 
 OTHER = {"authorization": "Bearer sk-syn-000000000000-" + "0" * 48}
 
@@ -87,3 +93,49 @@ def test_a_gateway_that_starts_first_is_not_ready_and_heals_by_itself(
         engine.start()
     until(lambda: ready(gateway))
     until(lambda: hello(gateway)[0] == 200)
+
+
+def test_who_is_known_does_not_wait_for_a_database_that_has_just_stopped_and_of_the_others_only_the_first(
+    engine: Postgres,
+) -> None:
+    place = set_up(engine.database(f"d{uuid7()}".replace("-", "")))
+
+    async def took(here: Tenants, bearer: str) -> float:
+        began = time.monotonic()
+        with contextlib.suppress(StoreAway):
+            assert (await here.keys.identify(bearer)).degraded == ("keys",)
+        return time.monotonic() - began
+
+    async def story() -> None:
+        async with tenants(place) as here:
+            _, key = await here.key()
+            assert (await here.keys.identify(key)).degraded == ()
+            engine.pause()
+            try:
+                here.keys.deaf()  # as after a minute, or after PostgreSQL was gone for a moment
+                known = [await took(here, key) for _ in range(20)]
+                assert sorted(known)[-2] < 0.02  # one of them has asked
+                assert max(known) < 0.1
+                unknown = [await took(here, apikey.make().reveal()) for _ in range(20)]
+                assert sorted(unknown)[-2] < 0.02
+                assert here.postgres.state in ("slow", "away")
+            finally:
+                engine.resume()
+
+    asyncio.run(story())
+
+
+def test_a_slow_query_alone_makes_nobody_else_wait_and_nobody_go_without(engine: Postgres) -> None:
+    place = set_up(engine.database(f"d{uuid7()}".replace("-", "")))
+
+    async def story() -> None:
+        async with tenants(place) as here:
+            _, key = await here.key()
+            with pytest.raises(Unavailable):
+                await here.postgres.soon(here.postgres.call("select pg_sleep(0.5)"))
+            assert here.postgres.state == "slow"  # until it has given a sign of life
+            await asyncio.sleep(0.1)
+            assert here.postgres.state == "ok"
+            assert (await here.keys.identify(key)).degraded == ()
+
+    asyncio.run(story())

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.conftest import StartGateway
 from tests.fakes.caller import Told, ask, stream
@@ -171,3 +172,45 @@ def test_two_workers_drain_too(start_gateway: StartGateway, providers: Fakes) ->
         told = client.result()
         assert (told.said(), told.done) == ("".join(PIECES), True)
     assert gateway.process.wait(18) == 0
+
+
+def keeps_asking(gateway: Gateway, over: threading.Event, lost: list[str]) -> None:
+    """A client that comes anew each time, and is refused nothing."""
+    while not over.is_set():
+        try:
+            told = ask(gateway, OPENAI.model, temperature=1)
+        except httpx.TransportError as error:
+            lost.append(repr(error))
+        else:
+            if told.status != 200 or told.torn:
+                lost.append(f"{told.status} {told.body!r}")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_rolling_restart_of_the_workers_loses_no_stream_and_refuses_nobody(
+    number: int, start_gateway: StartGateway, providers: Fakes
+) -> None:
+    fake = providers["openai"]
+    gateway = start_gateway("openai", "--workers", str(number), SYNTRA_DRAIN_SECONDS="20")
+    before = wait_for(lambda: set(workers(gateway)) if len(workers(gateway)) == number else set())
+    fake.script()
+    assert all(ask(gateway, OPENAI.model).status == 200 for _ in range(8))  # each worker has come up
+    fake.script(pieces=PIECES * 10, delay=0.1)  # longer than it takes until the first worker is told to go
+    listening = [listen(gateway, fake) for _ in range(4)]
+    fake.script()
+    over, lost = threading.Event(), list[str]()
+    asking = threading.Thread(target=keeps_asking, args=(gateway, over, lost))
+    asking.start()
+    try:
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not before & set(workers(gateway)), 60)
+    finally:
+        over.set()
+        asking.join(30)
+    for client in listening:
+        told = client.result()
+        assert (told.said(), told.finishes(), told.done) == ("".join(PIECES * 10), ["stop"], True)
+    assert lost == []
+    assert len(workers(gateway)) == number
+    gateway.terminate()
+    assert gateway.process.wait(15) == 0

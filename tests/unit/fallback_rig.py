@@ -6,12 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from gateway.core.chat import ChatRequest, parse
+from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline, Patience
 from gateway.core.errors import SyntraError
 from gateway.core.health import Health
@@ -123,7 +124,7 @@ class Scene:
 
         return handler
 
-    async def begin(self, stack: AsyncExitStack, *, seconds: float = 3) -> Begun:
+    async def begin(self, stack: Closing, *, seconds: float = 3) -> Begun:
         wire = Wire(Egress([provider.base_url for provider in self.providers.values()], private=True), PATIENCE)
         stack.callback(wire.close)
         upstream = Upstream(Places({}, self.providers), Remote(wire, PATIENCE))
@@ -160,7 +161,7 @@ def asked() -> ChatRequest:
 
 def failure(scene: Scene, **how: Any) -> SyntraError:
     async def run() -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             await scene.begin(stack, **how)
 
     with pytest.raises(SyntraError) as caught:

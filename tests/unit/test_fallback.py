@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
 
+from gateway.core.closing import Closing
 from gateway.core.errors import (
     ContextTooLong,
     SyntraError,
@@ -77,7 +78,7 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_next_is_asked_only_while_nothing_has_come(case: Case) -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             begun = await scene.begin(stack)
             assert scene.candidates.index(begun.candidate) == case.told
             assert next(choice.delta.role for chunk in begun.first for choice in chunk.choices) == "assistant"
@@ -104,7 +105,7 @@ def test_the_smallest_wait_is_told_when_all_are_busy() -> None:
 
 def test_after_the_first_chunk_a_failure_stays_a_failure() -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             begun = await scene.begin(stack)
             with pytest.raises(UpstreamBroken):  # noqa: PT012
                 while await begun.opened.answer.next():
@@ -120,7 +121,7 @@ def test_after_the_first_chunk_a_failure_stays_a_failure() -> None:
 
 def test_a_failed_attempt_is_closed_before_the_next_one_begins() -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             await scene.begin(stack)
             assert scene.servers[0].wait_for(lambda: scene.servers[0].open_connections == 0, 0.2) is True
 
@@ -146,7 +147,7 @@ def test_a_failure_names_its_provider_for_the_log(script: str) -> None:
 
 def test_a_request_that_is_cancelled_closes_what_it_opened() -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             task = asyncio.ensure_future(scene.begin(stack))
             server = scene.servers[0]
             await asyncio.to_thread(server.wait_for, lambda: server.requests)
@@ -162,13 +163,11 @@ def test_a_request_that_is_cancelled_closes_what_it_opened() -> None:
 
 def test_what_is_taken_is_given_back_with_the_stack() -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
-            async with AsyncExitStack() as inner:
-                begun = await scene.begin(inner)
-                assert begun.first
-            server = scene.servers[0]
-            await asyncio.to_thread(server.wait_for, lambda: server.open_connections == 0)
-            await stack.aclose()
+        with Closing() as inner:
+            begun = await scene.begin(inner)
+            assert begun.first
+        server = scene.servers[0]
+        await asyncio.to_thread(server.wait_for, lambda: server.open_connections == 0)
 
     with ExitStack() as stack:
         asyncio.run(run(Scene(stack, ("half",))))
@@ -177,7 +176,7 @@ def test_what_is_taken_is_given_back_with_the_stack() -> None:
 def test_who_rests_is_passed_over_and_said_to_be() -> None:
     async def run(scene: Scene) -> None:
         scene.health.cool(scene.candidates[0].key, "failing", 60, time.monotonic())
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             assert (await scene.begin(stack)).candidate == scene.candidates[1]
         assert scene.tried == [Tried(scene.candidates[0])]
 
@@ -191,7 +190,7 @@ def test_when_everybody_rests_the_last_is_asked_all_the_same() -> None:
     async def run(scene: Scene) -> None:
         for candidate in scene.candidates:
             scene.health.cool(candidate.key, "failing", 60, time.monotonic())
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             assert (await scene.begin(stack)).candidate == scene.candidates[1]
 
     with ExitStack() as stack:
@@ -204,12 +203,12 @@ def test_three_failures_in_a_row_are_a_rest_and_a_probe_ends_it() -> None:
     async def run(scene: Scene) -> None:
         key = scene.candidates[0].key
         for _ in range(3):
-            async with AsyncExitStack() as stack:
+            with Closing() as stack:
                 await scene.begin(stack)
         assert scene.health.cooling(key, time.monotonic()) is not None
         assert scene.health.cooling(key, time.monotonic() + 6) is None
         assert scene.counted == [("a", "failing")]
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             await scene.begin(stack)
         assert scene.asked()[0] == 3
 
@@ -228,7 +227,7 @@ def test_a_request_about_itself_is_nobodys_failure() -> None:
 def test_a_failure_after_the_first_chunk_counts_too() -> None:
     async def run(scene: Scene) -> None:
         for _ in range(3):
-            async with AsyncExitStack() as stack:
+            with Closing() as stack:
                 begun = await scene.begin(stack)
                 with pytest.raises(UpstreamBroken) as caught:  # noqa: PT012
                     while await begun.opened.answer.next():

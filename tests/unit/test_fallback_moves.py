@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
 import pytest
 
+from gateway.core.closing import Closing
 from gateway.core.errors import ContextTooLong, SyntraError, UpstreamCredential, UpstreamFailed, UpstreamUnwilling
 from gateway.core.health import REFUSED
 from gateway.core.retries import LEAST, SHARE, WINDOW, Retries, pause
@@ -20,7 +21,7 @@ from tests.unit.fallback_rig import Scene, failure
 
 def begun(scene: Scene) -> Begun:
     async def run() -> Begun:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             return await scene.begin(stack)
 
     return asyncio.run(run())
@@ -220,7 +221,7 @@ def test_when_both_fail_the_third_is_asked_and_nobody_twice() -> None:
 
 def test_a_client_that_leaves_a_race_leaves_nothing_behind() -> None:
     async def run(scene: Scene) -> None:
-        async with AsyncExitStack() as stack:
+        with Closing() as stack:
             task = asyncio.ensure_future(scene.begin(stack))
             await asyncio.to_thread(wait_for, lambda: scene.asked() == (1, 1))
             task.cancel()

@@ -184,6 +184,14 @@ def test_an_organisations_own_provider_keys_come_with_the_caller(place: Postgres
             "openai": "sk-secret",
             "google": "",  # it cannot be opened: nobody else's is used in its place
         }
+        before = credentials["openai"].id
+        async with here.postgres.tenant(owner.id) as cursor:
+            await cursor.execute("update provider_key set updated_at = now() where provider = 'openai'")
+
+        async def another() -> bool:  # what was held against the one before is not held against it
+            return (await here.keys.identify(key)).credentials["openai"].id != before
+
+        await until(another, 2.0)
 
     play(place, scene)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core import chat, stems
 from gateway.core.caller import Caller
-from gateway.core.memories import LONGEST, Mark, Memory, New, cleaned, least
+from gateway.core.memories import LONGEST, Memory, New, asks, beside, cleaned, day, least, place, talk
 from gateway.core.native import MESSAGES, RESPONSES, Native
 from gateway.core.noting import with_notes
 from gateway.stages.memory import notes, person
@@ -139,14 +139,14 @@ def test_the_strictest_word_holds() -> None:
 # What is found, and its order.
 
 
-def found(score: float, place: int = 0, thread: str = "t", text: str = "so.", at: datetime = OLD) -> Found:
-    mark = place << 32 | New(text, at, thread=thread).tail
+def found(score: float, at_place: int = 0, thread: str = "t", text: str = "so.", at: datetime = OLD) -> Found:
+    mark = at_place << 32 | New(text, at, thread=thread).tail
     return Found(mark, score, 0.0)
 
 
 def order(*some: Found) -> list[int]:
     """The places of what was found, in the order in which they are told."""
-    return [Mark.of(one.mark).place for one in rank(some, NOW.timestamp(), 100)]
+    return [place(one.mark) for one in rank(some, NOW.timestamp(), 100)]
 
 
 def test_scores_are_added_and_not_ranks() -> None:
@@ -177,10 +177,13 @@ def test_the_tenth_is_of_another_talk() -> None:
 
 @pytest.mark.parametrize("at", [datetime(1970, 1, 1, tzinfo=UTC), NOW, datetime(9999, 12, 31, tzinfo=UTC)])
 def test_the_name_of_a_memorys_vectors_says_what_ranking_must_know(at: datetime) -> None:
-    mark = Mark.of((2**31 - 1) << 32 | New("Really?", at).tail)
-    assert (mark.place, mark.asks) == (2**31 - 1, True)
-    assert mark.day == min(max(0, (at - datetime(2000, 1, 1, tzinfo=UTC)).days), 65535)
-    assert mark.talk == Mark.of(New("Yes.", at).tail).talk
+    mark, yes = (2**31 - 1) << 32 | New("Really?", at).tail, New("Yes.", at).tail
+    assert place(mark) == 2**31 - 1
+    assert asks(mark)
+    assert not asks(yes)
+    assert day(mark) == min(max(0, (at - datetime(2000, 1, 1, tzinfo=UTC)).days), 65535)
+    assert talk(mark) == talk(yes)
+    assert beside(1 << 32 | yes) + 1 == beside(2 << 32 | yes)
     assert New("Yes.", at).tail < 2**31 <= New("Really?", at).tail < 2**32
 
 

@@ -70,23 +70,23 @@ def count_everything(metrics: Metrics, *, known: bool = True) -> None:
 
     metrics.request(said("chat"), 200 if known else 299)
     metrics.error(said("chat"), said("draining"))
-    metrics.overhead(0.002)
+    metrics.overhead.add(0.002)
     metrics.used(f"{said('openai')}/gpt-4o-mini", (1000, 600, 50, 20), Picodollars(250_000_000))
-    metrics.cached(said("miss"))
+    metrics.cache.add(said("miss"))
     metrics.limited(said("limited"), said("valkey"))
     metrics._lag.add(0.004)
     metrics._degraded.add(said("keys"))
     metrics.watch(Watched(lambda: 3, lambda: {"postgres": "ok", "valkey": "slow", "vectors": "away"}, lambda: 7))
-    metrics.ttft(said("openai"), 0.3)
-    metrics.duration(said("openai"), 2.0)
-    metrics.attempt(said("openai"), said("answered"))
-    metrics.routed(said("balanced"), said("coding_help"), said("openai"))
+    metrics.ttft.add(0.3, said("openai"))
+    metrics.duration.add(2.0, said("openai"))
+    metrics.attempts.add(said("openai"), said("answered"))
+    metrics.routed.add(said("balanced"), said("coding_help"), said("openai"))
     metrics.cooldown(said("openai"), said("slow"))
     metrics.recalled(0.004, 2)
     metrics.remembered(said("statement"))
     metrics.not_remembered(said("nothing"))
     metrics.retried(made=True)
-    metrics.odd(said("openai"), said("no end"))
+    metrics.odd.add(said("openai"), said("no end"))
     metrics.reloaded(taken=False)
     metrics.records_refused(3)
     metrics.flush()
@@ -154,7 +154,7 @@ def test_no_client_makes_a_series_or_costs_memory() -> None:
     labels = {(label, value) for _, pairs in samples for label, value in pairs if label not in ("le", "store")}
     assert {value for label, value in labels if (label, value) not in INNER} == {OTHER}
     assert value(samples, "syntra_upstream_attempts_total", provider=OTHER, outcome=OTHER) == 50
-    assert metrics._attempts._series._known == {}
+    assert metrics.attempts._series._known == {}
 
 
 def test_every_reason_to_cool_down_has_its_own_series() -> None:
@@ -259,9 +259,9 @@ def test_what_is_counted_costs_a_request_a_few_microseconds() -> None:
     for lap in laps(within=10e-6 * 500):
         with lap:
             for _ in range(500):
-                metrics.overhead(0.002)
+                metrics.overhead.add(0.002)
                 metrics.used("openai/gpt-4o-mini", (1000, 600, 50, 20), Picodollars(250_000_000))
-                metrics.cached("miss")
+                metrics.cache.add("miss")
                 metrics.limited("admitted", "valkey")
 
 
@@ -320,7 +320,7 @@ def test_any_worker_tells_of_all_and_forgets_no_dead_ones_counts(tmp_path: Path)
     folder.mkdir(mode=0o700)
     workers = [Worker(folder) for _ in range(3)]
     for worker in workers:
-        worker.do("metrics.attempt('openai', 'answered'); metrics.ttft('openai', 0.3)")
+        worker.do("metrics.attempts.add('openai', 'answered'); metrics.ttft.add(0.3, 'openai')")
     workers[2].do("metrics.reloaded(taken=False)")
     for number, state in enumerate(("ok", "away", "slow")):
         watch = f"metrics.watch(Watched(lambda: {number + 1}, lambda: {{'postgres': {state!r}}}, lambda: {number}))"
@@ -343,7 +343,7 @@ def test_any_worker_tells_of_all_and_forgets_no_dead_ones_counts(tmp_path: Path)
     assert told(workers[0]) == told(workers[0]) == (3, 3, 0, 3, 1, 0)
     workers[1].end()
     workers[1] = Worker(folder)
-    workers[1].do("metrics.attempt('openai', 'answered')")
+    workers[1].do("metrics.attempts.add('openai', 'answered')")
     assert told(workers[1]) == told(workers[0]) == (4, 3, 0, 1, 0, 1)
     processes = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
     assert processes == {"gone", str(workers[0].process.pid), str(workers[1].process.pid)}

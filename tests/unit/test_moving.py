@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from gateway.core.artefacts import Artefacts, marked, unmarked
 from gateway.core.caller import Caller
 from gateway.core.callids import ANY, FORMS, Renaming, is_kept, shown
 from gateway.core.chat import ChatRequest, parse
+from gateway.core.closing import Closing
+from gateway.core.context import shortened
 from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta
 from gateway.stages.moving import Moving
 from gateway.stores.artefacts import MOST_OF_ONE, SECONDS, SHARED_MS, ArtefactStore, Shelf
@@ -70,8 +71,8 @@ def after(identity: str) -> ChatRequest:
 
 
 async def recalled(moving: Moving, request: ChatRequest, caller: Caller = ACME) -> tuple[ChatRequest, tuple[str, ...]]:
-    async with AsyncExitStack() as stack:
-        return await moving.recall(caller, request, stack).recalled()
+    with Closing() as stack:
+        return await moving.recall(caller, request, stack).recalled(request)
 
 
 def test_another_worker_finds_a_turn_in_one_round_trip(tmp_path: Path) -> None:
@@ -87,8 +88,9 @@ def test_another_worker_finds_a_turn_in_one_round_trip(tmp_path: Path) -> None:
                 assert (second.asked, degraded) == (1, ())
                 for stranger in (Caller("other", "other", "key-1"), Caller("acme", "acme", "key-2")):
                     assert not (await recalled(Moving(there), after(identity), stranger))[0].kept
-                async with AsyncExitStack() as stack:  # another person behind the same key
-                    assert not (await Moving(there).recall(ACME, after(identity), stack, "ann").recalled())[0].kept
+                with Closing() as stack:  # another person behind the same key
+                    of_ann = Moving(there).recall(ACME, after(identity), stack, "ann")
+                    assert not (await of_ann.recalled(after(identity)))[0].kept
 
     asyncio.run(run())
 
@@ -115,10 +117,11 @@ def test_what_is_asked_travels_with_what_admission_asks(tmp_path: Path) -> None:
             async with Wire(engine.port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}")) as valkey:
                 await valkey.run("ECHO", "first")
                 moving, before = Moving(ArtefactStore(valkey, KEY)), wire.packets
-                async with AsyncExitStack() as stack:
-                    recall = moving.recall(ACME, after("call_syn" + "0" * 24), stack)
+                with Closing() as stack:
+                    asked = after("call_syn" + "0" * 24)
+                    recall = moving.recall(ACME, asked, stack)
                     await valkey.run("ECHO", "may I?")
-                    await recall.recalled()
+                    await recall.recalled(asked)
                 assert wire.packets - before == 1
 
     asyncio.run(run())
@@ -150,6 +153,33 @@ def test_an_answer_without_calls_is_found_again_by_what_was_said() -> None:
         assert list(found.kept) == [-2]
         other, _ = await recalled(moving, request_of(later, {"role": "user", "content": "No."}, answer, USER))
         assert not other.kept
+
+    asyncio.run(run())
+
+
+def test_a_turn_is_found_again_when_what_was_before_it_has_become_a_summary() -> None:
+    async def run() -> None:
+        moving = Moving(ArtefactStore(None, KEY))
+        told: list[dict[str, str]] = []
+        for number in range(60):
+            told.append({"role": "user", "content": f"Question {number}. " + "All of this matters to me. " * 20})
+            answer = f"Answer {number}."
+            chunks = [
+                Chunk(choices=[Choice(0, Delta(thinking_blocks=SIGNED))]),
+                Chunk(choices=[Choice(0, Delta(content=answer))]),
+                Chunk(choices=[Choice(0, Delta(), finish_reason="stop")]),
+            ]
+            moving.keeper(ACME, request_of(*told), "anthropic", f"reply-{number}", carried=False).take(chunks)
+            told.append({"role": "assistant", "content": answer})
+        whole = request_of(*told, USER)
+        less = shortened(whole, 3000, 9000)
+        assert less is not None
+        left = less[0]
+        assert len(left.messages) < len(whole.messages) / 2
+        with Closing() as stack:
+            found, _ = await moving.recall(ACME, whole, stack).recalled(left)
+        answers = [place for place, one in enumerate(left.body.messages) if one.role == "assistant"]
+        assert sorted(found.kept) == [place - len(left.messages) for place in answers]
 
     asyncio.run(run())
 

@@ -260,11 +260,10 @@ def test_a_search_is_over_after_150_ms_and_a_slow_store_is_left_alone(hurried: R
     async def scene() -> None:
         async with Vectors(Careless(delay=10)) as vectors:
             loop = asyncio.get_running_loop()
-            for _ in range(5):
-                began = loop.time()
-                with pytest.raises(Unavailable, match="150 ms"):
-                    await vectors.of("acme", "ann").search(NEAR)
-                assert -0.01 < loop.time() - began - DEADLINE < 0.5
+            began = loop.time()
+            with pytest.raises(Unavailable, match="150 ms"):
+                await vectors.of("acme", "ann").search(NEAR)
+            assert -0.01 < loop.time() - began - DEADLINE < 0.5
             assert vectors.state == "slow"
             began = loop.time()
             with pytest.raises(Unavailable, match="slow"):
@@ -344,9 +343,10 @@ def test_an_engine_that_stands_still_keeps_nobody_waiting(hurried: Run[Any], eng
             await ann.upsert([Point("kept", NEAR)])
             assert engine.process is not None
             os.kill(engine.process.pid, signal.SIGSTOP)
-            for _ in range(5):
-                with pytest.raises(Unavailable, match="150 ms"):
-                    await ann.search(NEAR)
+            with pytest.raises(Unavailable, match="150 ms"):
+                await ann.search(NEAR)
+            with pytest.raises(Unavailable, match="slow"):
+                await ann.search(NEAR)
             assert vectors.state == "slow"
             os.kill(engine.process.pid, signal.SIGCONT)
             await ok(vectors)  # after three heartbeats
@@ -406,10 +406,12 @@ def test_no_store_is_chosen_where_none_is_named() -> None:
     assert chosen("", "", Secret("")) is None
 
 
-def test_a_half_made_shard_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "shard.new").mkdir()
-    (tmp_path / "shard.new" / "edge_config.json").write_text("{")
+@pytest.mark.parametrize("name", ["shard-8x256.new", "shard-8", "shard-384", "shard"])
+def test_a_half_made_shard_and_one_of_an_earlier_layout_are_made_anew(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "edge_config.json").write_text("{")
     shard = vectors_engine.Shards(tmp_path)
+    assert not (tmp_path / name).exists()
     assert shard.answer(talk.Count("acme", "ann")) == talk.Done(0)
     shard.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from msgspec import UNSET, Raw, Struct, structs
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.closing import Closing
 from gateway.core.context import Shortened
 from gateway.core.deadline import Deadline
 from gateway.core.errors import Internal, StreamGone, SyntraError, UpstreamError
@@ -151,9 +151,9 @@ class Run:
     async def _make(self) -> None:
         order = self.order
         wishes = structs.replace(order.wishes, step=self._step)
-        async with AsyncExitStack() as stack:
+        with Closing() as closing:
             deadline = Deadline(order.seconds)
-            reply = await answer(order.services, order.caller, order.request, wishes, deadline, stack)
+            reply = await answer(order.services, order.caller, order.request, wishes, deadline, closing)
             self.reply = reply
             self._tell("route", _route(reply, order.request.body.model, debug=order.wishes.debug))
             while chunks := await reply.next():

@@ -214,7 +214,7 @@ class Recollection:
         key = blake2b(turn.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if request.body.messages[-1].role != "user" and (before := self._told.get(key)) is not None:
             found = await kept.find(before) if before else {}
-            return [found[one] for one in before if one in found]
+            return notes.chosen([found[one] for one in before if one in found], tokens)
         said = request.users_words()[-_SEEN:]
         found_now = await self._found(kept, text, heard)
         memories = notes.chosen([one for one in found_now if one.text not in said], tokens)

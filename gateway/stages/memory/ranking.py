@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from gateway.core.memories import Mark, day_of
+from gateway.core.memories import asks, beside, day, day_of, talk
 
 _NEXT: Final = 0.3  # of its neighbour's score is added to a memory's, ...
 _NEXT_BUT_ONE: Final = 0.2  # ... where both are of one talk
@@ -29,44 +29,35 @@ class Found(NamedTuple):
     near: float  # the cosine of the texts, where it is among the nearest by text
 
 
-class Ranked(NamedTuple):
-    """A memory in its place, with the score that put it there."""
+def rank(found: Sequence[Found], now: float, limit: int) -> list[Found]:
+    """So many of the memories in the order in which they are worth telling, each with the score that put it there.
 
-    mark: int
-    score: float
-    near: float
-    talk: int
-
-
-def rank(found: Sequence[Found], now: float, limit: int) -> list[Ranked]:
-    """So many of the memories in the order in which they are worth telling; `now` in seconds since 1970."""
-    read = [(Mark.of(one.mark), one) for one in found]
-    around = {(mark.talk, mark.place): one.score for mark, one in read}.get
+    `now` is in seconds since 1970.
+    """
+    around = {beside(one.mark): one.score for one in found}.get
     today = day_of(now)
     scored = []
-    for mark, one in read:
-        talk, place = mark.talk, mark.place
-        beside = around((talk, place - 1), 0.0) + around((talk, place + 1), 0.0)
-        further = around((talk, place - 2), 0.0) + around((talk, place + 2), 0.0)
-        score = one.score + _NEXT * beside + _NEXT_BUT_ONE * further
-        if mark.asks:
+    for mark, own, near in found:
+        at = beside(mark)
+        score = own + _NEXT * (around(at - 1, 0.0) + around(at + 1, 0.0))
+        score += _NEXT_BUT_ONE * (around(at - 2, 0.0) + around(at + 2, 0.0))
+        if asks(mark):
             score -= _ASKED
-        score += _RECENT * math.exp2(-max(0.0, today - mark.day) / _HALF_LIFE)
-        scored.append(Ranked(one.mark, score, one.near, talk))
+        score += _RECENT * math.exp2(-max(0.0, today - day(mark)) / _HALF_LIFE)
+        scored.append(Found(mark, score, near))
     scored.sort(key=_by_score, reverse=True)
     return list(islice(_varied(scored), limit))
 
 
-def _varied(scored: Sequence[Ranked]) -> Iterable[Ranked]:
+def _varied(scored: list[Found]) -> Iterable[Found]:
     """The same, where the last of every ten is the best of a talk that the nine before are not of."""
-    rest = list(scored)
     told: set[int] = set()
     count = 0
-    while rest:
+    while scored:
         count += 1
         at = 0
         if count % _EVERY == 0:
-            at = next((k for k, one in enumerate(rest) if one.talk not in told), 0)
-        one = rest.pop(at)
-        told.add(one.talk)
+            at = next((k for k, one in enumerate(scored) if talk(one.mark) not in told), 0)
+        one = scored.pop(at)
+        told.add(talk(one.mark))
         yield one

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from psycopg import Error
 
 from gateway.core.memories import Memory
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import Respite, Unavailable
 from gateway.stores.memories import Kept, Memories
 
 log = logging.getLogger("syntra")
@@ -55,7 +55,7 @@ class Second:
 
     def __init__(self, store: Store, memories: Memories) -> None:
         self._store = store
-        self._breaker = Breaker("The second store of memories")
+        self._respite = Respite("The second store of memories")
         self._memories = memories
 
     async def search(self, kept: Kept, text: str) -> list[Memory] | None:
@@ -71,18 +71,18 @@ class Second:
     async def _asked(self, kept: Kept, text: str) -> list[str]:
         """What it answers in time; where it was late again and again it is not asked for a while."""
         began = time.monotonic()
-        if not self._breaker.allows(began):
+        if not self._respite.allows(began):
             raise Unavailable("the second store of memories is slow")
         try:
             async with asyncio.timeout(DEADLINE):
                 found = await self._store.search(kept.organisation, kept.person, text, _FOUND)
         except TimeoutError:
-            self._breaker.failed(time.monotonic(), began)
+            self._respite.failed(time.monotonic(), began)
             raise Unavailable(f"no answer from the second store within {DEADLINE * 1000:.0f} ms") from None
         except Unavailable:
-            self._breaker.failed(time.monotonic(), began)
+            self._respite.failed(time.monotonic(), began)
             raise
-        self._breaker.succeeded()
+        self._respite.succeeded()
         return found
 
     async def follow(self) -> None:
@@ -115,7 +115,7 @@ class Second:
     @property
     def state(self) -> str:
         """For `/health`: ok, slow or away."""
-        return "slow" if self._breaker.is_open else self._store.state
+        return "slow" if self._respite.is_open else self._store.state
 
     async def close(self) -> None:
         """Disconnect."""

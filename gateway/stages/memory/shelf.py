@@ -18,7 +18,7 @@ from gateway.stores.memories import Gone, Kept, Memories
 log = logging.getLogger("syntra")
 
 MOST: Final = 100  # memories that a search gives at most
-_BATCH: Final = 100  # memories that are kept at once
+_BATCH: Final = 50  # memories that are kept at once
 _MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
 _IDLE: Final = frozenset(
     """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
@@ -131,5 +131,5 @@ def _shared(rare: dict[str, float], text: str) -> float:
     whole = sum(rare.values())
     if not whole:
         return 0.0
-    own = {stems.stem(word) for word in stems.content(text)}
+    own = stems.within(text)
     return sum(weight for one, weight in rare.items() if one in own) / whole

@@ -18,7 +18,6 @@ class Page:
 
     def __init__(self) -> None:
         self.last = ""  # the character before
-        self._head = True  # nothing but indentation and list marks on this line so far
         self._indent = 0
         self._shut = False  # the whole line is code or a quotation
         self._fence = ""
@@ -26,31 +25,32 @@ class Page:
         self._code = ""  # the backticks that opened inline code
         self._quote = ""  # the characters that end the quotation
         self._perhaps = ""  # an apostrophe that may have opened or closed one: the next word tells
+        self.head = True  # nothing but indentation and list marks on this line so far
         self.free = True  # the last word stood in prose
         self.steady = False  # in the midst of a line, where only a few characters can change anything
 
     def _settle(self) -> None:
         """Both are asked for at every word, and change seldom."""
         self.free = not (self._shut or self._fence or self._code or self._quote)
-        self.steady = not (self._head or self._perhaps or self._closing)
+        self.steady = not (self.head or self._perhaps or self._closing)
 
     def begin_prose(self, text: str) -> None:
         """A line that begins with a letter, as most do, is prose: there is no need to look at it word by word."""
-        if self._head and not (self._indent or self._fence or self._closing or self._perhaps) and PROSE.match(text):
-            self._head = False
+        if self.head and not (self._indent or self._fence or self._closing or self._perhaps) and PROSE.match(text):
+            self.head = False
             self._settle()
 
     def waits_for(self, word: str) -> bool:
         """Whether the page must know the whole of a word that has only begun."""
         if self._perhaps:
             return any(known.startswith(word.lower()) for known in UNQUOTED)
-        return self._head and word.isdigit()
+        return self.head and word.isdigit()
 
     def see(self, text: str) -> None:
         """One more word."""
         if not text:
             return
-        if self._head or self._perhaps or self._closing or text[0] in TELLING:
+        if self.head or self._perhaps or self._closing or text[0] in TELLING:
             self._look(text)
             self._settle()
         self.last = text[-1]
@@ -58,7 +58,7 @@ class Page:
     def _look(self, text: str) -> None:
         if text == "\n":
             self._line()
-        elif self._head:
+        elif self.head:
             self._begin(text)
         elif self._fence:
             self._closing = self._closing and text.isspace()
@@ -68,36 +68,36 @@ class Page:
             self._mark(text)
 
     def _line(self) -> None:
-        if self._head:  # an empty line ends what was left open
+        if self.head:  # an empty line ends what was left open
             self._code = self._quote = ""
         if self._closing:
             self._fence = ""
         if self._quote.startswith("'"):
             self._quote = ""
-        self._head, self._indent, self._shut, self._closing, self._perhaps = True, 0, False, False, ""
+        self.head, self._indent, self._shut, self._closing, self._perhaps = True, 0, False, False, ""
 
     def _begin(self, text: str) -> None:
         if text.isspace():
             self._indent += sum(TAB if char == "\t" else 1 for char in text if char != "\r")
             return
         if self._fence:
-            self._head = False
+            self.head = False
             self._closing = text[0] == self._fence[0] and len(text) >= len(self._fence)
             return
         if len(text) >= 3 and text[0] in "`~":
-            self._head, self._shut = False, text[0] == "`" and self._shut
+            self.head, self._shut = False, text[0] == "`" and self._shut
             self._fence = text
             return
         if self._indent >= TAB and not (text in "-+*" or text.isdigit()):
-            self._shut, self._head = True, False
+            self._shut, self.head = True, False
             return
         if text == ">":
-            self._shut, self._head = True, False
+            self._shut, self.head = True, False
             return
         if text in "-+*#.)" or text.isdigit():
             self._indent = -99  # behind a list mark, spaces are no code
             return
-        self._head = False
+        self.head = False
         self._look(text)
 
     def _tick(self, text: str) -> None:

@@ -1,0 +1,57 @@
+"""A rolling restart: workers that follow each other, told by marks in a folder that all of them see.
+
+Granian ends the old worker a fixed time after it has started the new one, with the signal that also ends a server. So
+the parent marks that a restart is under way, each worker marks that it serves, and who is told to go leaves when
+another has come.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+FOLDER: Final = "SYNTRA_ROLL"  # the variable that names it to the workers
+_UNDER_WAY: Final = "rolling"
+
+
+class Rolling:
+    """The marks; without a folder there is no restart but a new server."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Self:
+        """Those that the parent has told of, if it has."""
+        folder = environ.get(FOLDER)
+        return cls(Path(folder) if folder else None)
+
+    def begin(self) -> None:
+        """The parent replaces its workers from now on."""
+        if self._folder is not None:
+            (self._folder / _UNDER_WAY).touch()
+
+    def end(self) -> None:
+        """All are replaced."""
+        if self._folder is not None:
+            (self._folder / _UNDER_WAY).unlink(missing_ok=True)
+
+    def serves(self) -> None:
+        """The worker that says so takes requests from now on."""
+        if self._folder is not None:
+            (self._folder / f"serves-{os.getpid()}").touch()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether who is told to go has a successor, or will have one."""
+        return self._folder is not None and (self._folder / _UNDER_WAY).exists()
+
+    @property
+    def followed(self) -> bool:
+        """Whether a worker has come since the restart began."""
+        if self._folder is None or not self.under_way:
+            return False
+        began = (self._folder / _UNDER_WAY).stat().st_mtime_ns
+        return any(mark.stat().st_mtime_ns >= began for mark in self._folder.glob("serves-*"))
