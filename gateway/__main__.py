@@ -17,9 +17,10 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 from rich.console import Console
 
-from gateway import __version__, banner, engines, prepared
+from gateway import __version__, banner, embedding, engines, prepared
 from gateway.commands import Commands
 from gateway.core.rolling import FOLDER, Rolling
+from gateway.embedding import EmbeddingError
 from gateway.engines import Stores
 from gateway.records import log
 from gateway.settings import COUNTS, Settings, SettingsError, read
@@ -62,8 +63,9 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         live = providers.configured(environ, settings.providers)
         providers.tempos(environ, live)
         documents.library(settings.policies_path, list(live))
+        embedding.check(settings.embedding, settings.data_path, live)
         key = keyfile.read_or_make(settings.data_path)
-    except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError) as error:
+    except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError, EmbeddingError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None

@@ -57,12 +57,14 @@ from gateway.http.single import Terms
 from gateway.http.threads.surface import PATH as THREADS
 from gateway.http.threads.surface import Threads
 from gateway.http.visit import Visit
+from gateway.leaning import Leaning
 from gateway.outside import Outside
 from gateway.pipeline import Services
 from gateway.records import log
 from gateway.records.metrics import Metrics, Watched
 from gateway.rules import Rules
 from gateway.stages.fallback import Fallback
+from gateway.stages.memory import Counts
 from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
@@ -103,7 +105,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         pace,
         lengths,
         reads=chosen.reads_prompts,
-        rewrites=chosen.rewrites,
+        rewrites=chosen.rewrites != "off",
     )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
@@ -112,8 +114,16 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         policies=list(rules.library.routing),
         intents=list(rules.library.intents.intent),
     )
-    backing = Backing(chosen, environ.get(settings.VECTORS, ""), outside, metrics.limited, rules.tempos)
+    backing = Backing(
+        chosen,
+        environ.get(settings.VECTORS, ""),
+        outside,
+        metrics.limited,
+        rules.tempos,
+        Counts(metrics.recalled, metrics.remembered, metrics.not_remembered),
+    )
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
+    backing.remembering.bill(books.settle)
     cooldowns = Cooldowns(health, backing.valkey)
     services = Services(
         rules.reader,
@@ -127,6 +137,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         books.settle,
         outside.prices,
         backing.remembering.recollection if chosen.memory else None,
+        Leaning() if chosen.rewrites == "on" and live else None,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
@@ -147,8 +158,6 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         THREADS: door.route(None, "threads", "member", threads.serve),
         **dict(_single(door, rules, outside, backing, books, waits)),
     }
-
-    desk = MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -206,7 +215,14 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
                 door.route(None, "admin", "viewer", Administration(_office(rules, outside, backing)).serve)
             ),
             asgi(SESSIONS, copy_scope=True)(sign_in.application),
-            asgi(MEMORIES, is_mount=True, copy_scope=True)(door.route(None, "memories", "member", desk.serve)),
+            asgi(MEMORIES, is_mount=True, copy_scope=True)(
+                door.route(
+                    None,
+                    "memories",
+                    "member",
+                    MemoriesDesk(backing.remembering.shelf, body_seconds=chosen.body_seconds).serve,
+                )
+            ),
             asgi("/metrics", copy_scope=True)(Exposition(metrics, door).application),
             told_health,
             told_live,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from gateway import prepare
+from gateway import hired, prepare
 from gateway.core.limits import Limits
 from gateway.outside import Outside
 from gateway.people import PeopleLater
@@ -14,10 +16,14 @@ from gateway.remembering import Remembering
 from gateway.settings import Settings
 from gateway.stages.admission import Admission
 from gateway.stages.keys import Keys
+from gateway.stages.memory import Counts
+from gateway.stages.memory.second import Store
 from gateway.stores import valkey_place, vectors
 from gateway.stores.answers import MOST_BYTES, Answers
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.bus import Bus
+from gateway.stores.dense import Dense
+from gateway.stores.embedding import Encoder
 from gateway.stores.identities import Identities
 from gateway.stores.limits import SharedLimits
 from gateway.stores.memberships import Memberships
@@ -39,6 +45,7 @@ class Backing:
         outside: Outside,
         limited: Callable[[str, str], None],
         tempos: Callable[[], Mapping[str, Tempo]],
+        counts: Counts | None = None,
     ) -> None:
         self.pepper = prepare.pepper(chosen)
         self.postgres = Postgres(prepare.place(chosen))
@@ -57,7 +64,8 @@ class Backing:
         outside.sharing.through(self.answers, self.elsewhere)
         self.vectors = vectors.chosen(vectors_socket, chosen.qdrant_url, chosen.qdrant_key)
         self.defaults = Limits(requests_per_day=chosen.requests_per_day, tokens_per_day=chosen.tokens_per_day)
-        self.remembering = Remembering(self.postgres, self.vectors)
+        dense = partial(_dense, chosen, outside)
+        self.remembering = Remembering(self.postgres, self.vectors, dense, _second(chosen), counts)
         self.admission = Admission(
             SharedLimits(self.valkey),
             defaults=self.defaults,
@@ -122,4 +130,21 @@ class Backing:
     def states(self) -> Mapping[str, str]:
         """For `/health`: how each store is."""
         stores = {"postgres": self.postgres, "valkey": self.valkey, "vectors": self.vectors}
-        return {name: store.state for name, store in stores.items() if store is not None}
+        found = {name: store.state for name, store in stores.items() if store is not None}
+        second = self.remembering.second
+        return found if second is None else found | {"supermemory": second.state}
+
+
+def _second(chosen: Settings) -> Store | None:
+    """SuperMemory, where it has a key."""
+    if not chosen.supermemory_key:
+        return None
+    # Loaded only for those who have a key: its client is 25 MB of a worker.
+    supermemory = importlib.import_module("gateway.stores.supermemory")
+    found: Store = supermemory.Supermemory(chosen.supermemory_key, chosen.supermemory_url)
+    return found
+
+
+def _dense(chosen: Settings, outside: Outside, encoder: Encoder) -> Dense:
+    """What makes memories comparable."""
+    return hired.chosen(chosen.embedding, chosen.data_path, encoder, outside.embedder, outside.prices)

@@ -10,8 +10,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway import hired, leaning
 from gateway.core.deadline import Patience
 from gateway.settings import Settings
+from gateway.stages.memory import second
 from gateway.stores import postgres, tokenizer, valkey, vectors
 from gateway.upstream import download
 from policies.documents import Tempo
@@ -58,12 +60,15 @@ DEPENDENCIES: Final = (
     ),
     Dependency("Valkey", "Idempotency-Key", valkey.DEADLINE, "served, and not remembered", "idempotency"),
     Dependency("Qdrant", "memory", vectors.DEADLINE, "the request goes out without notes", "memory"),
+    Dependency("SuperMemory", "what it finds too", second.DEADLINE, "our own notes alone", "supermemory"),
     Dependency("tokenizer", "an exact count near a limit", tokenizer.PATIENCE, "estimated by the characters"),
     Dependency("identity provider", "its signing keys", download.SECONDS, "those that are known; else 503"),
     Dependency("provider", "a connection", _PATIENCE.connect, "the next candidate; else 502"),
     Dependency("provider", "its pace", Tempo().wait, "the next candidate; else 429 with the wait"),
     Dependency("provider", "the first event", _PATIENCE.first_event, "the next candidate; else 504"),
     Dependency("provider", "the next event", _PATIENCE.idle, "told in band, and never as an end"),
+    Dependency("provider", "a question's vector", hired.SECONDS, "memories are found by their words", "memory"),
+    Dependency("provider", "a follow-up, completed", leaning.SECONDS, "completed by rules"),
     Dependency("provider", "the whole answer", _PATIENCE.total, "504; in a stream told in band"),
 )
 

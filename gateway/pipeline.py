@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway import aside
 from gateway.continuing import Continuing, can_continue
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
@@ -26,6 +27,7 @@ from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
 from gateway.expectation import expected, room_for_notes
 from gateway.fitting import Fitted, fitted
+from gateway.leaning import Leaning
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
@@ -48,6 +50,7 @@ from policies.facts import Facts
 CACHE = "cache"  # skipped, because its store did not answer
 # Clients of the other surfaces shorten a conversation themselves, when they hear that it is too long.
 _SHORTENS = frozenset({"chat", "threads"})
+_ASIDE_SECONDS = 10.0  # that a provider has; who waits for it goes on sooner, which must not count against it
 PINNED = Facts(intent="unread", confidence=0.0)  # nobody chooses, so nobody needs to know
 
 
@@ -63,6 +66,7 @@ class Services(Struct, frozen=True):
     settle: Settle
     prices: Prices
     memory: Recollection | None = None
+    leaning: Leaning | None = None  # completes follow-ups by a model; else rules do
 
 
 def _untold(_: str) -> None:
@@ -95,6 +99,7 @@ class Course(Struct):
     admitted: Admitted = FREE
     scope: Scope | None = None  # whose memory it speaks from
     key: bytes = b""  # of its conversation, once somebody needs it
+    words: str | None = None  # the user's last ones made self-contained by a model, for those who read them
 
     def conversation(self) -> bytes:
         """The conversation's key: a digest of its beginning, made once."""
@@ -124,6 +129,10 @@ async def answer(
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
+    if services.leaning is not None and _is_read(services, course, caller, meaning):
+        course.words = await services.leaning.words(
+            partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS), request
+        )
     facts = await _facts(services, policy, course, meaning)
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
@@ -190,13 +199,33 @@ async def plan(
         return facts, error
 
 
+async def beside(
+    services: Services, caller: Caller, surface: str, seconds: float, request: ChatRequest, closing: Closing
+) -> Reply:
+    """The answer to a question of our own, in nobody's voice and from nobody's memory."""
+    wishes = Wishes(persona=False, surface=surface, memory="off", began=time.perf_counter())
+    return await answer(services, caller, request, wishes, Deadline(seconds), closing)
+
+
+def _is_read(services: Services, course: Course, caller: Caller, meaning: Meaning) -> bool:
+    """Whether somebody reads what the user says: who chooses a model, or who recalls. Our own questions stand alone."""
+    wishes = course.wishes
+    if wishes.surface in (aside.SUMMARY, aside.REWRITE):
+        return False
+    if meaning.pinned is None:
+        return True
+    if services.memory is None or least(caller.memory, wishes.memory) == "off":
+        return False
+    return bool(memory.person(caller, course.request.body.user, wishes.user))
+
+
 async def _facts(services: Services, policy: Policy, course: Course, meaning: Meaning) -> Facts:
     """The facts, if anything depends on them."""
     wishes, limits = course.wishes, course.wishes.limits
     if meaning.pinned is not None and not wishes.debug and limits.cost is None and limits.ttft_ms is None:
         return PINNED
     wishes.step("reading")
-    asked = Asked(course.conversation(), meaning.policy, policy.windows, limits)
+    asked = Asked(course.conversation(), meaning.policy, policy.windows, limits, course.words)
     return await services.reader.facts(course.request, asked, time.monotonic())
 
 
@@ -237,10 +266,10 @@ async def _recall(
     if course.scope is None:
         return request
     course.wishes.step("recalling")
-    recalled = await recollection.recall(course.scope, request, tokens, services.reader.self_contained(course.request))
-    decision.notes = recalled.notes
-    if recalled.degraded:
-        decision.degraded.append("memory")
+    words = course.words or services.reader.self_contained(course.request)
+    recalled = await recollection.recall(course.scope, request, tokens, words)
+    decision.notes, decision.second = recalled.notes, recalled.second
+    decision.degraded += recalled.degraded
     return recalled.request
 
 
@@ -270,8 +299,11 @@ def _settle(services: Services, course: Course, error: BaseException | None) -> 
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome
-    if services.memory is not None and course.scope is not None and outcome.ended == ANSWERED:
-        services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
+    if services.memory is not None and course.scope is not None:
+        if outcome.ended == ANSWERED:
+            services.memory.remember(course.scope, course.request, decision.id, outcome.finish)
+        else:
+            services.memory.unanswered(course.scope)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
         services.reader.answered(
             course.conversation(), Turn(outcome.model, outcome.usage.total_tokens, time.monotonic())

@@ -54,7 +54,10 @@ class Settings(Struct, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = field(default="info", name="SYNTRA_LOG_LEVEL")
     reads_prompts: bool = field(default=True, name="INTELLIGENT_ROUTING_ENABLED")
     memory: bool = field(default=True, name="MEMORY_ENABLED")
-    rewrites: bool = field(default=True, name="FEATURE_COREWRITE")
+    supermemory_key: Secret = field(default=Secret(""), name="SUPERMEMORY_API_KEY")
+    supermemory_url: str = field(default="", name="SUPERMEMORY_API_BASE_URL")
+    embedding: str = field(default="static", name="SYNTRA_EMBEDDING")  # or minilm, or provider/model
+    rewrites: Literal["off", "rules", "on"] = field(default="rules", name="FEATURE_COREWRITE")  # `on`: by a model
     persona: bool = field(default=True, name="SYNTRA_PERSONA")  # `off`: no key's requests get it unless they ask
     connect_seconds: Seconds = field(default=5.0, name="SYNTRA_CONNECT_SECONDS")
     first_event_seconds: Seconds = field(default=60.0, name="SYNTRA_FIRST_EVENT_SECONDS")
@@ -82,9 +85,9 @@ class Settings(Struct, frozen=True):
 _SWITCHED = frozenset(
     {
         *("SYNTRA_ALLOW_PRIVATE_UPSTREAMS", "SYNTRA_PERSONA", "INTELLIGENT_ROUTING_ENABLED", "MEMORY_ENABLED"),
-        "FEATURE_COREWRITE",
     }
 )
+_REWRITES = {"yes": "on", "true": "on", "1": "on", "no": "off", "false": "off", "0": "off"}
 _SWITCHES = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
@@ -94,6 +97,8 @@ def read(environ: Mapping[str, str]) -> Settings:
     given = {name: value for name, value in environ.items() if name in names and value}
     for name in _SWITCHED & given.keys():
         given[name] = _SWITCHES.get(given[name].lower(), given[name])
+    if word := given.get("FEATURE_COREWRITE", "").lower():
+        given["FEATURE_COREWRITE"] = _REWRITES.get(word, word)
     try:
         chosen = msgspec.convert(given, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
@@ -101,6 +106,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         name = match[1] if match else "settings"
         raise SettingsError(f"{name}={environ.get(name, '')!r}: {str(error).partition(' - at')[0]}.") from None
     _check_issuer(chosen)
+    _check_supermemory(chosen)
     return chosen
 
 
@@ -114,6 +120,16 @@ def _check_issuer(chosen: Settings) -> None:
         if url.startswith("http:") and not chosen.allow_private:
             hint = "set SYNTRA_ALLOW_PRIVATE_UPSTREAMS=1 if it is on a network of your own"
             raise SettingsError(f"{name}={url!r}: keys that come by plain http could be anybody's; {hint}.")
+
+
+def _check_supermemory(chosen: Settings) -> None:
+    """What people have said leaves only for where it was meant to go."""
+    url = chosen.supermemory_url
+    if url and not _URL.fullmatch(url):
+        raise SettingsError(f"SUPERMEMORY_API_BASE_URL={url!r}: not a URL of the form https://api.supermemory.ai.")
+    if url.startswith("http:") and not chosen.allow_private:
+        hint = "set SYNTRA_ALLOW_PRIVATE_UPSTREAMS=1 if it is on a network of your own"
+        raise SettingsError(f"SUPERMEMORY_API_BASE_URL={url!r}: plain http can be read on the way; {hint}.")
 
 
 def _secret(wanted: type, text: str) -> object:

@@ -15,9 +15,10 @@ from typing import Final
 from msgspec import Struct, field
 
 from gateway.core.chat import Message
+from gateway.core.stems import COMMON
 
 LONGEST: Final = 160  # characters of a text that may lean; longer ones say what they are about
-_TURNS: Final = 8  # user turns that are gone through
+TURNS: Final = 8  # user turns that are gone through
 _WORDS: Final = 18
 _TOPIC: Final = 4  # words of a topic
 _HALVES: Final = 6  # words of the turn before that half a question is completed with
@@ -101,6 +102,16 @@ _HALF: Final = re.compile(  # a question without its middle
     r"|why not))\s*[?.!]*$",
     re.IGNORECASE,
 )
+_ABROAD: Final = re.compile(  # the same elsewhere, and a question of one word
+    r"^¿?(?:(?:und|aber|was ist mit|wie ist es|et|mais|y|pero|e|ma|mas|en|maar|och|и|а|но|ve|peki)\s[^?.!]+\?"
+    r"|(?:warum|wieso|wann|wo|wie|pourquoi|quand|où|comment|por qué|cuándo|dónde|cómo|perché|quando|dove|come|por quê"
+    r"|porquê|onde|como|waarom|wanneer|waar|почему|когда|где|как|neden|niçin|nerede)\s*\?)$"
+    r"|^(?:那|那么|还有|而)[^。？！]{1,12}呢?[？?]$|^(?:为什么|為什麼|なぜ|どうして|왜)[？?]?$|^[^。？！\s]{1,10}は[？?]$",
+    re.IGNORECASE,
+)
+_ANY_WORD: Final = re.compile(r"[^\W_]+")
+_STEM: Final = 5  # letters of a word that tell it from others
+_INVENTED: Final = 1  # words that a model may bring in that nobody has said
 _CODE: Final = re.compile(r"[`{}=;<>|\\]")
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+")
 
@@ -110,7 +121,7 @@ def self_contained(turns: Sequence[str]) -> str | None:
     if len(turns) < 2 or len(turns[-1]) > LONGEST or "\n" in turns[-1].strip() or not _may_lean(turns[-1]):
         return None
     talk = _Talk()
-    for turn in turns[-_TURNS:-1]:
+    for turn in turns[-TURNS:-1]:
         talk.hear(turn if len(turn) <= LONGEST else "")
     return talk.hear(turns[-1])
 
@@ -118,11 +129,39 @@ def self_contained(turns: Sequence[str]) -> str | None:
 def leant(messages: Sequence[Message]) -> str | None:
     """The last that the user says in a conversation, made self-contained; None where it stands alone."""
     said = (message.text().strip() for message in reversed(messages) if message.role == "user")
-    return self_contained([*islice(said, _TURNS)][::-1])
+    return self_contained([*islice(said, TURNS)][::-1])
 
 
 def _may_lean(text: str) -> bool:
     return _pronoun(text) is not None or _HALF.match(text.strip()) is not None
+
+
+def leans(turns: Sequence[str]) -> bool:
+    """Whether the last of a user's turns may lean on those before: it points to something, or is half a question.
+
+    In English by the rules above, elsewhere by the words that half a question begins with.
+    """
+    if len(turns) < 2 or not turns[-1] or len(turns[-1]) > LONGEST or "\n" in turns[-1] or _CODE.search(turns[-1]):
+        return False
+    text = turns[-1]
+    if _pronoun(text) is not None:
+        return not _DUMMY.search(text)
+    return _HALF.match(text) is not None or (_ABROAD.match(text) is not None and len(text.split()) <= _HALVES)
+
+
+def taken_from(made: str, said: str, talk: Sequence[str]) -> bool:
+    """Whether a model has only completed what was said: most of its words are still there, the new ones were said."""
+    if not made or "\n" in made or len(made) > 2 * LONGEST:
+        return False
+    mine, now = _telling(said), _telling(made)
+    heard = frozenset().union(*map(_telling, talk))
+    return 2 * len(mine & now) >= len(mine) and len(now - mine - heard) <= _INVENTED and bool(now - mine)
+
+
+def _telling(text: str) -> frozenset[str]:
+    """The words that say what a text is about, each without its last letters, which a sentence may change."""
+    words = (word for word in _ANY_WORD.findall(text.lower()) if word not in _PLAIN and word not in COMMON)
+    return frozenset(word[:_STEM] for word in words)
 
 
 class _Topic(Struct):

@@ -71,6 +71,7 @@ class Decision(Struct, omit_defaults=True):
     searching: Sequence[str] = ()  # the candidates that search the web
     attempts: list[Attempt] = []
     notes: Sequence[str] = ()  # ids of the memories that whoever answered was told
+    second: Sequence[str] = ()  # those of them that SuperMemory found
     context: Shortened | None = None  # what became of a conversation that was too long
     degraded: list[str] = []  # what was skipped because a store did not answer
     outcome: Outcome = field(default_factory=Outcome)
@@ -92,6 +93,8 @@ def view(decision: Decision) -> dict[str, object]:
     if decision.facts is not None:
         told |= explained(decision.facts, decision.plan or NO_PLAN, decision.searching)
     told["notes"] = list(decision.notes)
+    if decision.second:
+        told["supermemory"] = list(decision.second)
     attempts = [_view(attempt) for attempt in decision.attempts]
     return told | {"attempts": attempts, "outcome": {"cost_usd": None} | _view(decision.outcome)}
 

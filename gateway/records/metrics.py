@@ -16,6 +16,10 @@
 | syntra_cache_total | counter | outcome | answers from the cache (hit), from a call that others made (joined), or from neither (miss) |
 | syntra_limits_total | counter | outcome, by | what limits said: admitted, limited (429), spent (402); by valkey, worker or memory |
 | syntra_degraded_total | counter | what | requests of which something was skipped because a store did not answer |
+| syntra_recall_seconds | histogram | | from looking for a user's memories to having them, or to going on without |
+| syntra_notes_total | counter | | memories that models were told |
+| syntra_remembered_total | counter | kind | memories that were kept of what users said; statement or fact |
+| syntra_not_remembered_total | counter | reason | turns of which nothing was kept: off, unfinished (the answer failed or was cut), step (of a tool loop), nothing (was worth it), full (too many waited), away (the store) |
 | syntra_store_health | gauge | store | 1 well, 0.5 slow, 0 away; as the worker sees it that sees it worst |
 | syntra_ledger_waiting | gauge | | records that are in no database yet |
 | syntra_provider_protocol_total | counter | provider, what | answers that were taken though odd: no end, no usage, other model |
@@ -76,7 +80,9 @@ ERRORS = (
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)
 LIMITS = ("admitted", "limited", "spent")
-DEGRADED = ("keys", "limits", "memory", "cache", "store", "idempotency")
+DEGRADED = ("keys", "limits", "memory", "supermemory", "cache", "store", "idempotency")
+KEPT = ("statement", "fact")
+NOT_KEPT = ("off", "unfinished", "step", "nothing", "full", "away")
 HEALTH: Final[Mapping[str, float]] = {"ok": 1.0, "slow": 0.5, "away": 0.0}
 
 _TTFT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)  # s; flash models begin at 0.2
@@ -127,6 +133,10 @@ class Metrics:
         self.cache = count("cache", "Answers by where they came from.", outcome=CACHE)
         self._limits = count("limits", "What limits said.", outcome=LIMITS, by=("valkey", "worker", "memory"))
         self._degraded = count("degraded", "Requests of which something was skipped.", what=DEGRADED)
+        self._recall = times("recall", "Seconds until memories are found.", _OVERHEAD)
+        self._notes = count("notes", "Memories that models were told.")
+        self._remembered = count("remembered", "Memories kept of what users said.", kind=KEPT)
+        self._not_remembered = count("not_remembered", "Turns of which nothing was kept.", reason=NOT_KEPT)
         self._cooldowns = count("cooldowns", "Models left alone.", provider=providers, reason=REASONS)
         self.odd = count("provider_protocol", "Answers taken though odd.", provider=providers, what=ODD)
         self._retries = count("retries", "Attempts beyond the first.", outcome=("made", "refused"))
@@ -222,6 +232,20 @@ class Metrics:
     def limited(self, outcome: str, by: str) -> None:
         """Limits were asked: admitted, limited or spent; by valkey, by this worker alone, or from memory."""
         self._limits.add(outcome, by)
+
+    def recalled(self, seconds: float, notes: int) -> None:
+        """A user's memories were looked for, and a model is told so many."""
+        self._recall.add(seconds)
+        if notes:
+            self._notes.more(notes)
+
+    def remembered(self, kind: str) -> None:
+        """Something that a user said was kept."""
+        self._remembered.add(kind)
+
+    def not_remembered(self, reason: str) -> None:
+        """Nothing was kept of a turn."""
+        self._not_remembered.add(reason)
 
     def cooldown(self, provider: str, reason: str) -> None:
         """A provider's model is left alone for a while."""

@@ -47,6 +47,7 @@ class Asked(Struct, frozen=True):
     policy: str = ""  # that will choose
     windows: Sequence[int] = ()  # of the models that may answer, tokens
     limits: Limits = Limits()
+    words: str | None = None  # the user's last ones made self-contained, where somebody has done so
 
 
 class Reader:
@@ -80,7 +81,7 @@ class Reader:
     async def facts(self, request: ChatRequest, asked: Asked, now: float) -> Facts:
         """The facts of one request."""
         body = request.body
-        text, reading, leans = self._reading(body.messages)
+        text, reading, leans = self._reading(body.messages, asked.words)
         expectation = self._expectations.get(asked.policy)
         texts, attached = prompt(request)
         tokens, exact = estimate(sum(map(len, texts))) + attached, False
@@ -125,7 +126,7 @@ class Reader:
         """Remember who answered a conversation."""
         self._conversations.answered(key, turn)
 
-    def _reading(self, messages: Sequence[Message]) -> tuple[str, Reading, bool]:
+    def _reading(self, messages: Sequence[Message], words: str | None) -> tuple[str, Reading, bool]:
         """The last user turn with what it leans on, its reading, and whether it leans.
 
         One that is short and says little alone is read together with the one before.
@@ -134,7 +135,7 @@ class Reader:
         if self._classifier is None:
             return "", UNREAD, False
         text = next(texts, "")
-        whole = leant(messages) if self._rewrites and len(text) <= LONGEST else None
+        whole = words or (leant(messages) if self._rewrites and len(text) <= LONGEST else None)
         text = whole or text
         reading = self._remembered(self._classifier, text)
         alone = len(text) > SHORT or (reading.confidence >= SURE and (len(text) > CURT or reading.intent == _TALK))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 log = logging.getLogger("syntra")
 
 FAILURES = 5
+RESPITE = 60.0  # s
 LATE = 0.1  # s; who gives up waiting after this has met a store that is slow; sooner, that says nothing of it
 _QUICK = 3  # heartbeats in a row
 
@@ -82,3 +83,46 @@ class Breaker:
             log.warning("%s is slow; it is not waited for until it has become quick again", self._name)
         self._failures = failures
         self._quick = 0
+
+
+class Respite:
+    """After five failures in a row nothing is tried for a minute, then one at a time, until one was answered in time.
+
+    For those who are not ours: nobody may ask them for signs of life, which they would have paid.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failures = 0
+        self._failed = -math.inf
+        self._until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has tripped and no answer has closed it."""
+        return self._failures >= FAILURES
+
+    def allows(self, now: float) -> bool:
+        """Whether an operation may be tried; who may when the minute is over tries for everybody."""
+        if not self.is_open:
+            return True
+        if now < self._until:
+            return False
+        self._until = now + RESPITE  # until this one has told
+        return True
+
+    def failed(self, now: float, began: float) -> None:
+        """An operation took too long; those that were under way together have met the same trouble and count as one."""
+        if began < self._failed:
+            return
+        self._failed = now
+        self._failures += 1
+        self._until = now + RESPITE
+        if self._failures == FAILURES:
+            log.warning("%s is slow; it is left alone for a while", self._name)
+
+    def succeeded(self) -> None:
+        """An operation was answered in time."""
+        if self.is_open:
+            log.info("%s is quick again", self._name)
+        self._failures = 0

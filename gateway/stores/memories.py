@@ -7,8 +7,10 @@ keeps organisations apart; every statement here names the person.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple
 
+from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 
 from gateway.core.ids import uuid7
@@ -99,6 +101,20 @@ _MARK: Final = """
 """
 _GONE: Final = "select id, mark from memory_gone where person = %(person)s limit %(limit)s"
 _FORGOTTEN: Final = "delete from memory_gone where person = %(person)s and mark = any(%(marks)s)"
+_OWE: Final = """
+    insert into memory_owed (org_id, id, person, known)
+    select current_setting('app.org_id')::uuid, id, %(person)s, %(known)s from unnest(%(ids)s::uuid[]) as id
+    on conflict (org_id, id) do update set known = true, at = clock_timestamp()
+"""
+_OWED: Final = f"""
+    select o.id as owed, o.known, o.at as since, m.* from memory_owed o
+    left join (select {_SHOWN} from memory where person = %(person)s and superseded_by is null) m on m.id = o.id
+    where o.person = %(person)s order by o.at limit %(limit)s
+"""  # noqa: S608
+_PAID: Final = """
+    delete from memory_owed using unnest(%(ids)s::uuid[], %(since)s::timestamptz[]) as paid(id, since)
+    where memory_owed.person = %(person)s and memory_owed.id = paid.id and memory_owed.at = paid.since
+"""
 _CHOOSE: Final = """
     insert into memory_choice (org_id, person, mode) values (current_setting('app.org_id')::uuid, %(person)s, %(mode)s)
     on conflict (org_id, person) do update set mode = excluded.mode
@@ -113,17 +129,32 @@ class Gone(NamedTuple):
     mark: int  # what its vectors are called
 
 
+class Owed(NamedTuple):
+    """What SuperMemory has not heard yet: the memory as it is, None where it is not true any more."""
+
+    id: str
+    memory: Memory | None
+    known: bool  # it may have an earlier state of it
+    since: datetime
+
+
 class Memories:
     """The store of memories; everything raises Unavailable where PostgreSQL does not answer in time."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, *, owes: bool = False) -> None:
         self._postgres = postgres
+        self._owes = owes  # another store hears of what changes
 
     def of(self, organisation: str, person: str) -> Kept:
         """What is kept of one person of one organisation."""
         if not organisation or not person:
             raise ValueError("memories are somebody's: an organisation and a person")
-        return Kept(self._postgres, organisation, person)
+        return Kept(self._postgres, organisation, person, owes=self._owes)
+
+    async def owing(self) -> list[tuple[str, str]]:
+        """Organisations and persons of whom another store has not heard everything."""
+        rows = await self._postgres.call("select org_id, person from memory_owing()")
+        return [(str(row["org_id"]), row["person"]) for row in rows]
 
     async def behind(self, generation: str) -> list[tuple[str, str]]:
         """Organisations and persons of whom the vectors of this generation lack something, or have too much."""
@@ -134,8 +165,9 @@ class Memories:
 class Kept:
     """What is kept of one person; made by `Memories.of`."""
 
-    def __init__(self, postgres: Postgres, organisation: str, person: str) -> None:
+    def __init__(self, postgres: Postgres, organisation: str, person: str, *, owes: bool = False) -> None:
         self._postgres = postgres
+        self._owes = owes
         self.organisation, self.person = organisation, person
 
     async def add(self, wanted: Sequence[New]) -> tuple[list[Memory], list[Gone]]:
@@ -166,6 +198,7 @@ class Kept:
             await cursor.execute(_LOCK, values)
             await cursor.execute(_ADD, values)
             kept = {row["digest"]: _memory(row) for row in await cursor.fetchall()}
+            await self._owe(cursor, [one.id for one in kept.values()], known=False)
             if said := [digest for digest in digests if digest not in kept]:
                 await cursor.execute(_SAID, {"person": self.person, "digests": said})
                 kept |= {row["digest"]: _memory(row) for row in await cursor.fetchall()}
@@ -173,7 +206,9 @@ class Kept:
             if not any(one.kind == "fact" for one in wanted):
                 return added, []
             await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})
-            return added, _gone(await cursor.fetchall())
+            gone = _gone(await cursor.fetchall())
+            await self._owe(cursor, [one.id for one in gone], known=True)
+            return added, gone
 
     async def find(self, ids: Sequence[str]) -> dict[str, Memory]:
         """Those of these that are in force, by id; within 250 ms."""
@@ -195,7 +230,7 @@ class Kept:
     async def correct(self, memory_id: str, corrected: New) -> Memory | None:
         """Put another text in its place; None where there is no such memory, or another says this already."""
         values = {"id": memory_id, "text": corrected.text, "digest": corrected.digest}
-        rows = await self._rows(_CORRECT, values)
+        rows = await self._changed(_CORRECT, values)
         return _memory(rows[0]) if rows else None
 
     async def derived(self, ids: Sequence[str]) -> list[str]:
@@ -204,11 +239,11 @@ class Kept:
 
     async def delete(self, ids: Sequence[str]) -> list[Gone]:
         """Forget these; those that there were."""
-        return _gone(await self._rows(_DELETE, {"ids": list(ids)}))
+        return _gone(await self._changed(_DELETE, {"ids": list(ids)}))
 
     async def delete_all(self) -> list[Gone]:
         """Forget everything; what there was."""
-        return _gone(await self._rows(_DELETE_ALL, {}))
+        return _gone(await self._changed(_DELETE_ALL, {}))
 
     async def behind(self, generation: str, limit: int) -> list[Memory]:
         """Memories that the vectors of this generation lack."""
@@ -227,6 +262,18 @@ class Kept:
         """Note that the vectors do not have these any more."""
         await self._run(_FORGOTTEN, {"marks": list(marks)})
 
+    async def owed(self, limit: int) -> list[Owed]:
+        """What another store has not heard yet, the longest first."""
+        rows = await self._rows(_OWED, {"limit": limit})
+        return [
+            Owed(row["owed"].hex, None if row["id"] is None else _memory(row), row["known"], row["since"])
+            for row in rows
+        ]
+
+    async def paid(self, owed: Sequence[Owed]) -> None:
+        """Note that the other store has heard of these, unless they have changed meanwhile."""
+        await self._run(_PAID, {"ids": [one.id for one in owed], "since": [one.since for one in owed]})
+
     async def choose(self, mode: Mode) -> None:
         """Keep the person's own choice."""
         await self._run(_CHOOSE, {"mode": mode})
@@ -240,6 +287,18 @@ class Kept:
         async with self._postgres.tenant(self.organisation) as cursor:
             await cursor.execute(query, {"person": self.person, **values})
             return await cursor.fetchall()
+
+    async def _changed(self, query: LiteralString, values: Mapping[str, Any]) -> list[Row]:
+        """The rows that a statement has changed, of which another store will hear."""
+        async with self._postgres.tenant(self.organisation) as cursor:
+            await cursor.execute(query, {"person": self.person, **values})
+            rows = await cursor.fetchall()
+            await self._owe(cursor, [row["id"] for row in rows], known=True)
+            return rows
+
+    async def _owe(self, cursor: AsyncCursor[Row], ids: Sequence[object], *, known: bool) -> None:
+        if self._owes and ids:
+            await cursor.execute(_OWE, {"person": self.person, "ids": list(ids), "known": known})
 
     async def _run(self, query: LiteralString, values: Mapping[str, Any]) -> None:
         async with self._postgres.tenant(self.organisation) as cursor:

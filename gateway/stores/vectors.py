@@ -165,9 +165,14 @@ class Scoped:
             log.error("the store of vectors gave %d points of others; they were dropped", len(reply.hits) - len(mine))
         return mine
 
-    async def marks(self, text: bytes, words: talk.Words, limit: int) -> list[tuple[int, float, float]]:
-        """The marks of the nearest by text and by words, the best first, each with its score and its cosine."""
-        asked = talk.Search(self._organisation, self._user, text, words, limit=limit, bare=True)
+    async def marks(
+        self, text: bytes, words: talk.Words, limit: int, dimensions: int = talk.DIMENSIONS
+    ) -> list[tuple[int, float, float]]:
+        """The marks of the nearest by text and by words, the best first, each with its score and its cosine.
+
+        By words alone where there is no text: among the points that have vectors of so many `dimensions`.
+        """
+        asked = talk.Search(self._organisation, self._user, text, words, limit=limit, bare=True, dimensions=dimensions)
         reply = await self._vectors.soon(asked)
         if not isinstance(reply, talk.Bare):
             _done(reply)
@@ -193,7 +198,7 @@ class Scoped:
 
 def vector(numbers: Sequence[float]) -> bytes:
     """A dense vector as it travels."""
-    return struct.pack(f"<{talk.DIMENSIONS}f", *numbers)
+    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 def _done(reply: talk.Reply) -> int:

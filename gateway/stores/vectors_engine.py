@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import stat
 import sys
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -23,22 +25,24 @@ import qdrant_edge as qdrant
 
 from gateway.stores import vectors_talk as talk
 
-_SHARD: Final = "shard-8"  # another layout has another name
+_SHARD: Final = "shard-8x"  # and how many numbers; another layout has another name
+_NAME: Final = re.compile(rf"{_SHARD}(\d+)")
 _FLUSH_SECONDS: Final = 5.0  # a killed process loses nothing, the log has it; a power cut loses these at most
 
 
-class Shard:
-    """The vectors in their folder."""
+class Shards:
+    """The vectors in their folders: one for each length that a model's vectors have had."""
 
     def __init__(self, home: Path) -> None:
-        folder = home / _SHARD
-        for other in home.glob("shard*"):
-            if other != folder:  # another layout, or a draft: whoever has the texts puts them anew
-                shutil.rmtree(other)
-        if not folder.exists():
-            _make(folder)
-        self._shard = qdrant.EdgeShard.load(str(folder), _config())
-        self._shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
+        self._home = home
+        self._shards: dict[int, qdrant.EdgeShard] = {}
+        for folder in home.glob("shard*"):
+            if (found := _NAME.fullmatch(folder.name)) is not None:
+                self._open(int(found[1]))
+            else:  # another layout, or a draft: whoever has the texts puts them anew
+                shutil.rmtree(folder)
+        if talk.DIMENSIONS not in self._shards:
+            self._open(talk.DIMENSIONS)
         self._dirty = False
 
     def answer(self, request: talk.Request) -> talk.Reply:
@@ -47,15 +51,15 @@ class Shard:
             case talk.Ping():
                 return talk.Done()
             case talk.Count(organisation, user):
-                return talk.Done(self._shard.count(qdrant.CountRequest(filter=_of(organisation, user))))
+                wanted = qdrant.CountRequest(filter=_of(organisation, user))
+                return talk.Done(sum(shard.count(wanted) for shard in self._shards.values()))
             case talk.Search():
                 found = self._search(request)
                 if request.bare:
                     return talk.Bare([(key.to_bytes(16), score, near) for key, score, near in found])
-                return talk.Hits(self._told(found))
+                return talk.Hits(self._told(talk.among(request), found))
             case talk.Upsert(organisation, user, points):
-                kept = [_stored(organisation, user, point) for point in points]
-                return self._update(qdrant.UpdateOperation.upsert_points(kept))
+                return self._upsert(organisation, user, points)
             case talk.Delete(organisation, user, ids, marks):
                 keys: list[int | UUID | str] = [talk.key(organisation, user, name) for name in ids]
                 keys += [talk.marked(organisation, user, mark) for mark in marks]
@@ -66,54 +70,88 @@ class Shard:
     def flush(self) -> None:
         """Bring what has changed to the disk."""
         if self._dirty:
-            self._shard.flush()
+            for shard in self._shards.values():
+                shard.flush()
             self._dirty = False
 
     def close(self) -> None:
         """The end."""
         self.flush()
-        self._shard.close()
+        for shard in self._shards.values():
+            shard.close()
+
+    def _open(self, length: int) -> None:
+        """Have the shard of this length, made where there is none."""
+        folder, config = self._home / f"{_SHARD}{length}", _config(length)
+        if not folder.exists():
+            _make(folder, config)
+        shard = qdrant.EdgeShard.load(str(folder), config)
+        shard.optimize()  # gives back the room of what was deleted: while it does nobody could be answered
+        self._shards[length] = shard
+
+    def _upsert(self, organisation: str, user: str, points: Sequence[talk.Point]) -> talk.Done:
+        """Keep points where vectors of their length are, which may be a place that is made for them."""
+        for length in {talk.length(point.text) for point in points}:
+            if length not in self._shards:
+                self._open(length)
+            kept = [_stored(organisation, user, one) for one in points if talk.length(one.text) == length]
+            self._shards[length].update(qdrant.UpdateOperation.upsert_points(kept))
+        self._dirty = True
+        return talk.Done()
 
     def _update(self, operation: qdrant.UpdateOperation) -> talk.Done:
-        self._shard.update(operation)
+        """Of whatever length the vectors are: what is forgotten is forgotten by an earlier model's too."""
+        for shard in self._shards.values():
+            shard.update(operation)
         self._dirty = True
         return talk.Done()
 
     def _search(self, asked: talk.Search) -> list[tuple[int, float, float]]:
+        shard = self._shards.get(talk.among(asked))
+        if shard is None:
+            return []
         own = _of(asked.organisation, asked.user)
         mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
         by_text: list[talk.Scored[int]] = []
         by_words: list[talk.Scored[int]] = []
         if asked.text:
-            by_text = self._found(qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
+            by_text = _found(shard, qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
         if asked.words.indices:
             # How rare a word is must not depend on what others have written: it would tell of it.
             corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
             query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
-            by_words = self._found(query, mine, asked.limit, corpus)
+            by_words = _found(shard, query, mine, asked.limit, corpus)
         if asked.text and asked.words.indices:
             return talk.fused(by_text, by_words)
         return [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
 
-    def _told(self, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
-        read = self._shard.retrieve([UUID(int=key) for key, _, _ in found], with_payload=True, with_vector=False)
+    def _told(self, length: int, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
+        if not found:
+            return []
+        keys: list[int | UUID | str] = [UUID(int=key) for key, _, _ in found]
+        read = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
         said = {_number(record.id): record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
 
-    def _found(
-        self, query: qdrant.Query, mine: qdrant.Filter, limit: int, params: qdrant.SearchParams | None = None
-    ) -> list[talk.Scored[int]]:
-        asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
-        return [(_number(point.id), point.score) for point in self._shard.query(asked)]
+
+def _found(
+    shard: qdrant.EdgeShard,
+    query: qdrant.Query,
+    mine: qdrant.Filter,
+    limit: int,
+    params: qdrant.SearchParams | None = None,
+) -> list[talk.Scored[int]]:
+    asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
+    return [(_number(point.id), point.score) for point in shard.query(asked)]
 
 
-def _config() -> qdrant.EdgeConfig:
+def _config(dimensions: int) -> qdrant.EdgeConfig:
     """A text and its words per point. A user has few: they are looked through, and no graph over all is built.
 
     In 8 bits a number instead of 32, a text is compared in a third of the time, and the same is found.
     """
     text = qdrant.EdgeVectorParams(
-        size=talk.DIMENSIONS, distance=qdrant.Distance.Cosine, datatype=qdrant.VectorStorageDatatype.Turbo8
+        size=dimensions, distance=qdrant.Distance.Cosine, datatype=qdrant.VectorStorageDatatype.Turbo8
     )
     return qdrant.EdgeConfig(
         vectors={talk.TEXT: text},
@@ -123,10 +161,11 @@ def _config() -> qdrant.EdgeConfig:
     )
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, config: qdrant.EdgeConfig) -> None:
     """A new shard, which gets its name when it is whole."""
     draft = folder.with_suffix(".new")
-    shard = qdrant.EdgeShard.create(str(draft), _config())
+    shutil.rmtree(draft, ignore_errors=True)
+    shard = qdrant.EdgeShard.create(str(draft), config)
     for name in (talk.ORGANISATION, talk.OWNER):
         shard.update(qdrant.UpdateOperation.create_field_index(name, qdrant.KeywordIndexParams(is_tenant=True)))
     shard.flush()
@@ -164,39 +203,39 @@ async def serve(home: Path, path: Path) -> None:
         loop.add_signal_handler(sign, over.set)
     if stat.S_ISFIFO(os.fstat(0).st_mode):  # a pipe of our keeper's, in which nothing comes but its end
         loop.add_reader(0, over.set)
-    shard = Shard(home)
+    shards = Shards(home)
     _clear(path)
-    server = await asyncio.start_unix_server(lambda reader, writer: _converse(shard, reader, writer), path)
+    server = await asyncio.start_unix_server(lambda reader, writer: _converse(shards, reader, writer), path)
     try:
         while not over.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
                     await over.wait()
-            shard.flush()
+            shards.flush()
     finally:
         server.close()
         _clear(path)
-        shard.close()
+        shards.close()
 
 
 def _clear(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-async def _converse(shard: Shard, reader: StreamReader, writer: StreamWriter) -> None:
+async def _converse(shards: Shards, reader: StreamReader, writer: StreamWriter) -> None:
     """One worker's questions, answered in their order."""
     decoder: msgspec.msgpack.Decoder[talk.Request] = msgspec.msgpack.Decoder(talk.Request)
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it has gone
         while (length := talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))[0]) <= talk.MOST_BYTES:
-            told = msgspec.msgpack.encode(_answer(shard, decoder, await reader.readexactly(length)))
+            told = msgspec.msgpack.encode(_answer(shards, decoder, await reader.readexactly(length)))
             writer.write(talk.LENGTH.pack(len(told)) + told)
             await writer.drain()
     writer.close()
 
 
-def _answer(shard: Shard, decoder: msgspec.msgpack.Decoder[talk.Request], asked: bytes) -> talk.Reply:
+def _answer(shards: Shards, decoder: msgspec.msgpack.Decoder[talk.Request], asked: bytes) -> talk.Reply:
     try:
-        return shard.answer(decoder.decode(asked))
+        return shards.answer(decoder.decode(asked))
     except Exception as error:  # noqa: BLE001  # Edge raises plain Exception; one bad question is no reason to end
         print(f"refused: {error}", file=sys.stderr, flush=True)  # noqa: T201  # our keeper writes it down
         return talk.Refused(str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +18,8 @@ from gateway.stores.breaker import Unavailable
 
 log = logging.getLogger("syntra")
 
-COLLECTION: Final = "syntra"
+COLLECTION: Final = "syntra"  # of vectors of 256 numbers; other lengths have one each
+_COLLECTION: Final = re.compile(rf"{COLLECTION}(?:-\d+)?")
 
 _FIRST_SECONDS: Final = 0.25  # what a start waits for the first answer
 _SECONDS: Final = 5
@@ -32,9 +35,10 @@ class Server:
             url=url, api_key=api_key.reveal() or None, timeout=_SECONDS, check_compatibility=False
         )
         self._is_linked = False
-        self._is_indexed = False  # what an earlier Syntra has made is indexed once more; what is there stays
+        self._indexed: set[int] = set()  # what an earlier Syntra has made is indexed once more; what is there stays
         self._told = False
         self._first: asyncio.Task[talk.Reply] | None = None
+        self._lengths = {talk.DIMENSIONS}  # of the vectors whose collections are ours to see to
 
     @property
     def is_linked(self) -> bool:
@@ -79,23 +83,46 @@ class Server:
     async def _answer(self, request: talk.Request) -> talk.Reply:
         match request:
             case talk.Ping():
-                await self._see_to_collection()
-                return talk.Done()
+                for length in list(self._lengths):
+                    await self._see_to_collection(length)
             case talk.Count(organisation, user):
-                return talk.Done((await self._client.count(COLLECTION, _of(organisation, user), exact=True)).count)
+                mine = _of(organisation, user)
+                counts = [await self._client.count(name, mine, exact=True) for name in await self._ours()]
+                return talk.Done(sum(one.count for one in counts))
             case talk.Search():
                 return await self._search(request)
             case talk.Upsert(organisation, user, points):
-                await self._client.upsert(COLLECTION, [_stored(organisation, user, point) for point in points])
+                await self._upsert(organisation, user, points)
             case talk.Delete(organisation, user, ids, marks):
                 keys: list[Any] = [talk.key(organisation, user, name) for name in ids]
                 keys += [talk.marked(organisation, user, mark) for mark in marks]
-                await self._client.delete(COLLECTION, models.PointIdsList(points=keys))
+                await self._delete(models.PointIdsList(points=keys))
             case talk.Forget(organisation, user):
-                await self._client.delete(COLLECTION, models.FilterSelector(filter=_of(organisation, user)))
+                await self._delete(models.FilterSelector(filter=_of(organisation, user)))
         return talk.Done()
 
+    async def _upsert(self, organisation: str, user: str, points: Sequence[talk.Point]) -> None:
+        for length in {talk.length(point.text) for point in points}:
+            if length not in self._lengths:
+                await self._see_to_collection(length)
+                self._lengths.add(length)
+            kept = [_stored(organisation, user, one) for one in points if talk.length(one.text) == length]
+            await self._client.upsert(_collection(length), kept)
+
+    async def _delete(self, chosen: models.PointIdsList | models.FilterSelector) -> None:
+        """From all of our collections: what is forgotten is forgotten by an earlier model's too."""
+        for name in await self._ours():
+            await self._client.delete(name, chosen)
+
+    async def _ours(self) -> list[str]:
+        found = [one.name for one in (await self._client.get_collections()).collections]
+        return [name for name in found if _COLLECTION.fullmatch(name)]
+
     async def _search(self, asked: talk.Search) -> talk.Reply:
+        length = talk.among(asked)
+        if length not in self._lengths and not await self._client.collection_exists(_collection(length)):
+            return talk.Bare([]) if asked.bare else talk.Hits([])
+        self._lengths.add(length)
         mine = _of(asked.organisation, asked.user, asked.where)
         # How rare a word is must not depend on what others have written: it would tell of it.
         corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
@@ -110,7 +137,7 @@ class Server:
             return talk.Bare([]) if asked.bare else talk.Hits([])
         for way in ways:
             way.filter, way.limit, way.with_payload = mine, asked.limit, not asked.bare
-        answers = [answer.points for answer in await self._client.query_batch_points(COLLECTION, ways)]
+        answers = [answer.points for answer in await self._client.query_batch_points(_collection(length), ways)]
         said = {point.id: point.payload for points in answers for point in points}
         scored = [[(point.id, point.score) for point in points] for points in answers]
         if len(scored) == 2:
@@ -121,21 +148,22 @@ class Server:
             return talk.Bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
         return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
 
-    async def _see_to_collection(self) -> None:
-        if not await self._client.collection_exists(COLLECTION):
-            await self._make()
-        elif self._is_indexed:
+    async def _see_to_collection(self, length: int) -> None:
+        name = _collection(length)
+        if not await self._client.collection_exists(name):
+            await self._make(name, length)
+        elif length in self._indexed:
             return
         tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-        for name in (talk.ORGANISATION, talk.OWNER):
-            await self._client.create_payload_index(COLLECTION, name, tenant)
-        self._is_indexed = True
+        for whose in (talk.ORGANISATION, talk.OWNER):
+            await self._client.create_payload_index(name, whose, tenant)
+        self._indexed.add(length)
 
-    async def _make(self) -> None:
+    async def _make(self, name: str, length: int) -> None:
         try:
             await self._client.create_collection(
-                COLLECTION,
-                vectors_config={talk.TEXT: models.VectorParams(size=talk.DIMENSIONS, distance=models.Distance.COSINE)},
+                name,
+                vectors_config={talk.TEXT: models.VectorParams(size=length, distance=models.Distance.COSINE)},
                 sparse_vectors_config={talk.WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 # A graph per organisation and per user instead of one over all, as Qdrant advises for many tenants.
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
@@ -148,6 +176,11 @@ class Server:
         if not self._told:
             log.warning("the store of vectors: %s; going on without it until it answers", words)
         self._is_linked, self._told = False, True
+
+
+def _collection(length: int) -> str:
+    """The collection of vectors of this length."""
+    return COLLECTION if length == talk.DIMENSIONS else f"{COLLECTION}-{length}"
 
 
 def _of(organisation: str, user: str, where: dict[str, str] | None = None) -> models.Filter:

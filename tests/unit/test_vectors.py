@@ -406,11 +406,11 @@ def test_no_store_is_chosen_where_none_is_named() -> None:
     assert chosen("", "", Secret("")) is None
 
 
-@pytest.mark.parametrize("name", ["shard-8.new", "shard"])
+@pytest.mark.parametrize("name", ["shard-8x256.new", "shard-8", "shard-384", "shard"])
 def test_a_half_made_shard_and_one_of_an_earlier_layout_are_made_anew(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "edge_config.json").write_text("{")
-    shard = vectors_engine.Shard(tmp_path)
+    shard = vectors_engine.Shards(tmp_path)
     assert not (tmp_path / name).exists()
     assert shard.answer(talk.Count("acme", "ann")) == talk.Done(0)
     shard.close()

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from psycopg import Error
 
 from gateway.core.caller import Caller
@@ -20,12 +20,16 @@ from gateway.core.memories import Memory, Mode, least
 from gateway.core.noting import last_words, with_notes
 from gateway.core.owner import person_of
 from gateway.stages.memory import notes
+from gateway.stages.memory.second import Second
 from gateway.stages.memory.shelf import Shelf
 from gateway.stages.memory.worth import statements
 from gateway.stores.breaker import Unavailable
+from gateway.stores.memories import Kept
 
 log = logging.getLogger("syntra")
 
+MEMORY: Final = "memory"  # what a request goes without, as it is told
+SECOND: Final = "supermemory"
 DEADLINE: Final = 0.150  # s; what an answer may wait for its notes
 LONGEST_PERSON: Final = 256  # characters of a user's name; a longer one goes by its digest
 _LOOKED_AT: Final = 16  # memories, of which those are told that matter and fit
@@ -38,6 +42,14 @@ _KEPT: Final = frozenset({"", "stop", "tool_calls", "function_call"})  # ends of
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Counts(Struct, frozen=True):
+    """Who counts what becomes of memories."""
+
+    recalled: Callable[[float, int], None] = lambda _, __: None  # after so many seconds, so many notes
+    kept: Callable[[str], None] = lambda _: None  # a memory of this kind
+    skipped: Callable[[str], None] = lambda _: None  # a turn, for this reason
 
 
 class Scope(Struct, frozen=True):
@@ -59,7 +71,15 @@ class Recalled(Struct, frozen=True):
 
     request: ChatRequest
     notes: Sequence[str] = ()  # ids of the memories that were told
-    degraded: bool = False  # there might have been more
+    second: Sequence[str] = ()  # those among them that the second store found
+    degraded: Sequence[str] = ()  # what did not answer: there might have been more
+
+
+class _Heard(Struct):
+    """What is told of a recall beside its memories."""
+
+    lacking: set[str] = field(default_factory=set)
+    second: set[str] = field(default_factory=set)
 
 
 class Turn(Struct, frozen=True):
@@ -81,8 +101,10 @@ def person(caller: Caller, *named: str | None) -> str:
 class Recollection:
     """Recalls before an answer, and remembers after it."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, second: Second | None = None, counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
         self._shelf = shelf
+        self._second = second
         self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
         self._choices: OrderedDict[tuple[str, str], tuple[Mode, float]] = OrderedDict()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
@@ -96,32 +118,58 @@ class Recollection:
         at = last_words(request)
         if not scope.speaks or at is None:
             return Recalled(request)
-        text = words or request.body.messages[at].text()
-        task = asyncio.ensure_future(self._matching(scope, request, text, tokens))
+        began = time.monotonic()
+        recalled = await self._recalled(scope, request, words or request.body.messages[at].text(), tokens)
+        self._counts.recalled(time.monotonic() - began, len(recalled.notes))
+        return recalled
+
+    async def _recalled(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> Recalled:
+        heard = _Heard()
+        task = asyncio.ensure_future(self._matching(scope, request, text, tokens, heard))
         await asyncio.wait([task], timeout=DEADLINE)
         if not task.done():
             self._late.add(task)
             task.cancel()
             task.add_done_callback(self._over)
-            return Recalled(request, degraded=True)
+            return Recalled(request, degraded=(MEMORY,))
         try:
             memories = task.result()
         except (Unavailable, Error) as error:
             log.debug("nothing was recalled: %s", error)
-            return Recalled(request, degraded=True)
+            return Recalled(request, degraded=(MEMORY,))
+        degraded = tuple(sorted(heard.lacking))
         if not memories:
-            return Recalled(request)
-        return Recalled(with_notes(request, notes.notes(memories)), [one.id for one in memories])
+            return Recalled(request, degraded=degraded)
+        ids = [one.id for one in memories]
+        second = [one for one in ids if one in heard.second]
+        return Recalled(with_notes(request, notes.notes(memories)), ids, second, degraded)
 
     def remember(self, scope: Scope, request: ChatRequest, decision: str, finish: str) -> None:
         """Keep what the user has just said, later; not from a step of a tool loop, nor where the answer was cut."""
-        if scope.mode != "read-write" or not scope.person or finish not in _KEPT:
+        if not scope.person:
             return
-        if request.body.messages[-1].role != "user" or not (text := request.body.messages[-1].text().strip()):
-            return
+        last = request.body.messages[-1]
+        if scope.mode != "read-write":
+            self._counts.skipped("off")
+        elif finish not in _KEPT:
+            self._counts.skipped("unfinished")
+        elif last.role != "user":
+            self._counts.skipped("step")
+        elif not (text := last.text().strip()):
+            self._counts.skipped("nothing")
+        else:
+            self._wait(Turn(scope, text, decision))
+
+    def unanswered(self, scope: Scope) -> None:
+        """What the user has just said is not kept: its answer failed or was cut."""
+        if scope.person:
+            self._counts.skipped("unfinished" if scope.mode == "read-write" else "off")
+
+    def _wait(self, turn: Turn) -> None:
         try:
-            self._turns.put_nowait(Turn(scope, text, decision))
+            self._turns.put_nowait(turn)
         except asyncio.QueueFull:
+            self._counts.skipped("full")
             log.warning("a turn was not remembered: too many wait")
 
     async def follow(self) -> None:
@@ -155,7 +203,9 @@ class Recollection:
         """Changes are not heard of for the moment."""
         self._choices.clear()
 
-    async def _matching(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> list[Memory]:
+    async def _matching(
+        self, scope: Scope, request: ChatRequest, text: str, tokens: int, heard: _Heard
+    ) -> list[Memory]:
         """The memories to tell; in a tool loop the same at each step, so that the prompt goes on as it began."""
         if await self.mode(scope) == "off":
             return []
@@ -166,20 +216,41 @@ class Recollection:
             found = await kept.find(before) if before else {}
             return notes.chosen([found[one] for one in before if one in found], tokens)
         said = request.users_words()[-_SEEN:]
-        found_now = [told.memory for told in await self._shelf.search(kept, text, _LOOKED_AT) if told.matters]
+        found_now = await self._found(kept, text, heard)
         memories = notes.chosen([one for one in found_now if one.text not in said], tokens)
         _put(self._told, key, [one.id for one in memories])
         return memories
+
+    async def _found(self, kept: Kept, text: str, heard: _Heard) -> list[Memory]:
+        """What matters of both stores, ours first."""
+        search = self._shelf.search(kept, text, _LOOKED_AT, lambda: heard.lacking.add(MEMORY))
+        if self._second is None:
+            return [told.memory for told in await search if told.matters]
+        ours, more = await asyncio.gather(search, self._second.search(kept, text))
+        found = {told.memory.id: told.memory for told in ours if told.matters}
+        if more is None:
+            heard.lacking.add(SECOND)
+        for memory in more or ():
+            if memory.id not in found:
+                found[memory.id] = memory
+                heard.second.add(memory.id)
+        return list(found.values())
 
     async def _keep(self, turn: Turn) -> None:
         scope = turn.scope
         try:
             if await self.mode(scope) != "read-write":
+                self._counts.skipped("off")
                 return
             worth = statements(turn.text, datetime.now(UTC), scope.conversation, turn.decision)
-            if worth:
-                await self._shelf.add(self._shelf.of(scope.organisation, scope.person), worth)
+            if not worth:
+                self._counts.skipped("nothing")
+                return
+            added, _ = await self._shelf.add(self._shelf.of(scope.organisation, scope.person), worth)
+            for memory in added:
+                self._counts.kept(memory.kind)
         except (Unavailable, Error) as error:
+            self._counts.skipped("away")
             log.warning("a turn was not remembered: %s", type(error).__name__)
 
     def _over(self, task: asyncio.Task[list[Memory]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from psycopg import Error
@@ -19,50 +19,65 @@ from gateway.core.ids import uuid7
 from gateway.core.memories import Memory
 from gateway.stages.memory.ranking import Found
 from gateway.stores.breaker import Unavailable
-from gateway.stores.embedding import Encoder, Floats
+from gateway.stores.dense import Dense
+from gateway.stores.embedding import Floats
 from gateway.stores.memories import Kept, Memories
 from gateway.stores.vectors import Scoped, Vectors, vector
-from gateway.stores.vectors_talk import DIMENSIONS, Point, Words
+from gateway.stores.vectors_talk import Point, Words
 
 log = logging.getLogger("syntra")
 
-MODEL: Final = "minilm-static-256 content-words-2 owners"  # and words, and points: another name is another filling
+# How words are weighed and points are told apart; another name means another filling, as another model does.
+WORDS: Final = "content-words-2 owners turbo-8"
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
 _BATCH: Final = 64  # points that are put at once: 6 ms in which nobody else is answered
-_SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms
+_SLICE: Final = 16  # texts that are read before others get the loop: 1 ms
+_EARLY, _LATE = 1500, 500  # characters of what is asked that a model reads
 _PAUSE: Final = 10.0  # s between two looks for what is behind
 _BREATH: Final = 0.05  # s between two batches that nobody waits for
 _MARK: Final = ("syntra", "index")  # no organisation has this id
-_NOWHERE: Final = vector([1.0] * DIMENSIONS)
 
 
 class Index:
     """The vectors of memories; everything raises Unavailable where they are away, slow or not ours."""
 
-    def __init__(self, memories: Memories, vectors: Vectors | None, encoder: Encoder, model: str = MODEL) -> None:
+    def __init__(self, memories: Memories, vectors: Vectors | None, dense: Dense) -> None:
         self._memories = memories
         self._vectors = vectors
-        self._encoder = encoder
-        self._model = model
+        self._dense = dense
+        self._model = f"{dense.name} {WORDS}"
         self._generation = ""
         self._wake = asyncio.Event()
 
-    async def search(self, kept: Kept, words: Sequence[str]) -> list[Found]:
-        """What may be about these words; within 150 ms."""
+    async def search(self, kept: Kept, text: str, words: Sequence[str], lacking: Callable[[], None]) -> list[Found]:
+        """What may be about a text, in which these words say what it is about; within 150 ms.
+
+        By its words alone where the model of texts is away or late, which `lacking` hears.
+        """
         asked = stems.asked(words)
         sparse = Words(tuple(asked), tuple(asked.values()))
+        dimensions = await self._dense.ready()
         try:
-            found = await self._of(kept).marks(self._embedded(words), sparse, _CANDIDATES)
+            dense = _packed(await self._dense.question(_ends(text), words, kept.organisation))
+        except Unavailable as error:
+            log.debug("memories are looked for by words alone: %s", error)
+            lacking()
+            dense = b""
+        try:
+            found = await self._of(kept).marks(dense, sparse, _CANDIDATES, dimensions)
         except ValueError as error:  # a collection of other dimensions
             raise Unavailable(str(error)) from None
-        return [Found(*one) for one in found]
+        near = self._dense.near
+        return [Found(mark, score, near(cosine) if cosine else 0.0) for mark, score, cosine in found]
 
     async def put(self, kept: Kept, memories: Sequence[Memory]) -> None:
         """Make memories findable."""
         generation = await self._filling()
         for start in range(0, len(memories), _BATCH):
             batch = memories[start : start + _BATCH]
-            points = [point async for point in self._points(batch)]
+            words = [words async for words in _content(batch)]
+            vectors = await self._dense.texts([one.text for one in batch], words, kept.organisation)
+            points = [_point(*one) for one in zip(batch, words, vectors, strict=True)]
             try:
                 await self._of(kept).upsert(points)
             except ValueError as error:
@@ -116,12 +131,12 @@ class Index:
             raise Unavailable("there is no store of vectors")
         if self._generation:
             return self._generation
-        mark = self._vectors.of(*_MARK)
+        mark, nowhere = self._vectors.of(*_MARK), vector([1.0] * await self._dense.ready())
         try:
-            found = [hit.data for hit in await mark.search(_NOWHERE, limit=1)]
+            found = [hit.data for hit in await mark.search(nowhere, limit=1)]
             if not found or found[0].get("model") != self._model:
                 told = {"model": self._model, "filling": uuid7()}
-                await mark.upsert([Point("model", _NOWHERE, data=told)])
+                await mark.upsert([Point("model", nowhere, data=told)])
                 found = [told]
         except ValueError as error:
             raise Unavailable(str(error)) from None
@@ -133,18 +148,25 @@ class Index:
             raise Unavailable("there is no store of vectors")
         return self._vectors.of(kept.organisation, kept.person)
 
-    async def _points(self, memories: Sequence[Memory]) -> AsyncIterator[Point]:
-        for k, memory in enumerate(memories):
-            if k and k % _SLICE == 0:
-                await asyncio.sleep(0)
-            yield self._point(memory)
 
-    def _point(self, memory: Memory) -> Point:
-        words = stems.content(memory.text)
-        weighed = stems.weighed(words)
-        sparse = Words(tuple(weighed), tuple(weighed.values()))
-        return Point(memory.id, self._embedded(words), sparse, mark=memory.mark)
+async def _content(memories: Sequence[Memory]) -> AsyncIterator[Sequence[str]]:
+    """What each is about, in slices between which others get the loop."""
+    for k, memory in enumerate(memories):
+        if k and k % _SLICE == 0:
+            await asyncio.sleep(0)
+        yield stems.content(memory.text)
 
-    def _embedded(self, words: Sequence[str]) -> bytes:
-        found: Floats = self._encoder.rows(self._encoder.pieces(words)).mean()
-        return found.astype("<f4").tobytes()
+
+def _point(memory: Memory, words: Sequence[str], of: Floats) -> Point:
+    weighed = stems.weighed(words)
+    return Point(memory.id, _packed(of), Words(tuple(weighed), tuple(weighed.values())), mark=memory.mark)
+
+
+def _ends(text: str) -> str:
+    """The beginning and the end of a long text, where it says what it wants."""
+    return text if len(text) <= _EARLY + _LATE else f"{text[:_EARLY]}\n{text[-_LATE:]}"
+
+
+def _packed(of: Floats) -> bytes:
+    """Little endian, as it travels."""
+    return of.astype("<f4").tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import stems
@@ -50,12 +50,15 @@ class Shelf:
         """What is kept of one person."""
         return self._memories.of(organisation, person)
 
-    async def search(self, kept: Kept, text: str, limit: int) -> list[Told]:
-        """The memories that are likeliest to be about a text, the best first; raises Unavailable."""
+    async def search(self, kept: Kept, text: str, limit: int, lacking: Callable[[], None] = lambda: None) -> list[Told]:
+        """The memories that are likeliest to be about a text, the best first; raises Unavailable.
+
+        `lacking` hears where some may be missing, because not everybody who could know them has answered.
+        """
         words = stems.content(text)
         if not words:
             return []
-        hits = await self._index.search(kept, words)
+        hits = await self._index.search(kept, text, words, lacking)
         ranked = rank(hits, time.time(), min(limit, MOST))
         least = min((one.near for one in hits if one.near), default=0.0)
         if not ranked:

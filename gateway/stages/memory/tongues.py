@@ -1,0 +1,150 @@
+"""How people speak of themselves, decide, ask and name facts: in English and in the other main languages.
+
+What is said in a language that is not here is kept where its words for oneself are known, else not; to keep too little
+is better than to keep what was no statement.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_OWN: Final = (
+    r"i|i'm|i've|i'd|i'll|im|my|mine|we|we're|we've|we'll|our|ours",
+    r"ich|mein\w*|mich|mir|wir|unser\w*|uns",
+    r"je|j['’]\w+|mon|ma|mes|moi|nous|notre|nos|m['’]appelle",
+    (
+        r"yo|mi|mis|me llamo|nosotr[oa]s|nuestr[oa]s?|soy|tengo|vivo|trabajo|prefiero|estoy|necesito|quiero|odio"
+        r"|me gustan?|me encantan?|decidimos|somos|vivimos|usamos"
+    ),
+    r"mi[oa]|miei|mie|nostr[oaie]|sono|vivo|abito|lavoro|preferisco|mi chiamo|mi piac\w+|abbiamo|odio",
+    r"(?-i:[Ee]u)|meus?|minhas?|nós|noss[oa]s?|sou|tenho|moro|trabalho|prefiro|me chamo|gosto|decidimos|odeio",
+    r"(?-i:[Ii]k)|mijn|wij|onze|mij",
+    r"mój|moja|moje|mam|mieszkam|pracuję|lubię|wolę|jestem|nazywam się|my|nasz\w*",
+    r"я|мой|моя|моё|мое|мои|меня|мне|мы|наш\w*|нас",
+    r"benim|bizim|adım|\w+(?:ıyorum|iyorum|uyorum|üyorum)",
+)
+OWN: Final = re.compile(
+    rf"\b(?:{'|'.join(_OWN)})\b|[我咱]|(?:私|僕|俺|うち)(?:は|の|が|も|たち)|(?:^|\s)(?:나|저|내|제|우리)(?:는|은|도|가)?\s"
+    r"|(?:أنا|عندي|اسمي|أعيش|أعمل|أفضل|نحن)|(?:मैं|मेरा|मेरी|मेरे|मुझे|हम|हमारा)",
+    re.IGNORECASE,
+)
+DECIDED: Final = re.compile(
+    r"\b(?:from now on|let's (?:go|use|stick|keep)|we(?:'ll| will) (?:go|use|stick)|remember (?:that|this)|"
+    r"call me|always (?:answer|use|write|reply|call)|never (?:use|call|mention|write)|the (?:plan|decision) is|"
+    r"ab jetzt|von nun an|merke? dir|nenn mich|antworte (?:mir )?(?:immer|nur)|"
+    r"à partir de maintenant|désormais|appelle[- ]moi|appelez[- ]moi|réponds(?:-moi)? toujours|souviens-toi|"
+    r"a partir de ahora|de ahora en adelante|llámame|recuerda que|responde siempre|"
+    r"d'ora in poi|chiamami|ricorda(?:ti)? che|rispondi sempre|"
+    r"a partir de agora|de agora em diante|me chame de|lembre-se|responda sempre|"
+    r"vanaf nu|noem me|onthoud dat|antwoord altijd|od teraz|zapamiętaj|mów mi|"
+    r"с этого момента|отныне|называй меня|запомни|отвечай всегда|всегда отвечай|bundan sonra|bana \w+ de)(?:\b|$)"
+    r"|从现在起|从现在开始|請記住|请记住|叫我|これから(?:は)|覚えておいて|と呼んで|앞으로|기억해",
+    re.IGNORECASE,
+)
+REQUEST: Final = re.compile(
+    r"^\W*(?:(?:so|ok|okay|now|please|hey|hi|hello|thanks|and)\W+)*(?:can|could|would|will) (?:you|we|i)\b"
+    r"|^\W*(?:please\W+)?(?:write|tell|give|show|make|explain|help|translate|summari[sz]e|fix|create|generate|list|find|"
+    r"draft|rewrite|convert|describe|suggest|compare)\b"
+    r"|\bi(?:'d| would)? (?:want|need|like) (?:you )?to (?:know|understand|ask|write|make|create|see)\b"
+    r"|\bi(?:'d| would) like (?:you|a|an|some|the)\b|\bi (?:want|need) (?:you|a|an|some|the|help)\b"
+    r"|\b(?:tell|give|show|help|send) me\b|\bi wonder\b|\bi have a question\b"
+    # German
+    r"|^\W*(?:bitte\W+)?(?:kannst|könntest|würdest|können|könnten) (?:du|sie|wir|ich)\b"
+    r"|^\W*(?:bitte\W+)?(?:schreib|erklär|gib|zeig|hilf|übersetz|fass|erstell|nenn|sag|mach|vergleich|beschreib)\w* "
+    r"(?:mir|uns|meine?n?|das|den|die|ein\w*|bitte|diesen?|dieses)\b"
+    r"|\bich (?:möchte|will|brauche|hätte gern\w*) (?:ein|eine|einen|etwas|wissen|hilfe|dass du)\b|\bich frage mich\b"
+    # French
+    r"|^\W*(?:s'il te plaît\W+|s'il vous plaît\W+)?(?:peux-tu|pouvez-vous|pourrais-tu|pourriez-vous|tu peux)\b"
+    r"|^\W*(?:écris|écrivez|explique|expliquez|donne|donnez|montre|montrez|aide|aidez|traduis|traduisez|résume|fais|"
+    r"corrige|dis|dites)\b|\bje (?:voudrais|veux|souhaite|aimerais) (?:un|une|des|que tu|que vous|savoir|de l'aide)\b"
+    r"|\bje me demande\b|\bj['’]ai (?:une question|besoin d['’](?:aide|un\b|une\b))"
+    # Spanish, Portuguese, Italian
+    r"|^\W*(?:por favor\W+|per favore\W+)?(?:puedes|podrías|puede|podría|você pode|pode|poderia|puoi|potresti|può)\b"
+    r"|^\W*(?:por favor\W+|per favore\W+)?(?:escribe|explica|explícame|dame|dime|muéstrame|ayúdame|traduce|resume|haz|"
+    r"escreva|explique|me dê|me diga|mostre|ajude|traduza|resuma|faça|scrivi|spiega|spiegami|dammi|dimmi|mostrami|"
+    r"aiutami|traduci|riassumi|fammi)\b"
+    r"|\b(?:quiero|quisiera|me gustaría|necesito) (?:un|una|saber|que me|ayuda)\b"
+    r"|\b(?:quero|queria|gostaria de|preciso de) (?:um|uma|saber|que você|ajuda)\b"
+    r"|\b(?:voglio|vorrei|ho bisogno di) (?:un|una|uno|sapere|che tu|aiuto)\b|\b(?:tengo una pregunta|ho una domanda)\b"
+    # Dutch, Polish, Russian
+    r"|^\W*(?:kun|kan|zou) (?:je|u|jij)\b"
+    r"|^\W*(?:schrijf|leg|geef|vertel|help|vertaal|maak|laat) (?:me|mij|een|het|de)\b"
+    r"|\bik (?:wil|zou graag) (?:een|weten|dat je)\b"
+    r"|^\W*(?:czy (?:możesz|mógłbyś)|napisz|wyjaśnij|podaj|pokaż|pomóż|przetłumacz)\b"
+    r"|^\W*(?:пожалуйста\W+)?(?:можешь|можете|напиши|напишите|объясни|дай|покажи|помоги|переведи|расскажи|сделай)\b"
+    r"|\b(?:мне нужн[оаы]?|я хочу) (?:узнать|помощь|чтобы ты)\b"
+    # Chinese, Japanese, Korean
+    r"|^(?:请|請|帮我|幫我|给我|給我|你能|你可以|告诉我|告訴我|我想知道|我想问|我想請|我需要你|我要你)(?!记住|記住)"
+    r"|(?:てください|て下さい|教えて|してくれ|して欲しい|してほしい)[。！]?$|(?:해\s?줘|해\s?주세요|알려\s?줘|써\s?줘)[.!]?$",
+    re.IGNORECASE,
+)
+SECRET: Final = re.compile(
+    r"\b(?:password|passwort|passwd|kennwort|mot de passe|contraseña|senha|wachtwoord|hasło|пароль|şifre|api[ _-]?key|"
+    r"secret key|token|pin|cvv|iban|ssn)\w*\s*(?:is|:|=|ist|lautet|est|es|è|é|-|—|to)\s*\S"
+    r"|(?:密码|密碼|パスワード|비밀번호)\s*(?:是|为|は|은|는|:|：|=)"
+    r"|\b(?:sk|pk|ghp|xox[bp]|AKIA|AIza)[-_A-Za-z0-9]{12,}|\b(?:\d[ -]?){13,19}\b|-----BEGIN",
+    re.IGNORECASE,
+)
+
+_VALUE: Final = r"(?P<value>[^,.;!?\n。！？，]{2,80}?)"
+_AND: Final = (
+    "and|but|because|so|now|since|though|which|where|und|aber|weil|et|mais|parce|car|y|pero|porque|e|ma|perché|mas|en|maar|"
+    "omdat|и|но"
+)
+_END: Final = rf"(?=\s*(?:[,.;!?\n。！？，]|\b(?:{_AND})\b|$))"
+_NEAR: Final = "wife|husband|partner|son|daughter|dog|cat|boss|manager|company|project|team"
+# Those near to somebody, and favourites, by the words of a language: the fact has the same slot in all of them.
+_NEAR_ELSEWHERE: Final = {
+    "wife": "Frau|femme|esposa|mujer|moglie|vrouw",
+    "husband": "Mann|mari|esposo|marido|marito|man",
+    "son": "Sohn|fils|hijo|figlio|filho|zoon",
+    "daughter": "Tochter|fille|hija|figlia|filha|dochter",
+    "dog": "Hund|chien|perro|cane|cachorro|hond",
+    "cat": "Katze|chat|chatte|gato|gata|gatto|gatta|kat",
+    "boss": "Chefin|Chef|patron|jefe|jefa|capo|chefe|baas",
+}
+_MY: Final = "mein|meine|mon|ma|mi|il mio|la mia|mio|mia|o meu|a minha|meu|minha|mijn"
+_IS: Final = "heißt|ist|s'appelle|est|se llama|es|si chiama|è|se chama|é|heet|is"  # called, or that is what it is
+# A slot, and how its fact is said; `{}` in a slot is what the group `of` says.
+FACTS: Final = tuple(
+    (slot, re.compile(pattern + _VALUE + _END, re.IGNORECASE))
+    for slot, pattern in (
+        ("name", r"\b(?:my name is|call me|i go by) "),
+        ("name", r"\b(?:ich heiße|mein name ist|nenn mich|je m['’]appelle|mon nom est|appelle[- ]moi) "),
+        ("name", r"\b(?:me llamo|mi nombre es|llámame|mi chiamo|il mio nome è|chiamami|me chamo|meu nome é) "),
+        ("name", r"\b(?:ik heet|mijn naam is|noem me|nazywam się|mam na imię|меня зовут|моё имя|мое имя|benim adım) "),
+        ("name", r"(?:我叫|我的名字是|私の名前は|僕の名前は)"),
+        ("home", r"\bi(?:'m| am)? (?:now )?(?:live|living|reside|based|moved|have moved)(?: to)?(?: in| at| near)? "),
+        ("home", r"\bich (?:wohne|lebe)(?: jetzt| nun| seit \S+)? (?:in|bei|auf|an) "),
+        ("home", r"\b(?:j['’](?:habite|ai déménagé)|je (?:vis|habite))(?: maintenant)? (?:à|a|au|en|dans|près de) "),
+        ("home", r"\b(?:vivo|resido|me mudé)(?: ahora)? (?:en|a) "),
+        ("home", r"\b(?:abito|mi sono trasferit[oa])(?: ora)? (?:a|in) "),
+        ("home", r"\b(?:moro|me mudei)(?: agora)? (?:em|para) "),
+        ("home", r"\b(?:ik woon(?: nu)? in|mieszkam (?:teraz )?w|я (?:сейчас )?живу в) "),
+        ("home", r"我(?:现在)?住在"),
+        ("work", r"\bi (?:now )?work (?:as|at|for|in) "),
+        ("work", r"\bich arbeite (?:jetzt )?(?:als|bei|für|in) "),
+        ("work", r"\bje travaille (?:maintenant )?(?:comme|chez|pour|dans|à) "),
+        ("work", r"\b(?:trabajo (?:ahora )?(?:como|en|para)|lavoro (?:ora )?(?:come|da|per|in|a)) "),
+        ("work", r"\btrabalho (?:agora )?(?:como|na|no|em|para) "),
+        ("work", r"\b(?:ik werk (?:nu )?(?:als|bij|voor|in)|pracuję (?:jako|w)|я работаю) "),
+        ("job", r"\b(?:my job is|i(?:'m| am) (?:employed as|working as)) "),
+        ("age", r"\bi(?:'m| am) (?=\d{1,3} years old)"),
+        ("age", r"\b(?:ich bin|j['’]ai|tengo|ho|tenho) (?=\d{1,3} (?:jahre|ans|años|anni|anos)\b)"),
+        ("birthday", r"\bmy birthday is(?: on)? "),
+        ("birthday", (r"\b(?:mein geburtstag ist(?: am)?|mon anniversaire est(?: le)?|mi cumpleaños es(?: el)?"
+         r"|il mio compleanno è(?: il)?|meu aniversário é(?: em)?|mijn verjaardag is(?: op)?) ")),
+        ("language", r"\balways (?:answer|reply|write|respond)(?: to)?(?: me)? in "),
+        ("language", (r"\b(?:antworte (?:mir )?(?:immer|nur) auf|réponds(?:-moi)? toujours en|responde siempre en"
+         r"|rispondi(?:mi)? sempre in|responda sempre em|antwoord altijd in) ")),
+        ("favourite {}", r"\bmy (?:favou?rite|preferred) (?P<of>\w+(?: \w+)?) (?:is|are) (?:now )?"),
+        ("favourite {}", r"\bmeine? lieblings(?P<of>\w+) (?:ist|sind) (?:jetzt )?"),
+        ("favourite {}", r"\bm(?:on|a|es) (?P<of>\w+) préférée?s? (?:est|sont) (?:maintenant )?"),
+        ("favourite {}", r"\bmis? (?P<of>\w+) favorit[oa]s? (?:es|son) (?:ahora )?"),
+        ("favourite {}", r"\b(?:il mio|la mia) (?P<of>\w+) preferit[oa] è (?:ora )?"),
+        ("favourite {}", r"\b(?:o meu|a minha|meu|minha) (?P<of>\w+) (?:favorit[oa]|preferid[oa]) é (?:agora )?"),
+        ("{}", rf"\bmy (?P<of>(?:{_NEAR})(?:'s name)?) is (?:called |named )?"),
+        *((slot, rf"\b(?:{_MY}) (?:{words}) (?:{_IS}) ") for slot, words in _NEAR_ELSEWHERE.items()),
+    )
+)  # fmt: skip

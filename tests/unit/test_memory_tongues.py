@@ -1,0 +1,90 @@
+"""What is worth remembering, in the main languages: statements and decisions are kept, tasks and secrets are not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.stages.memory.worth import facts, statements
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+STATED = {
+    "de": "Ich wohne seit 2019 in Berlin.|Meine Schwester spielt Cello.|Wir haben uns für PostgreSQL entschieden."
+    "|Ab jetzt antworte bitte kurz.|Nenn mich Alex, das tun alle.|Mir ist Tee lieber als Kaffee.",
+    "fr": "Je travaille dans un hôpital.|J'habite à Lyon depuis trois ans.|Mon chien s'appelle Rex."
+    "|Désormais, réponds en anglais.|Nous avons choisi le logo bleu.",
+    "es": "Mi hermana vive en Madrid.|Vivo en Sevilla desde mayo.|Me gusta el té verde."
+    "|A partir de ahora responde en inglés.|Decidimos usar PostgreSQL para todo.",
+    "it": "Abito a Torino con mia sorella.|Mi chiamo Giulia e lavoro in banca.|D'ora in poi rispondi in inglese."
+    "|Abbiamo scelto il logo blu.",
+    "pt": "Moro em Lisboa há dois anos.|Eu trabalho como enfermeira.|A partir de agora responda em inglês."
+    "|Gosto muito de chá verde.",
+    "nl": "Ik woon al jaren in Utrecht.|Mijn hond heet Rex.|Vanaf nu antwoord je kort.",
+    "pl": "Mieszkam w Krakowie od lat.|Lubię zieloną herbatę bardzo.|Moja siostra gra na wiolonczeli.",
+    "ru": "Я живу в Казани.|Моя сестра играет на виолончели.|Отныне отвечай по-английски.",
+    "tr": "Benim kız kardeşim çello çalıyor.|İstanbul'da bir bankada çalışıyorum.",
+    "zh": "我住在上海。|我对花生过敏。|从现在起请用英文回答。",
+    "ja": "私は東京に住んでいます。|これからは英語で答えて。",
+    "ko": "저는 서울에 살아요.|제 동생은 첼로를 연주해요.",
+}
+ASKED = {
+    "de": "Kannst du mir beim Code helfen?|Schreib mir ein Gedicht über meinen Garten.|Ich möchte wissen, wie das geht."
+    "|Bitte erklär mir das.|Ich brauche Hilfe bei der Steuer.|Wo wohne ich?|Ja, das stimmt so.|Der Himmel ist blau.",
+    "fr": "Peux-tu corriger mon texte ?|Écris un poème sur mon jardin.|Je voudrais une recette de soupe."
+    "|Je me demande pourquoi.|J'ai besoin d'aide pour mes impôts.|Le ciel est bleu.",
+    "es": "¿Puedes corregir mi texto?|Escribe un poema sobre mi jardín.|Quiero saber cómo funciona."
+    "|Necesito ayuda con mi código.|El cielo es azul.",
+    "it": "Puoi correggere il mio testo?|Scrivi una poesia sul mio giardino.|Vorrei sapere come funziona.",
+    "pt": "Você pode corrigir meu texto?|Escreva um poema sobre meu jardim.|Quero saber como funciona isso.",
+    "nl": "Kun je mijn tekst verbeteren?|Schrijf een gedicht over mijn tuin.|Ik wil weten hoe dat werkt.",
+    "pl": "Napisz wiersz o moim ogrodzie.|Czy możesz poprawić moje zdanie?",
+    "ru": "Напиши стихотворение о моём саде.|Можешь исправить мой текст?|Я хочу узнать, как это работает.",
+    "zh": "请帮我写一首诗。|你能解释我的代码吗？|我想知道这是怎么回事。",
+    "ja": "私の文章を直してください。|私に教えて。",
+    "en": "The EU has 27 members.|Ben went home early today.|IO is slow on that disk.",
+}
+HIDDEN = (
+    "Mein Passwort ist geheim123.|Mon mot de passe est soleil7.|Mi contraseña es girasol9.|Minha senha é 12345abc."
+    "|Мой пароль: секрет1.|我的密码是 hunter2。|Mijn wachtwoord is geheim1."
+)
+
+
+def rows(table: dict[str, str]) -> list[str]:
+    return [text for texts in table.values() for text in texts.split("|")]
+
+
+def kept(text: str) -> list[str]:
+    return [one.text for one in statements(text, NOW, "t", "d") if one.kind == "statement"]
+
+
+@pytest.mark.parametrize("text", rows(STATED))
+def test_a_statement_is_kept_word_for_word_in_any_of_them(text: str) -> None:
+    assert kept(text) == [text]
+
+
+@pytest.mark.parametrize("text", [*rows(ASKED), *HIDDEN.split("|")])
+def test_tasks_and_secrets_are_not_kept_in_any_of_them(text: str) -> None:
+    assert kept(text) == []
+
+
+@pytest.mark.parametrize(
+    ("slot", "sentences"),
+    [
+        ("name", "Ich heiße Anna|Je m'appelle Anne|Me llamo Ana|Mi chiamo Anna|Me chamo Ana|Ik heet Anna|我叫安娜"),
+        ("home", "Ich wohne in Berlin|J'habite à Lyon|Vivo en Madrid|Abito a Torino|Moro em Lisboa|Ik woon in Gent"),
+        ("home", "Mieszkam w Krakowie|Я живу в Казани|我住在上海"),
+        ("work", "Ich arbeite als Ärztin|Je travaille comme infirmier|Trabajo en un banco|Lavoro in banca"),
+        ("work", "Trabalho como médica|Ik werk bij een bank|Я работаю врачом"),
+        ("birthday", "Mein Geburtstag ist am 3. Mai|Mon anniversaire est le 3 mai|Mi cumpleaños es el 3 de mayo"),
+        ("dog", "Mein Hund heißt Rex|Mon chien s'appelle Rex|Mi perro se llama Rex|Il mio cane si chiama Rex"),
+        ("favourite farbe", "Meine Lieblingsfarbe ist Grün"),
+        ("favourite couleur", "Ma couleur préférée est le vert"),
+        ("favourite color", "Mi color favorito es el verde"),
+        ("language", "Antworte immer auf Englisch|Réponds toujours en anglais|Responde siempre en inglés"),
+    ],
+)
+def test_a_fact_goes_by_one_name_in_all_of_them(slot: str, sentences: str) -> None:
+    for sentence in sentences.split("|"):
+        assert [name for name, _ in facts(sentence)] == [slot], sentence
