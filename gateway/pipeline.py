@@ -156,7 +156,7 @@ async def answer(
     decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
-    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision))
+    company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision), wishes.user)
 
     def ask(candidates: Sequence[Candidate], request: ChatRequest) -> Coroutine[Any, Any, Begun]:
         return services.fallback.begin(

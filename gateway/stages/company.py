@@ -30,11 +30,16 @@ _tools = msgspec.json.Decoder(list[_Tool] | None)
 
 
 def circle(
-    caller: Caller, request: ChatRequest, freshness: Freshness, sharing: Sharing, away: Callable[[], None]
+    caller: Caller,
+    request: ChatRequest,
+    freshness: Freshness,
+    sharing: Sharing,
+    away: Callable[[], None],
+    named: str = "",
 ) -> Circle | None:
     """Those with whom this request may share an answer; None where it is to have its own.
 
-    Who says how old an answer may be has asked for no chance of another. `away` is told where kept answers cannot be
+    `named` is the person for whom the holder of a shared key asks. Who says how old an answer may be has asked for no chance of another. `away` is told where kept answers cannot be
     looked for.
     """
     if not sharing.acting and _acts(request):
@@ -48,7 +53,7 @@ def circle(
     joins = sharing.joins_s if asked != 0 else 0.0
     if not joins and not kept:
         return None
-    scope = caller.user or f"key {caller.key_id}"
+    scope = caller.user or f"key {caller.key_id} {named or body.user or ''}"
     near = _near(request, sharing.near) if sharing.near is not None and kept and oldest else None
     return Circle(caller.organisation, scope, joins, oldest, kept, sharing.most_kept, near, away)
 

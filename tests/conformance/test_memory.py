@@ -441,13 +441,14 @@ def test_notes_count_where_a_key_may_have_only_so_many_tokens(ann: User, provide
     assert reply.status_code == 200, reply.text
 
 
-@pytest.mark.parametrize(("room", "told"), [(1000, "1"), (20, "0")])
+@pytest.mark.parametrize(("room", "each", "told"), [(1000, 9.25, "1"), (20, 8, "0")], ids=["room", "none"])
 def test_notes_never_fill_a_window_that_the_prompt_and_its_answer_leave(
-    room: int, told: str, ann: User, providers: Fakes
+    room: int, each: float, told: str, ann: User, providers: Fakes
 ) -> None:
+    """A sentence has 8 tokens, and is thought to have 9.25 where they cannot be counted in time."""
     ann.add("I am allergic to peanuts.")
     window, answer = 128_000, 16_000
-    filler = "The ship leaves the harbour at dawn. " * ((window - answer - room) * 4 // 37)
+    filler = "The ship leaves the harbour at dawn. " * int((window - answer - room) / each)
     reply = ann.chat(filler, "Yes.", "Which nuts am I allergic to?", max_tokens=answer, headers={"x-syntra-debug": "1"})
     assert reply.status_code == 200, reply.text
     assert reply.headers["x-syntra-memory"] == told
