@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import rich_click as click
@@ -34,7 +36,8 @@ from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
 
 _AWAY = 75  # what `gateway.prepare` exits with where the database does not answer
-_KILL_GRACE = 30  # s after the drain before a worker that hangs is killed
+_KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
+_OVERLAP = 30  # s more for one that is replaced: it serves until the next is there
 
 console = Console()
 
@@ -147,15 +150,20 @@ class _Server(MPServer):
     rolling: Rolling
 
     def _reload(self, spawn_target: object, target_loader: object) -> None:
+        usual = self.workers_kill_timeout or 0
+        self.workers_kill_timeout = usual + _OVERLAP
         self.rolling.begin()
         try:
             super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # Granian has no types here
         finally:
             self.rolling.end()
+            self.workers_kill_timeout = usual
 
 
 def _granian(settings: Settings, rolling: Rolling) -> None:
     """Granian, with our clock for the drain."""
+    # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes meanwhile.
+    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
     server = _Server(
         "gateway.app:worker",
         factory=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -81,8 +80,6 @@ _GC = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Py
 
 def worker() -> ASGIApp:
     """The application of a worker that Granian has just forked; settings come from the environment."""
-    # Until Granian sets its own, a worker has its parent's handler, and would outlive a SIGTERM that comes now.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.setswitchinterval(_SWITCH)
     chosen = settings.read(os.environ)
     log.configure(log.kind_of(chosen.log, sys.stderr), chosen.log_level)

@@ -39,8 +39,8 @@ def circle(
 ) -> Circle | None:
     """Those with whom this request may share an answer; None where it is to have its own.
 
-    `named` is the person for whom the holder of a shared key asks. Who says how old an answer may be has asked for no chance of another. `away` is told where kept answers cannot be
-    looked for.
+    `named` is the person for whom the holder of a shared key asks. Who says how old an answer may be has asked for no
+    chance of another. `away` is told where kept answers cannot be looked for.
     """
     if not sharing.acting and _acts(request):
         return None
