@@ -167,7 +167,8 @@ class Recollection:
             return notes.chosen([found[one] for one in before if one in found], tokens)
         said = request.users_words()[-_SEEN:]
         found_now = [told.memory for told in await self._shelf.search(kept, text, _LOOKED_AT) if told.matters]
-        memories = notes.chosen([one for one in found_now if one.text not in said], tokens)
+        whole = {one.id for one in found_now}  # a fact stands in the words that it was read in
+        memories = notes.chosen([one for one in found_now if one.text not in said and one.source not in whole], tokens)
         _put(self._told, key, [one.id for one in memories])
         return memories
 
