@@ -174,6 +174,7 @@ class Postgres:
 
     async def _listen(self, heard: Callable[[str], None]) -> None:
         connection = await AsyncConnection.connect(self.place.serving.reveal(), autocommit=True)
+        asked: asyncio.Task[Any] | None = None
         try:
             await connection.execute(f"listen {CHANNEL}")
             self._well()
@@ -181,11 +182,19 @@ class Postgres:
                 async for notice in connection.notifies(timeout=_HEARTBEAT):
                     heard(notice.payload)
                 began = time.monotonic()
-                await self._at_most(connection.execute("select 1"), _DEAD)
+                asked = asyncio.ensure_future(connection.execute("select 1"))
+                await asyncio.wait([asked], timeout=_DEAD)
+                if not asked.done():
+                    raise TimeoutError
+                asked.result()
                 self._breaker.beat(quick=time.monotonic() - began < DEADLINE)
                 self._well()
         finally:
-            await connection.close()
+            if asked is None or asked.done():
+                await connection.close()
+            else:  # not before it has ended: the loop still watches the socket, and libuv aborts over one that is gone
+                self._abandon(asked)
+                asked.add_done_callback(lambda _: connection.pgconn.finish())
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:

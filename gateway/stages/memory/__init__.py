@@ -217,7 +217,8 @@ class Recollection:
             return notes.chosen([found[one] for one in before if one in found], tokens)
         said = request.users_words()[-_SEEN:]
         found_now = await self._found(kept, text, heard)
-        memories = notes.chosen([one for one in found_now if one.text not in said], tokens)
+        whole = {one.id for one in found_now}  # a fact stands in the words that it was read in
+        memories = notes.chosen([one for one in found_now if one.text not in said and one.source not in whole], tokens)
         _put(self._told, key, [one.id for one in memories])
         return memories
 
