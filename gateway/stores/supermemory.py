@@ -113,7 +113,8 @@ def namespace(organisation: str, person: str) -> str:
 def _ids(found: Any, scope: str) -> list[str]:
     """Which of our memories were found, if they are this person's: their client checks nothing of what it is told."""
     ids = []
-    for one in getattr(found, "results", None) or ():
+    results = getattr(found, "results", None)
+    for one in results if isinstance(results, list) else ():
         metadata, similarity = getattr(one, "metadata", None), getattr(one, "similarity", None)
         if not isinstance(metadata, dict) or not isinstance(similarity, int | float) or similarity < _LEAST:
             continue
