@@ -432,7 +432,7 @@ grant select, insert, update on organisation to syntra_app;
 grant select, insert, update, delete on member, api_key, provider_key to syntra_app;
 grant select, insert on ledger, decision to syntra_app;
 grant select, insert, delete on response to syntra_app;
-grant select, insert on response_item to syntra_app;
+grant select, insert, update on response_item to syntra_app;
 grant select, insert, update, delete on memory, memory_gone, memory_owed, memory_choice to syntra_app;
 grant select, insert, update, delete on thread, message to syntra_app;
 grant select on audit, audit_head to syntra_app;

@@ -20,7 +20,8 @@ _SAVE: Final = """
         on conflict do nothing returning org_id
     )
     insert into response_item (org_id, id, response_id)
-    select kept.org_id, item, %(id)s from kept, unnest(%(items)s::text[]) as item on conflict do nothing
+    select kept.org_id, item, %(id)s from kept, (select distinct unnest(%(items)s::text[])) as named (item)
+    on conflict (org_id, id) do update set response_id = excluded.response_id -- a server may count its items anew
 """
 # As text: psycopg would decode the JSON, only for us to encode it again.
 _FIND: Final = """

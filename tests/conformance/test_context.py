@@ -172,4 +172,5 @@ def test_the_client_of_a_pinned_model_hears_what_that_says(one: Gateway, provide
     messages = talk(6, LONG)
     reply = ask(one, MINI, messages=messages, headers={"x-syntra-persona": "off"})
     assert "x-syntra-context" not in reply.headers
-    assert sent(providers) == messages
+    # The summary of another test's thread may be asked for meanwhile.
+    assert messages in [request.json["messages"] for request in providers["openai"].requests]

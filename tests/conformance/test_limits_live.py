@@ -136,21 +136,24 @@ def test_two_hundred_at_once_over_four_workers_spend_no_more_than_the_budget_for
     made = httpx.post(f"{gateway.origin}/api/orgs/local/keys", headers=gateway.headers, json=body).json()
     chat = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 20}
     chat["temperature"] = 1  # each is a call of its own
-    statuses = asyncio.run(_at_once(gateway, made["key"], json.dumps(chat).encode(), 200))
-    assert set(statuses) <= {200, 402, 429}
-    assert 0 < statuses[200] <= 50
+    told = asyncio.run(_at_once(gateway, made["key"], json.dumps(chat).encode(), 200))
+    assert set(told) <= {(status, alone) for status in (200, 402, 429) for alone in (False, True)}
+    served = told[200, False] + told[200, True]
+    # Where Valkey was slow a worker has let in its own share, and says so (docs/adr/0014-limits-and-budgets.md).
+    most = 50 + told[200, True]
+    assert 0 < served <= most
 
     def spent() -> float:
         reply = httpx.get(f"{gateway.origin}/api/orgs/local/usage", headers=gateway.headers, params={"group_by": "key"})
         rows = {row["key"]: row for row in reply.json()["data"]}
         row = rows.get(made["id"], {"requests": 0, "cost_usd": "0"})
-        return float(row["cost_usd"]) if row["requests"] >= statuses[200] else -1.0
+        return float(row["cost_usd"]) if row["requests"] >= served else -1.0
 
     end = time.monotonic() + 20
     while (total := spent()) < 0:
         assert time.monotonic() < end
         time.sleep(0.1)
-    assert total <= 50 * each + 1e-9
+    assert total <= most * each + 1e-9
 
 
 def _cost(gateway: Gateway, reply: httpx.Response) -> float:
@@ -163,9 +166,12 @@ def _cost(gateway: Gateway, reply: httpx.Response) -> float:
     return float(told.json()["outcome"]["cost_usd"])
 
 
-async def _at_once(gateway: Gateway, key: str, body: bytes, number: int) -> Counter[int]:
-    async def one() -> int:
+async def _at_once(gateway: Gateway, key: str, body: bytes, number: int) -> Counter[tuple[int, bool]]:
+    """Statuses, and whether the worker has said that it decided alone."""
+
+    async def one() -> tuple[int, bool]:
         async with Client(gateway.port) as client:
-            return (await client.post("/v1/chat/completions", key, body))[0]
+            status, headers, _ = await client.post("/v1/chat/completions", key, body)
+            return status, "limits" in headers.get("x-syntra-degraded", "")
 
     return Counter(await asyncio.gather(*(one() for _ in range(number))))

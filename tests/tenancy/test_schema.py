@@ -178,7 +178,7 @@ def test_who_serves_is_humble(owner: psycopg.Connection[dict[str, Any]]) -> None
     assert powers <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
     kept = {row["table_name"] for row in granted if row["privilege_type"] in ("UPDATE", "DELETE")}
     kept_for_users = {"memory", "memory_gone", "memory_owed", "memory_choice", "thread", "message"}
-    assert kept == {"organisation", "member", "api_key", "provider_key", "response"} | kept_for_users
+    assert kept == {"organisation", "member", "api_key", "provider_key", "response", "response_item"} | kept_for_users
 
 
 def test_forgetting_the_organisation_is_an_error_at_first_and_after_anothers_turn(
