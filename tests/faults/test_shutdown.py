@@ -191,7 +191,7 @@ def test_a_rolling_restart_of_the_workers_loses_no_stream_and_refuses_nobody(
     number: int, start_gateway: StartGateway, providers: Fakes
 ) -> None:
     fake = providers["openai"]
-    gateway = start_gateway("openai", "--workers", str(number), SYNTRA_DRAIN_SECONDS="20")
+    gateway = start_gateway("openai", "--workers", str(number), SYNTRA_DRAIN_SECONDS="60")
     before = wait_for(lambda: set(workers(gateway)) if len(workers(gateway)) == number else set())
     fake.script()
     assert all(ask(gateway, OPENAI.model).status == 200 for _ in range(8))  # each worker has come up
