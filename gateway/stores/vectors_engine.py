@@ -44,6 +44,7 @@ class Shards:
         if talk.DIMENSIONS not in self._shards:
             self._open(talk.DIMENSIONS)
         self._dirty = False
+        self.closed = False
 
     def answer(self, request: talk.Request) -> talk.Reply:
         """Do what is asked."""
@@ -76,6 +77,7 @@ class Shards:
 
     def close(self) -> None:
         """The end."""
+        self.closed = True
         self.flush()
         for shard in self._shards.values():
             shard.close()
@@ -227,7 +229,10 @@ async def _converse(shards: Shards, reader: StreamReader, writer: StreamWriter) 
     decoder: msgspec.msgpack.Decoder[talk.Request] = msgspec.msgpack.Decoder(talk.Request)
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it has gone
         while (length := talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))[0]) <= talk.MOST_BYTES:
-            told = msgspec.msgpack.encode(_answer(shards, decoder, await reader.readexactly(length)))
+            asked = await reader.readexactly(length)
+            if shards.closed:  # to be away is better than to refuse: nobody then takes the question for a bad one
+                break
+            told = msgspec.msgpack.encode(_answer(shards, decoder, asked))
             writer.write(talk.LENGTH.pack(len(told)) + told)
             await writer.drain()
     writer.close()
