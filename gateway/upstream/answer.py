@@ -290,11 +290,7 @@ async def post(
 ) -> Exchange:
     """Send a request once `entry` lets it through and wait for the reply's head; `sent` is told how far it has come."""
     exchange = await send(wire, outbound, deadline, first_event, sent, entry)
-    try:
-        await exchange.head()
-    except BaseException:
-        exchange.close()
-        raise
+    await exchange.replied()
     sent.out = exchange.status == 200  # with any other it has said that it did not do the work
     return exchange
 

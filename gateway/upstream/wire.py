@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
-from typing import Protocol
+from typing import Protocol, Self
 
 import certifi
 
@@ -61,6 +61,15 @@ class Exchange:
             await self._connection.head()
         self.status, self.headers = self._connection.status, self._connection.headers
 
+    async def replied(self) -> Self:
+        """Wait for the head; where it does not come, the exchange is closed."""
+        try:
+            await self.head()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now."""
         self._connection.expect(self._deadline.left(seconds))
@@ -108,7 +117,8 @@ class Wire:
         `headers` are whole lines, each with its CRLF. `sent` is called as soon as the request is out. Redirects are
         not followed and bodies not decompressed: both are for the caller to refuse.
         """
-        return await self._replied(await self.send(url, headers, body, deadline, first_event=first_event, sent=sent))
+        exchange = await self.send(url, headers, body, deadline, first_event=first_event, sent=sent)
+        return await exchange.replied()
 
     async def send(
         self,
@@ -126,16 +136,8 @@ class Wire:
 
     async def get(self, url: str, deadline: Deadline, *, first_event: float, headers: bytes = b"") -> Exchange:
         """GET, under the same rules as `post`."""
-        return await self._replied(await self._ask(b"GET", url, headers, b"", deadline, first_event))
-
-    @staticmethod
-    async def _replied(exchange: Exchange) -> Exchange:
-        try:
-            await exchange.head()
-        except BaseException:
-            exchange.close()
-            raise
-        return exchange
+        exchange = await self._ask(b"GET", url, headers, b"", deadline, first_event)
+        return await exchange.replied()
 
     async def _ask(
         self,

@@ -14,7 +14,7 @@ from gateway.core.events import Usage
 from gateway.upstream import flights
 from gateway.upstream.answer import Sent
 from gateway.upstream.count import Counted
-from gateway.upstream.flights import Flight, Passenger
+from gateway.upstream.flights import Dial, Flight, Passenger
 from gateway.upstream.incoming import Incoming
 
 COUNTED = Counted(Usage(1, 1, 2), estimated=False)
@@ -147,6 +147,19 @@ async def story(reply: Reply, whole: bytes, those: list[Plan], *, of_its_own: bo
     assert reply.closed == (flight.incoming is not None)
 
 
+async def left_by_the_first(dial: Dial, waiting: asyncio.Event) -> tuple[Flight, Passenger, asyncio.Task[None]]:
+    """A flight whose first passenger has left when `waiting` was set; the second, and its waiting for the head."""
+    flight = Flight(asyncio.get_running_loop().time() + 60, lambda _: None)
+    flight.dial = dial
+    first, second = flight.board(Sent()), flight.board(Sent())
+    leaving, staying = asyncio.create_task(first.head()), asyncio.create_task(second.head())
+    await waiting.wait()
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    first.close()
+    return flight, second, staying
+
+
 def test_who_leaves_while_the_head_is_waited_for_leaves_the_call_to_the_next() -> None:
     async def run() -> None:
         dialled, waiting, answers = [], asyncio.Event(), asyncio.Event()
@@ -161,14 +174,7 @@ def test_who_leaves_while_the_head_is_waited_for_leaves_the_call_to_the_next() -
             dialled.append(Late([b"a"], status=0))
             return dialled[-1]
 
-        flight = Flight(asyncio.get_running_loop().time() + 60, lambda _: None)
-        flight.dial = dial
-        first, second = flight.board(Sent()), flight.board(Sent())
-        leaving, staying = asyncio.create_task(first.head()), asyncio.create_task(second.head())
-        await waiting.wait()
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        first.close()
+        flight, second, staying = await left_by_the_first(dial, waiting)
         assert flight.joinable
         answers.set()
         await staying
@@ -191,14 +197,7 @@ def test_who_leaves_while_a_call_is_dialled_leaves_that_to_the_next() -> None:
                 await asyncio.Event().wait()
             return dialled[-1]
 
-        flight = Flight(asyncio.get_running_loop().time() + 60, lambda _: None)
-        flight.dial = dial
-        first, second = flight.board(Sent()), flight.board(Sent())
-        leaving, staying = asyncio.create_task(first.head()), asyncio.create_task(second.head())
-        await waiting.wait()
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        first.close()
+        _, second, staying = await left_by_the_first(dial, waiting)
         await staying
         assert await second.read() == b"a"
         second.close()
