@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import rich_click as click
+from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server.mp import MPServer
@@ -145,9 +146,22 @@ def _run(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 class _Server(MPServer):
-    """Granian, whose workers know whether they are replaced or the server ends."""
+    """Granian, with one socket for all workers, who know whether they are replaced or the server ends."""
 
     rolling: Rolling
+
+    def _init_shared_socket(self) -> None:
+        """Listen here for all, as Granian does elsewhere than on Linux.
+
+        Of a socket of its own, a worker that goes takes along who waits in its queue; and where it was the last, nobody
+        listens until the next one does.
+        """
+        listener = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._ssp = None
+        self._shd = listener  # type: ignore[assignment]  # Granian has no types here
+        self._sfd = listener.get_fd()
+        self._sso = socket.socket(fileno=self._sfd)
+        self._sso.set_inheritable(True)
 
     def _reload(self, spawn_target: object, target_loader: object) -> None:
         usual = self.workers_kill_timeout or 0

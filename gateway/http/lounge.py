@@ -19,7 +19,6 @@ _TICK = 0.5  # s between two looks around; one for all visits, so that a stream 
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
 _LATE = 0.25  # s by which a glance may come late; a loop that is later than this is not keeping up
 _OFTEN = 3  # such glances in a row: one alone is a hiccup, not a state
-_LISTENS = 0.1  # s after the start; the loop stands still until Granian listens
 _MOST_OVERLAP = 20.0  # s that a worker stays for its successor; Granian's clock runs already
 _MOST_WRITE = 60.0  # s that one write may wait for a client that does not read
 
@@ -79,8 +78,8 @@ class Lounge:
         loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._leave()))
 
     def serves(self) -> None:
-        """All is ready: an older worker may go."""
-        asyncio.get_running_loop().call_later(_LISTENS, self._rolling.serves)
+        """All is ready: an older worker may go; who comes in this moment waits in the queue that all workers share."""
+        self._rolling.serves()
 
     def close(self) -> None:
         """Stop looking after visits."""

@@ -157,7 +157,7 @@ def test_after_a_loss_the_ledger_is_asked_again_since_it_lags(run: Run[Any], val
             await until(lambda: not one.admission._tasks)
             assert await one.spent() == 31 * CENT
             ledger.spent = {None: (0, 0)}  # one that lags even more takes nothing back
-            await one.read("HINCRBY", "syntra:{acme-id}:counts", "sure", -HOUR)
+            await one.read("HINCRBY", "syntra:{acme-id}:counts", "sure", -HOUR - 1)
             await one.ask(caller)
             await until(lambda: len(ledger.asked) == asked + 2)
             await until(lambda: not one.admission._tasks)

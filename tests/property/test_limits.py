@@ -172,8 +172,11 @@ class Model:
         """How many were counted: one, or none where it was before."""
         if request_id in self.told:
             return 0
-        self.told.add(request_id)
         self.lapse()
+        if held.epoch != self.epoch and not tokens and not cost:
+            del self.held[request_id]  # with its lease went its place; there is nothing more to count
+            return 0
+        self.told.add(request_id)
         was_leased = held.epoch == self.epoch and not held.lapsed
         del self.held[request_id]
         day, month = self.periods()
