@@ -5,8 +5,8 @@ lies, one observation is one addition to one bucket, and nothing is kept of it b
 would be simpler, but the first needs sorting to be read, and the second is dragged along by a single answer of 60 s.
 
 Forgetting is done forwards: old weights stay as they are and new ones weigh more, by a factor that doubles with every
-10 minutes and every 200 observations. So an observation touches only its own bucket, and the bucket of each quantile
-that is read is found by a step or two from where it was.
+10 minutes and every 200 observations. So an observation touches only its own bucket, and the median's bucket is found
+by a step or two from where it was.
 
 What the catalogue says of a model is worth five observations that do not fade. When nobody has asked a model for an
 hour, it is by and by taken for what the catalogue says: one that was slow then is tried again.
@@ -30,6 +30,8 @@ MOST_KEYS = 2_000  # of 3 KB each
 _PER_OBSERVATION: Final = 2.0 ** (1 / HALF_LIFE_OBSERVATIONS)
 _LONGEST = 60.0  # half-lives of silence that are told apart
 _HEAVIEST = 1e150  # when a new observation weighs this much, all weights are made smaller
+_DOUBT: Final = 0.01  # of all; one standard error of a twentieth among the 580 that half-lives of 200 are worth
+_FEW: Final = 20  # observations; a twentieth of fewer is not one
 _MOST_TOKENS = 1_000_000  # of one answer; what says more, lies
 _LOG_GROWTH: Final = math.log(GROWTH)
 
@@ -42,22 +44,9 @@ _K = TypeVar("_K", bound=Hashable)
 
 
 class Quantiles:
-    """The p50 and p95 of positive numbers between `least` and `most`, newer ones counting more."""
+    """The p50 and the tail of positive numbers between `least` and `most`, newer ones counting more."""
 
-    __slots__ = (
-        "_at50",
-        "_at95",
-        "_below50",
-        "_below95",
-        "_buckets",
-        "_floor",
-        "_prior",
-        "_then",
-        "_total",
-        "_weight",
-        "p50",
-        "p95",
-    )
+    __slots__ = ("_at50", "_below50", "_buckets", "_floor", "_prior", "_then", "_total", "_weight", "p50")
 
     def __init__(self, least: float, most: float, prior: float) -> None:
         self._floor = math.log(least)
@@ -65,10 +54,10 @@ class Quantiles:
         self._weight = 1.0  # of an observation that comes now
         self._then = -math.inf  # when that was so
         self._total = 0.0
-        self._at50 = self._at95 = 0  # the bucket of each quantile, and the weight that lies below it
-        self._below50 = self._below95 = 0.0
+        self._at50 = 0  # the bucket of the median, and the weight that lies below it
+        self._below50 = 0.0
         self._prior: list[int] = []  # its buckets
-        self.p50 = self.p95 = prior
+        self.p50 = prior
         self.expect(prior)
 
     def expect(self, prior: float) -> None:
@@ -87,6 +76,26 @@ class Quantiles:
         self._age(now, _PER_OBSERVATION)
         self._put(self._bucket(value), self._weight)
         self._read()
+
+    def late(self) -> float:
+        """What one in twenty of the values that were seen lies above: their p95, from below where it is in doubt.
+
+        Where just one in twenty is far above all others, the p95 is anywhere between them and it, as chance has it. So
+        a hundredth more may lie above (the error of a share among as many as are remembered), what was only believed is
+        left out, and of the bucket the upper edge is told. Where little was seen yet it is the p95 of all.
+        """
+        buckets, prior = self._buckets, len(self._prior) * self._weight
+        left = 0.05 * self._total
+        if self._total - prior >= _FEW * self._weight:
+            buckets = buckets[:]
+            for bucket in self._prior:
+                buckets[bucket] -= self._weight
+            left = (0.05 + _DOUBT) * (self._total - prior)
+        at = len(buckets) - 1
+        while at > 0 and buckets[at] <= left:
+            left -= buckets[at]
+            at -= 1
+        return math.exp(self._floor + (at + 0.5) * _LOG_GROWTH)
 
     def refresh(self, now: float) -> None:
         """Let time pass where nothing is observed: what was seen fades, what was given stays."""
@@ -113,19 +122,12 @@ class Quantiles:
     def _put(self, bucket: int, weight: float) -> None:
         self._buckets[bucket] += weight
         self._total += weight
-        if bucket < self._at95:
-            self._below95 += weight
-            if bucket < self._at50:
-                self._below50 += weight
+        if bucket < self._at50:
+            self._below50 += weight
 
     def _read(self) -> None:
-        self._at50, self._below50 = self._walk(self._at50, self._below50, 0.50 * self._total)
-        self._at95, self._below95 = self._walk(self._at95, self._below95, 0.95 * self._total)
-        self.p50 = math.exp(self._floor + self._at50 * _LOG_GROWTH)
-        self.p95 = math.exp(self._floor + self._at95 * _LOG_GROWTH)
-
-    def _walk(self, at: int, below: float, wanted: float) -> tuple[int, float]:
-        """From the bucket where a quantile was to the one where it is: the first up to which there is enough."""
+        """From the bucket where the median was to the one where it is: the first up to which there is enough."""
+        at, below, wanted = self._at50, self._below50, 0.50 * self._total
         buckets, last = self._buckets, len(self._buckets) - 1
         while at < last and below + buckets[at] < wanted:
             below += buckets[at]
@@ -133,7 +135,8 @@ class Quantiles:
         while at > 0 and below >= wanted:
             at -= 1
             below -= buckets[at]
-        return at, below
+        self._at50, self._below50 = at, below
+        self.p50 = math.exp(self._floor + at * _LOG_GROWTH)
 
     def _rescale(self) -> None:
         """The same weights in smaller numbers; what rounding has done to the sums is made good."""
@@ -141,7 +144,6 @@ class Quantiles:
         self._weight = 1.0
         self._total = math.fsum(self._buckets)
         self._below50 = math.fsum(self._buckets[: self._at50])
-        self._below95 = math.fsum(self._buckets[: self._at95])
 
 
 class Speed:
@@ -194,9 +196,9 @@ class Pace:
         """The usual time to the first token, milliseconds."""
         return self.of(key).ttft.p50
 
-    def ttft_p95_ms(self, key: Key) -> float:
-        """The time to the first token that 95 % keep below, milliseconds."""
-        return self.of(key).ttft.p95
+    def late_ms(self, key: Key) -> float:
+        """The time after which a first token is late: 95 % keep below, milliseconds."""
+        return self.of(key).ttft.late()
 
     def tokens_per_s(self, key: Key) -> float:
         """The usual rate of output."""

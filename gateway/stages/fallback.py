@@ -182,7 +182,7 @@ class Fallback:
         first = asyncio.create_task(self._attempt(candidate, asked))
         running = {first: candidate}
         try:
-            await asyncio.wait(running, timeout=self._pace.ttft_p95_ms(candidate.pace_key) / 1e3)
+            await asyncio.wait(running, timeout=self._pace.late_ms(candidate.pace_key) / 1e3)
             other = next((one for one in others if not self._health.recovering(one.key)), None)
             if not first.done() and other is not None and self._may_retry():
                 running[asyncio.create_task(self._attempt(other, asked))] = other
