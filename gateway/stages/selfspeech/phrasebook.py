@@ -9,14 +9,19 @@ from typing import Final, Protocol
 Places = frozenset[int]  # where in the phrases a walk can be
 DONE: Final = 0  # the place behind the last word of a phrase
 DEAD: Final = 0  # the state that is nowhere
+_END: Final = frozenset([DONE])
 
 NOTATION: Final = re.compile(r"[()|?]|\{\d+,\d+\}|\$[\w-]+|<[\w-]+>|[^\s()|?{}<>$]+")
 
 
 class Part(Protocol):
-    """A piece of a phrase, which can be put in front of what comes after it."""
+    """A piece of a phrase."""
 
-    def put(self, book: "Phrasebook", after: Places) -> Places: ...
+    def opens(self, book: "Phrasebook", then: "Rest | None") -> Places:
+        """The places of its first words, where this comes behind it."""
+
+    def parts_of(self) -> "tuple[Part, ...]":
+        """What it is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,11 @@ class Kind:
 
     words: frozenset[str]
 
-    def put(self, book: "Phrasebook", after: Places) -> Places:
-        return frozenset([book.place(self.words, after)])
+    def opens(self, book: "Phrasebook", then: "Rest | None") -> Places:
+        return frozenset([book.place(self.words, then)])
+
+    def parts_of(self) -> tuple[Part, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +43,13 @@ class Row:
 
     parts: tuple[Part, ...]
 
-    def put(self, book: "Phrasebook", after: Places) -> Places:
+    def opens(self, book: "Phrasebook", then: "Rest | None") -> Places:
         for part in reversed(self.parts):
-            after = book.put(part, after)
-        return after
+            then = book.rest(part, then)
+        return book.begins(then)
+
+    def parts_of(self) -> tuple[Part, ...]:
+        return self.parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +58,41 @@ class Choice:
 
     parts: tuple[Part, ...]
 
-    def put(self, book: "Phrasebook", after: Places) -> Places:
-        return frozenset[int]().union(*(book.put(part, after) for part in self.parts))
+    def opens(self, book: "Phrasebook", then: "Rest | None") -> Places:
+        return frozenset[int]().union(*(part.opens(book, then) for part in self.parts))
+
+    def parts_of(self) -> tuple[Part, ...]:
+        return self.parts
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """The part at least and at most so many times."""
+class Maybe:
+    """The part, or nothing."""
 
     part: Part
-    least: int
-    most: int
 
-    def put(self, book: "Phrasebook", after: Places) -> Places:
-        places = after
-        for turn in range(self.most, 0, -1):
-            places = book.put(self.part, places) | (after if turn > self.least else frozenset())
-        return places
+    def opens(self, book: "Phrasebook", then: "Rest | None") -> Places:
+        return self.part.opens(book, then) | book.begins(then)
+
+    def parts_of(self) -> tuple[Part, ...]:
+        return (self.part,)
+
+
+def times(part: Part, least: int, most: int) -> Part:
+    """The part at least and at most so many times."""
+    more: tuple[Part, ...] = ()
+    for _ in range(most - least):
+        more = (Maybe(Row((part, *more))),)
+    return Row((part,) * least + more)
+
+
+@dataclass(slots=True, eq=False)
+class Rest:
+    """What is still to come in a phrase: a part, and what comes behind it."""
+
+    part: Part
+    then: "Rest | None"
+    places: Places | None = None  # where it begins, once somebody has come here
 
 
 class Reader:
@@ -106,10 +135,10 @@ class Reader:
         part = self._atom(signs)
         if signs and signs[-1] == "?":
             signs.pop()
-            return Times(part, 0, 1)
+            return Maybe(part)
         if signs and signs[-1][0] == "{":
             least, most = signs.pop()[1:-1].split(",")
-            return Times(part, int(least), int(most))
+            return times(part, int(least), int(most))
         return part
 
     def _atom(self, signs: list[str]) -> Part:
@@ -135,44 +164,63 @@ def _beginnings(words: frozenset[str]) -> frozenset[str]:
 
 
 class Phrasebook:
-    """All phrases at once: a state is the set of places that the words so far can have led to, found when needed."""
+    """All phrases at once: a state is the set of places that the words so far can have led to, found when needed.
+
+    So is what follows a place: few of the phrases are ever begun, and all of them written out would be 30,000 places.
+    """
 
     def __init__(self) -> None:
         self._labels: list[frozenset[str]] = [frozenset()]
-        self._after: list[tuple[int, ...]] = [()]  # a fifth of what as many sets would take
+        self._rests: list[Rest | None] = [None]
         self._numbers: dict[Places, int] = {frozenset(): DEAD}
         self._places: list[Places] = [frozenset()]
         self._moves: list[dict[str, int]] = [{}]
-        self._alike: dict[frozenset[str], frozenset[str]] = {}  # words that are equal are there once
         self._hopes: dict[int, frozenset[str]] = {}
-        self._put: dict[tuple[int, Places], tuple[Part, Places]] = {}
+        self._there: dict[tuple[frozenset[str], Rest | None], int] = {}
+        self._parts: dict[tuple[int, Rest | None], Rest] = {}
+        self._known: dict[int, Part] = {}  # by their ids, which the parts keep their own
 
-    def put(self, part: Part, after: Places) -> Places:
+    def rest(self, part: Part, then: Rest | None) -> Rest:
         """The same part before the same sequel is there once: phrases share their endings."""
-        known = self._put.get((id(part), after))
-        if known is None:
-            known = self._put[id(part), after] = (part, part.put(self, after))  # holding the part keeps its id its own
-        return known[1]
+        found = self._parts.get((id(part), then))
+        if found is None:
+            found = self._parts[id(part), then] = Rest(part, then)  # holding the part keeps its id its own
+        return found
 
-    def place(self, words: frozenset[str], after: Places) -> int:
-        self._labels.append(self._alike.setdefault(words, words))
-        self._after.append(tuple(after))
-        return len(self._labels) - 1
+    def begins(self, rest: Rest | None) -> Places:
+        """The places of the first words of a rest; behind the last word there is nothing more to come."""
+        if rest is None:
+            return _END
+        if rest.places is None:
+            rest.places = rest.part.opens(self, rest.then)
+        return rest.places
+
+    def place(self, words: frozenset[str], then: Rest | None) -> int:
+        found = self._there.get((words, then))
+        if found is None:
+            found = self._there[words, then] = len(self._labels)
+            self._labels.append(words)
+            self._rests.append(then)
+        return found
 
     def learn(self, phrases: Iterable[Part]) -> Places:
         """Where these phrases begin."""
-        return frozenset[int]().union(*(self.put(phrase, frozenset([DONE])) for phrase in phrases))
-
-    def close(self) -> None:
-        """Nothing more is to be learned: what only learning needs goes."""
-        self._put.clear()
+        new = list(phrases)
+        begun = frozenset[int]().union(*(part.opens(self, None) for part in new))
+        while new:
+            part = new.pop()
+            if id(part) not in self._known:
+                self._known[id(part)] = part
+                new += part.parts_of()
+        return begun
 
     def words(self, places: Places) -> frozenset[str]:
         """What may come next there."""
         return frozenset[str]().union(*(self._labels[place] for place in places))
 
     def vocabulary(self) -> frozenset[str]:
-        return frozenset[str]().union(*self._labels)
+        """Every word of every phrase."""
+        return frozenset[str]().union(*(part.words for part in self._known.values() if isinstance(part, Kind)))
 
     def openers(self, state: int) -> frozenset[str]:
         """The words that lead on from a state."""
@@ -205,7 +253,7 @@ class Phrasebook:
 
     def _explore(self, state: int, word: str) -> int:
         here = self._places[state]
-        led = [self._after[place] for place in here if word in self._labels[place]]
+        led = [self.begins(self._rests[place]) for place in here if word in self._labels[place]]
         places = frozenset[int]().union(*led)
         if word == "\n" and DONE not in here:  # a line may break anywhere within a phrase
             places |= here

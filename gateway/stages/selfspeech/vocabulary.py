@@ -80,7 +80,6 @@ KNOWN: Final = BOOK.vocabulary()
 BEGINNERS: Final = BOOK.openers(BEGIN[-1])
 NAME_HEADS: Final = BOOK.openers(NAME)
 MAKERS: Final = BOOK.openers(BOOK.state(BOOK.learn([READER.phrase("$maker")])))
-BOOK.close()
 PERSONS: Final = frozenset(NAMES["person"].split()) - {"|"}
 
 # --- what need not be passed over ------------------------------------------------------------------------------------
