@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -357,11 +357,6 @@ async def _some(exchange: Incoming) -> bytes:
 
 def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
     """Header lines; a value that could begin another line is a defect, not a request."""
-    return _lines(tuple(headers))
-
-
-@lru_cache(maxsize=256)
-def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise UpstreamBroken("A header for the provider has a line break in it.")

@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:  # an interim reply (100, 103) promises another one
-            self.headers = {}
+            self.headers, self._framed = {}, False
             return
         self.status = status
 
