@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Final
 
 import msgspec
@@ -66,13 +65,7 @@ def _near(request: ChatRequest, floor: float) -> Near | None:
     words = last.content
     if not 0 < len(words) <= LONGEST:
         return None
-    return Near(words, _encoder().encode(words).tobytes(), floor)
-
-
-@cache
-def _encoder() -> Encoder:
-    """Loaded by the first request of an organisation that wants it."""
-    return Encoder.load()
+    return Near(words, Encoder.load().encode(words).tobytes(), floor)
 
 
 def _is_random(body: ChatBody) -> bool:

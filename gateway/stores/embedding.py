@@ -7,6 +7,7 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -112,8 +113,9 @@ class Encoder:
         self.dimensions = table.shape[1]
 
     @classmethod
+    @cache
     def load(cls, home: Path = HOME) -> Self:
-        """The encoder whose files lie in this folder; the table is mapped, so workers share its memory."""
+        """The encoder of this folder, loaded once in a process; the table is mapped, so workers share its memory."""
         pieces = Pieces((home / "vocabulary.txt").read_text("utf-8").split("\n"))
         table = np.load(home / "embedding.npy", mmap_mode="r", allow_pickle=False)
         return cls(pieces, np.asarray(table), np.load(home / "scales.npy", allow_pickle=False))
