@@ -19,14 +19,30 @@ Fakes = Mapping[str, Provider]
 every_provider = pytest.mark.parametrize("pin", PINS, ids=str)
 PRIVATE = "be1329af4f5477850676ece5"
 USER = {"user_id": json.dumps({"device_id": PRIVATE, "account_uuid": f"{PRIVATE}-a", "session_id": "0b1c-2d3e"})}
+OLDER_USER = {"user_id": f"user_{PRIVATE}_account_{PRIVATE}-a_session_0b1c-2d3e-4f50"}
 
 
 @every_provider
-def test_devices_and_accounts_are_told_to_nobody_but_anthropic(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
-    assert ask(gateway, pin.model, metadata=USER).status == 200
-    sent = providers[pin.provider].last.body
-    assert (PRIVATE.encode() in sent) is (pin is ANTHROPIC)
+def test_devices_accounts_and_sessions_are_told_to_nobody(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    for metadata in (USER, OLDER_USER):
+        assert ask(gateway, pin.model, metadata=metadata).status == 200
+        sent = providers[pin.provider].last.body.decode()
+        for part in (PRIVATE, "0b1c-2d3e", "device", "account", "session"):
+            assert part not in sent
     assert PRIVATE not in gateway.log.read_text()
+
+
+def test_anthropic_knows_a_user_again_by_an_opaque_id(gateway: Gateway, providers: Fakes) -> None:
+    def sent(metadata: dict[str, str]) -> str:
+        assert ask(gateway, ANTHROPIC.model, metadata=metadata).status == 200
+        told = providers["anthropic"].last.json["metadata"]
+        assert set(told) == {"user_id"}
+        identity: str = told["user_id"]
+        assert len(identity) <= 256
+        return identity
+
+    assert sent(USER) == sent(USER) != sent(OLDER_USER)
+    assert sent({"user_id": "u-17"}) == "u-17"  # has nothing to hide
 
 
 @pytest.mark.parametrize("pin", [OPENAI, GOOGLE, KIMI, OPENROUTER, PERPLEXITY], ids=str)

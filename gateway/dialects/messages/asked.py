@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.core import chat
+from gateway.core import chat, privacy
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.native import MESSAGES, Aside, Native
@@ -58,6 +58,7 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
     body = decode(body_decoder, raw)
     if body.max_tokens is None and not counts:
         raise refused("max_tokens", "Field required")
+    _keep_private(body, fields)
     conversation = turns.read(body.messages, turns.system_text(body.system))
     found = toolbox.read(body.tools, body.tool_choice, conversation.referred)
     lost = [*conversation.lost, *found.lost, *_lost(body, fields)]
@@ -191,6 +192,13 @@ def _lost(body: Body, fields: Mapping[str, Raw]) -> list[str]:
     if body.service_tier is not None and (name := _HINTS.get(body.service_tier, "service_tier")):
         lost.append(name)
     return lost
+
+
+def _keep_private(body: Body, fields: dict[str, Raw]) -> None:
+    """Take out of a request's own words what names the user's device and account; `body` still has the session."""
+    told = body.metadata.user_id if body.metadata is not None else None
+    if told is not None and (shown := privacy.user(told)) != told:
+        fields["metadata"] = Raw(_encode({**_fields.decode(fields["metadata"]), "user_id": shown}))
 
 
 class _User(Struct):
