@@ -385,10 +385,9 @@ def _check_format(body: ChatBody) -> None:
 
 def _keep_private(body: ChatBody, fields: dict[str, Raw]) -> None:
     """Take out what no provider needs to know of the user's machine."""
-    for name in privacy.DROPPED & fields.keys():
-        del fields[name]
-    if body.metadata and (labels := privacy.labels(body.metadata)) != body.metadata:
-        body.metadata, fields["metadata"] = labels, Raw(_encode(labels))
+    privacy.strip(fields)
+    if body.metadata:
+        body.metadata = privacy.labels(body.metadata)
 
 
 def missing(param: str) -> BadRequest:

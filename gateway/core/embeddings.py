@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from gateway.core import privacy
 from gateway.core.chat import check_text, decode, refuse_forbidden
 from gateway.core.errors import BadRequest
 from gateway.core.tokens import estimate
@@ -50,6 +51,7 @@ def parse(raw: bytes) -> EmbeddingsRequest:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
+    privacy.strip(fields)
     body = decode(_body, raw)
     if not body.input:
         raise BadRequest("'input' must not be empty.", param="input", code="invalid_value")

@@ -498,7 +498,12 @@ def test_what_tells_of_the_users_machine_goes_to_no_provider_and_into_no_log(
 ) -> None:
     turn = json.dumps({"workspaces": {"/home/ada/secret-plans": {"latest_git_commit_hash": "0badc0de" * 5}}})
     told = {"x-codex-turn-metadata": turn, "x-codex-installation-id": "5f0e8d1c-2b3a-4958-6776-859403f2e1d0"}
-    for body in ({"client_metadata": told}, {"metadata": {"workspace": "/home/ada/secret-plans", "team": "blue"}}):
+    bodies: tuple[dict[str, Any], ...] = (
+        {"client_metadata": told},
+        {"metadata": {"workspace": "/home/ada/secret-plans", "team": "blue"}},
+        {"x-codex-turn-metadata": turn, "x_codex_turn_metadata": turn},
+    )
+    for body in bodies:
         headers = {"x-codex-turn-metadata": turn, "thread-id": "t-1"}
         assert respond(gateway, pin.model, headers=headers, **body).status == 200
         assert ask(gateway, pin.model, headers=headers, **body).status == 200

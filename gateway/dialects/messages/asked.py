@@ -195,10 +195,11 @@ def _lost(body: Body, fields: Mapping[str, Raw]) -> list[str]:
 
 
 def _keep_private(body: Body, fields: dict[str, Raw]) -> None:
-    """Take out of a request's own words what names the user's device and account; `body` still has the session."""
+    """Take out of a request's own words what tells of the user's machine and account; `body` still has the session."""
     told = body.metadata.user_id if body.metadata is not None else None
     if told is not None and (shown := privacy.user(told)) != told:
         fields["metadata"] = Raw(_encode({**_fields.decode(fields["metadata"]), "user_id": shown}))
+    privacy.strip(fields)
 
 
 class _User(Struct):
