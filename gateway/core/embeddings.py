@@ -61,3 +61,11 @@ def parse(raw: bytes) -> EmbeddingsRequest:
 def pack(vector: list[float]) -> str:
     """32-bit floats, little endian, in base64: what OpenAI's clients ask for by default."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def unpack(packed: str) -> list[float]:
+    """What `pack` made, as numbers again; raises ValueError where it is nothing of the kind."""
+    raw = base64.b64decode(packed, validate=True)
+    if len(raw) % 4:
+        raise ValueError("not a whole number of 32-bit floats")
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
