@@ -190,5 +190,6 @@ def _nowhere(visit: Visit, response_id: str, rest: str) -> SyntraError:
     """Another method than the path has, or no path at all."""
     allowed = {"": "GET, DELETE", "input_items": "GET", "cancel": "POST"}.get(rest) if response_id else "POST"
     if allowed is None:
-        return UnknownRoute(f"Nothing is served at {visit.method} {visit.path[:200]}. The routes are listed at /docs.")
+        path = visit.whole_path[:200]
+        return UnknownRoute(f"Nothing is served at {visit.method} {path}. The routes are listed at /docs.")
     return WrongMethod(f"This URL takes {allowed}, not {visit.method}.", allowed)

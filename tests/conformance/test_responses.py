@@ -559,6 +559,25 @@ def test_other_methods_and_paths_are_told_in_form(gateway: Gateway, providers: F
         reply = httpx.request(method, f"{gateway.base_url}/responses{path}", headers=gateway.headers)
         assert reply.status_code == status, path
         assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+        if status == 404:
+            assert f"Nothing is served at {method} /v1/responses{path}." in reply.json()["error"]["message"]
+
+
+@every_provider
+def test_a_previous_response_without_a_name_is_none(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    heard = respond(gateway, pin.model, previous_response_id="")
+    assert (heard.status, heard.output_text) == (200, "Hello from the fake.")
+    assert heard.response["previous_response_id"] is None
+    assert b"previous_response_id" not in providers[pin.provider].last.body
+
+
+def test_a_response_that_failed_does_not_say_that_it_is_kept(gateway: Gateway, providers: Fakes) -> None:
+    providers["openai"].script(fault=Fault.RESET_MID, after=2)
+    heard = respond(gateway, OPENAI.model, stream=True)
+    assert heard.kinds[-1] == "response.failed"
+    assert heard.response["store"] is False
+    looked = httpx.get(f"{gateway.base_url}/responses/{heard.response['id']}", headers=gateway.headers)
+    assert looked.status_code == 404
 
 
 def answered(heard: Heard) -> tuple[str, list[tuple[str, str]], dict[str, Any]]:

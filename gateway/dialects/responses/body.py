@@ -218,6 +218,9 @@ def parse(raw: bytes) -> Received:
     fields = chat.decode(_fields, raw)
     chat.refuse_forbidden(fields)
     body = chat.decode(_body, raw)
+    if body.previous_response_id == "":  # some clients send every field that they know
+        body.previous_response_id = None
+        del fields["previous_response_id"]
     _check(body, fields)
     return Received(body, fields)
 
