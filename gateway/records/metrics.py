@@ -62,8 +62,9 @@ STATUSES = tuple(
     "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
 OUTCOMES = (
-    "answered cut left outrun content_policy_violation context_length_exceeded model_not_found rate_limit_exceeded "
-    "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable"
+    "answered cut left outrun content_policy_violation context_length_exceeded insufficient_quota model_not_found "
+    "rate_limit_exceeded upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout "
+    "upstream_unreachable"
 ).split()
 ERRORS = (
     "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "

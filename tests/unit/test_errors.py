@@ -46,6 +46,7 @@ from gateway.core.errors import (
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamSpent,
     UpstreamUnknownModel,
     UpstreamUnreachable,
     UpstreamUnwilling,
@@ -68,6 +69,8 @@ class Case:
     def __str__(self) -> str:
         return type(self.error).__name__
 
+
+NO_MORE = ((b"x-should-retry", b"false"),)
 
 CASES = (
     Case(SyntraError("no"), 500, "server_error", None),
@@ -136,7 +139,15 @@ CASES = (
     ),
     Case(TwinDiffers("no"), 422, "idempotency_error", "idempotency_key_reused"),
     Case(Overloaded("no"), 503, "server_error", "overloaded", ((b"retry-after", b"1"),)),
-    Case(UpstreamCredential("no"), 502, "server_error", "upstream_credential", retryable=True),
+    Case(UpstreamCredential("no"), 502, "invalid_request_error", "upstream_credential", NO_MORE, retryable=True),
+    Case(UpstreamSpent("no"), 402, "insufficient_quota", "insufficient_quota", NO_MORE, retryable=True),
+    Case(
+        AllCooling("no", retry_after=61),
+        429,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        ((b"retry-after", b"61"), *NO_MORE),
+    ),
     Case(UpstreamFailed("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamOverloaded("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamUnreachable("no"), 502, "server_error", "upstream_unreachable", retryable=True),
