@@ -74,9 +74,9 @@ ERRORS = (
     "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
     "not_operator organisation_not_found organisation_required overloaded paced provider_key_refused "
     "provider_key_sealed rate_limit_exceeded role_too_low server_error store_unavailable stream_gone "
-    "thread_not_found unknown_parameter unknown_policy unknown_url unsupported_model unsupported_parameter "
-    "unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
-    "upstream_timeout upstream_unreachable wrong_organisation wrong_user"
+    "thread_not_found unknown_parameter unknown_policy unknown_url unpriced_model unsupported_model "
+    "unsupported_parameter unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error "
+    "upstream_rejected upstream_timeout upstream_unreachable wrong_organisation wrong_user"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)
