@@ -210,6 +210,7 @@ class ChatRequest(Struct, frozen=True):
     lost: tuple[str, ...] = ()  # what of the client's words this form cannot say
     lenient: bool = False  # what a provider has not is left out with a warning, never refused
     kept: Mapping[int, Artefacts] = {}  # of earlier answers, by their place from the end: stages put theirs in front
+    ahead: int = 0  # messages in front that are not the client's
 
     def unknown_fields(self) -> list[str]:
         """Names of the fields that Syntra carries without reading."""
@@ -277,7 +278,8 @@ class ChatRequest(Struct, frozen=True):
         """The request with `text` in another first message, in place of the first `replaced` ones."""
         native = self.native and self.native.with_system(text)
         body = msgspec.structs.replace(self.body, messages=[message, *self.body.messages[replaced:]])
-        return msgspec.structs.replace(self, body=body, messages=(raw, *self.messages[replaced:]), native=native)
+        messages, ahead = (raw, *self.messages[replaced:]), self.ahead + 1 - replaced
+        return msgspec.structs.replace(self, body=body, messages=messages, native=native, ahead=ahead)
 
 
 def is_answered(request: ChatRequest) -> bool:
