@@ -45,6 +45,7 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from gateway.core.caller import SURFACES
 from gateway.core.ends import ANSWERED, CUT, LEFT, UNASKED
 from gateway.core.health import REASONS
 from gateway.core.money import PICO
@@ -54,10 +55,6 @@ from gateway.records.series import Counts, Times
 from gateway.upstream.count import ODD
 from gateway.upstream.incoming import HIT, JOINED, MISS
 
-SURFACES = (
-    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
-    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
-)
 STATUSES = tuple(
     "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`

@@ -181,6 +181,9 @@ class Policy:
 
     def _pin(self, caller: Caller, pinned: Candidate, facts: Facts) -> Route:
         """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
+        scopes = caller.scopes
+        if scopes.policies and not scopes.models and pinned.provider != SIMULATED:
+            raise NotAllowed(f"This key is for the policies {', '.join(scopes.policies)} alone.", param="model")
         if facts.max_cost is not None or facts.max_ttft_ms is not None:
             self._refuse_over_limit(pinned, facts)
         pinned = _paid_by(caller, pinned)

@@ -185,6 +185,11 @@ def test_a_key_is_kept_to_its_policies() -> None:
     assert Scene(*NAMES).route(Meaning(policy="cheap"), caller=caller).candidates
     with pytest.raises(NotAllowed):
         Scene(*NAMES).route(caller=caller)
+    pin = Meaning(pinned=Candidate("openai", "gpt-4o"))
+    with pytest.raises(NotAllowed):
+        Scene(*NAMES).route(pin, caller=caller)
+    both = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",), models=("openai/gpt-4o",)))
+    assert Scene(*NAMES).route(pin, caller=both).pinned
 
 
 def test_an_organisations_own_key_pays_and_rests_alone() -> None:
