@@ -83,8 +83,8 @@ class SyntraError(Exception):
 
     @property
     def kind(self) -> str:
-        """One word for records and metrics."""
-        return self.code or "server_error"
+        """One word for records and metrics: a mistake of the client's that has no code of its own is none of ours."""
+        return self.code or self.type
 
     def body(self) -> bytes:
         """OpenAI's error object as JSON."""

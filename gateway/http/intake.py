@@ -89,16 +89,26 @@ def read_head(scope: HTTPScope) -> Head:
     length = found.get(b"content-length", b"")
     if length and b"transfer-encoding" in found:
         raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")
-    request_id = found.get(b"x-request-id")
     media_type = found.get(b"content-type", _PLAIN)
     head = Head(
-        request_id.decode() if request_id is not None and _REQUEST_ID.fullmatch(request_id) else uuid7(),
+        _request_id(found),
         _bearer(found),
         json=media_type == _PLAIN or _JSON.fullmatch(media_type) is not None,
         form=media_type != _PLAIN and media_type.lstrip().lower().startswith(b"multipart/form-data"),
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
     )
     return head if _WISHES.isdisjoint(found) else structs.replace(head, **_wishes(found))
+
+
+def named(scope: HTTPScope) -> str:
+    """The id of a request whose other headers cannot be read."""
+    return _request_id(dict(scope["headers"]))
+
+
+def _request_id(found: dict[bytes, bytes]) -> str:
+    """The client's own, where it can stand in a log, else a new one."""
+    told = found.get(b"x-request-id")
+    return told.decode() if told is not None and _REQUEST_ID.fullmatch(told) else uuid7()
 
 
 def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:

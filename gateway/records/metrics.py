@@ -67,7 +67,7 @@ ERRORS = (
     "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "
     "decision_not_found draining email_missing email_not_verified email_unusual forbidden_parameter "
     "idempotency_key_in_use idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header "
-    "invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
+    "invalid_request_error invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
     "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
     "not_operator organisation_not_found organisation_required overloaded paced provider_key_refused "
     "provider_key_sealed rate_limit_exceeded role_too_low server_error store_unavailable stream_gone "

@@ -9,6 +9,7 @@ import pytest
 
 from gateway import app, settings
 from tests.fakes.gateway import Gateway
+from tests.fakes.server import wait_for
 
 OPEN = ("/docs", "/health")
 
@@ -61,6 +62,26 @@ def test_every_reply_has_a_request_id_and_a_clients_own_comes_back(gateway: Gate
         assert httpx.get(url, headers=headers).headers["x-request-id"]
     mine = httpx.get(url, headers={**gateway.headers, "x-request-id": "my-request-7"})
     assert mine.headers["x-request-id"] == "my-request-7"
+
+
+UNREADABLE = [
+    ("x-syntra-cache-control", "bogus"),
+    ("x-syntra-persona", "perhaps"),
+    ("x-syntra-memory", "some"),
+    ("x-syntra-max-cost-usd", "-1"),
+    ("authorization", "Bearer other"),
+]
+
+
+@pytest.mark.parametrize("header", UNREADABLE, ids=lambda header: header[0])
+def test_a_request_with_a_header_that_cannot_be_read_keeps_its_id_in_the_reply_and_in_the_log(
+    header: tuple[str, str], gateway: Gateway
+) -> None:
+    mine = f"mine-{header[0]}"
+    headers = [*gateway.headers.items(), ("x-request-id", mine), header]
+    told = httpx.post(f"{gateway.base_url}/chat/completions", headers=headers, json={})
+    assert (told.status_code, told.headers["x-request-id"]) == (400, mine)
+    wait_for(lambda: mine in gateway.log.read_text())
 
 
 def test_a_key_in_x_api_key_is_as_good_as_a_bearer(gateway: Gateway) -> None:

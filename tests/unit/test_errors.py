@@ -53,6 +53,7 @@ from gateway.core.errors import (
     WrongMediaType,
     WrongMethod,
 )
+from gateway.records.metrics import ERRORS
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,13 @@ def test_every_error_knows_how_it_is_told(case: Case) -> None:
     assert (error.status, error.type, error.code) == (case.status, case.type, case.code)
     assert tuple(error.headers) == case.headers
     assert error.retryable is case.retryable
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_mistake_of_the_clients_is_counted_as_the_servers(case: Case) -> None:
+    assert (case.error.kind == "server_error") is (type(case.error) is SyntraError)
+    if case.status < 500:
+        assert case.error.kind in ERRORS
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
