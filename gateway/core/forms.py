@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
+from gateway.core import privacy
 from gateway.core.chat import check_text, decode, refuse_forbidden
 from gateway.core.errors import BadRequest
 
@@ -109,6 +110,7 @@ def parse_json(raw: bytes) -> JsonBody:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
+    privacy.clean(fields)
     return JsonBody(fields)
 
 
@@ -121,9 +123,9 @@ def parse_form(media_type: str, raw: bytes) -> FormBody:
     _, *pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary)  # which is in no part: that is what makes it a boundary
     if len(pieces) < 2 or not pieces.pop().startswith(b"--"):
         raise BadRequest("The form is not whole: its last boundary is missing.", code="invalid_value")
-    form = FormBody(boundary, tuple(_part(piece) for piece in pieces))
-    refuse_forbidden(part.name for part in form.parts)
-    return form
+    parts = tuple(_part(piece) for piece in pieces)
+    refuse_forbidden(part.name for part in parts)
+    return FormBody(boundary, tuple(part for part in parts if part.name not in privacy.NEVER_HOSTED))
 
 
 def _part(piece: bytes) -> Part:

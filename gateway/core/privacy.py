@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
-DROPPED: Final = frozenset({"client_metadata"})  # of a request's fields: whole
+from msgspec import Raw
+
+DROPPED: Final = frozenset({"client_metadata", "x-codex-turn-metadata", "x_codex_turn_metadata"})  # whole fields
 
 _NAMES: Final = re.compile(
     r"device|install|machine|host|workspace|worktree|cwd|path|folder|director|repo|commit|branch|git|sha\b|turn.metadata",
@@ -19,6 +22,16 @@ _NAMES: Final = re.compile(
 _PLACE: Final = re.compile(r"(?:/|~|\\\\|file:|[A-Za-z]:[\\/])")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{7,64}")
 _OBJECT: Final = re.compile(r"\s*[{\[]")  # whatever may be in it
+_DEVICE: Final = re.compile(r"user_[0-9a-fA-F]{16,}")  # as older Claude Code begins: a device, an account, a session
+
+
+NEVER_HOSTED: Final = DROPPED | {"metadata"}  # where no provider has a field for it
+
+
+def clean(fields: dict[str, Raw]) -> None:
+    """Take out of what is no chat what no provider needs to know of the user's machine."""
+    for name in NEVER_HOSTED & fields.keys():
+        del fields[name]
 
 
 def labels(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -30,3 +43,10 @@ def _tells(name: str, value: str) -> bool:
     if _NAMES.search(name) or _OBJECT.match(value) or _PLACE.match(value):
         return True
     return _DIGEST.fullmatch(value) is not None and not value.isdecimal()
+
+
+def opaque(user_id: str) -> str:
+    """Whom a client speaks for, without device, account or session: a digest, where they stand in it."""
+    if _tells("user", user_id) or _DEVICE.match(user_id):
+        return blake2b(user_id.encode(), digest_size=16).hexdigest()
+    return user_id

@@ -22,11 +22,29 @@ USER = {"user_id": json.dumps({"device_id": PRIVATE, "account_uuid": f"{PRIVATE}
 
 
 @every_provider
-def test_devices_and_accounts_are_told_to_nobody_but_anthropic(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
-    assert ask(gateway, pin.model, metadata=USER).status == 200
-    sent = providers[pin.provider].last.body
-    assert (PRIVATE.encode() in sent) is (pin is ANTHROPIC)
+@pytest.mark.parametrize("user", [USER["user_id"], f"user_{PRIVATE}_account_{PRIVATE}-a_session_0b1c-2d3e"])
+def test_devices_and_accounts_are_told_to_nobody(user: str, pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    assert ask(gateway, pin.model, metadata={"user_id": user}).status == 200
+    sent = providers[pin.provider].last
+    assert PRIVATE.encode() not in sent.body
+    assert b"0b1c-2d3e" not in sent.body
+    assert ("metadata" in sent.json) is (pin is ANTHROPIC)  # which may tell one user of ours from another
     assert PRIVATE not in gateway.log.read_text()
+
+
+def test_a_plain_user_reaches_anthropic_as_it_is(gateway: Gateway, providers: Fakes) -> None:
+    assert ask(gateway, ANTHROPIC.model, metadata={"user_id": "customer-4711"}).status == 200
+    assert providers["anthropic"].last.json["metadata"] == {"user_id": "customer-4711"}
+
+
+@pytest.mark.parametrize("pin", [ANTHROPIC, KIMI], ids=str)
+def test_a_toolset_without_a_name_is_anthropics_own(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    toolset = {"type": "mcp_toolset", "mcp_server_name": "x"}
+    heard = ask(gateway, pin.model, tools=[toolset])
+    assert heard.status == 200, heard.body
+    sent = providers[pin.provider].last.json
+    assert sent.get("tools") == ([toolset] if pin is ANTHROPIC else None)
+    assert ("mcp_toolset" in heard.headers.get("x-syntra-warning", "")) is (pin is not ANTHROPIC)
 
 
 @pytest.mark.parametrize("pin", [OPENAI, GOOGLE, KIMI, OPENROUTER, PERPLEXITY], ids=str)

@@ -57,7 +57,7 @@ FULL: dict[str, Any] = {
     ],
     "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
     "max_tokens": 4000,
-    "metadata": {"user_id": '{"device_id":"d","account_uuid":"","session_id":"s"}'},
+    "metadata": {"user_id": "customer-4711"},
     "service_tier": "auto",
     "stop_sequences": ["END"],
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},

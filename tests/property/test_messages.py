@@ -147,6 +147,23 @@ def test_any_answer_is_one_message_however_it_is_cut(
         assert isinstance(block["input"], dict)
 
 
+def test_calls_that_are_made_at_once_are_told_one_after_the_other_and_whole() -> None:
+    def piece(index: int, arguments: str, **more: Any) -> dict[str, Any]:
+        call = {"index": index, "function": {"arguments": arguments, **more.pop("function", {})}, **more}
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+    begun = [piece(k, "", id=f"call_{k}", type="function", function={"name": f"f{k}"}) for k in (0, 1, 2)]
+    rest = [piece(0, '{"a":'), piece(1, '{"a":'), piece(0, "1}"), piece(2, "{}"), piece(1, "2}")]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    told = written([*begun, *rest, end], (), thinks=False)
+    whole = json.loads(fold(told))
+    called = [(block["name"], block["input"]) for block in whole["content"]]
+    assert sorted(called) == [("f0", {"a": 1}), ("f1", {"a": 2}), ("f2", {})]
+    assert whole["stop_reason"] == "tool_use"
+    opened = [event["type"] for event in read_events(told) if event["type"].startswith("content_block_st")]
+    assert opened == ["content_block_start", "content_block_stop"] * 3  # no block begins within another
+
+
 NATIVE = (
     Script(pieces=("Bon", "jour ", "👋🏽\u2028.")),
     Script(reasoning=("Let me ", "see."), pieces=("It is 4.",)),

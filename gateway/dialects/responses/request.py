@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from gateway.core import chat, native
+from gateway.core import chat, native, privacy
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest, Unknown
 from gateway.core.given_back import given_back
@@ -28,7 +28,7 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 # What goes to no provider: state that is kept here, and what clients tell of their user's machine.
 _OURS: Final = frozenset({"store", "previous_response_id", "background", "conversation", "prompt", "stream_options"})
-PRIVATE: Final = frozenset({"client_metadata", "metadata"})
+PRIVATE: Final = privacy.DROPPED | {"metadata"}
 # Fields that mean the same in a chat completion and have the same name there.
 _SAME: Final = ("temperature", "top_p", "user", "safety_identifier", "prompt_cache_key", "service_tier")
 _KEPT_AT_OPENAI: Final = frozenset({"prompt_cache_retention", "prompt_cache_options"})  # no loss elsewhere
