@@ -139,9 +139,12 @@ class ResponsesSurface:
         await visit.whole(200, (JSON,), keeping.deleted(response_id))
 
     async def _list(self, visit: Visit, caller: Caller, response_id: str) -> None:
-        """The items that the answer was made from, those of earlier turns too."""
+        """The items that the answer was made from, those of earlier turns too where they are still kept."""
         kept = await self._found(caller, response_id)
-        before = [] if kept.previous is None else await self._before(caller, kept.previous)
+        try:
+            before = await self._before(caller, kept.previous)
+        except Unknown:
+            before = ()
         await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], _query(visit)))
 
     async def _found(self, caller: Caller, response_id: str) -> Kept:
@@ -155,7 +158,7 @@ class ResponsesSurface:
 
     async def _before(self, caller: Caller, previous: str | None) -> Sequence[Raw]:
         """The items of the conversation so far."""
-        if previous is None:
+        if not previous:  # some clients always say one, and mean none
             return ()
         try:
             items = await self._kept.before(caller.organisation, previous)
@@ -190,5 +193,5 @@ def _nowhere(visit: Visit, response_id: str, rest: str) -> SyntraError:
     """Another method than the path has, or no path at all."""
     allowed = {"": "GET, DELETE", "input_items": "GET", "cancel": "POST"}.get(rest) if response_id else "POST"
     if allowed is None:
-        return UnknownRoute(f"Nothing is served at {visit.method} {visit.path[:200]}. The routes are listed at /docs.")
+        return UnknownRoute(f"Nothing is served at {visit.method} {visit.whole_path[:200]}. See the routes at /docs.")
     return WrongMethod(f"This URL takes {allowed}, not {visit.method}.", allowed)

@@ -99,6 +99,9 @@ def test_what_was_stored_is_gone_on_from_listed_retrieved_and_deleted(
         with pytest.raises(openai.NotFoundError) as raised:  # a conversation with a hole is not gone on from
             client.responses.create(model=pin.model, input="Third?", previous_response_id=second.id)
         assert raised.value.code == "previous_response_not_found"
+        left = list(client.responses.input_items.list(second.id))
+        assert [part.text for item in left for part in item.content] == ["Second question?"]  # type: ignore[union-attr]
+        assert client.responses.create(model=pin.model, input="Anew.", previous_response_id="").output_text
 
 
 @with_tools

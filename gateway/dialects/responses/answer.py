@@ -104,7 +104,7 @@ class Answer:
 
     def fail(self, error: SyntraError) -> bytes:
         """The events of a failure: one for the SDKs, one for Codex."""
-        self._status = "failed"
+        self._status, self.stored = "failed", False
         self._error = {"code": failures.code(error), "message": failures.message(error)}
         self._writer.event("error", **failures.event(error))
         self._tell("response.failed")
