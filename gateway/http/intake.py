@@ -24,13 +24,14 @@ _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?|\.\d{1,12}")
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
 
 
+CLAUDE_CODE = b"x-claude-code-session-id"
 # Who names a conversation, the narrowest name first: Codex has a session of several threads, opencode sends both of its
 # own, Claude Code and pi have one each.
 _CONVERSATION = (
     b"thread-id",
     b"x-session-id",
     b"x-session-affinity",
-    b"x-claude-code-session-id",
+    CLAUDE_CODE,
     b"session-id",
     b"session_id",
 )
@@ -52,7 +53,7 @@ _WISHES = frozenset(
     )
 )
 _PLAIN = b"application/json"
-_LONGEST_NAME = 256  # bytes of it; more tell nothing more
+LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
 class Left(Exception):
@@ -121,7 +122,7 @@ def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
         "max_ttft_ms": _amount(found, b"x-syntra-max-ttft-ms"),
         "organisation": found.get(b"x-org-id", b"").decode("latin-1").strip(),
         "conversation": next(
-            (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
+            (found[name][:LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
         "freshness": freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
         "user": found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),

@@ -17,7 +17,7 @@ from gateway.dialects.messages.asked import Asked, Words, conversation_name, par
 from gateway.dialects.messages.events import Events
 from gateway.dialects.messages.fold import fold
 from gateway.http.chat import wishes_of
-from gateway.http.intake import Head
+from gateway.http.intake import CLAUDE_CODE, LONGEST_NAME, Head
 from gateway.http.visit import JSON, Headers, Visit
 from gateway.pipeline import Services, Wishes, answer, plan
 from gateway.reply import Reply
@@ -118,7 +118,8 @@ def _words(visit: Visit) -> Words:
 
 
 def _wishes(asked: Asked, head: Head, visit: Visit) -> Wishes:
-    return structs.replace(wishes_of(head, visit, "messages"), conversation=conversation_name(asked, head.conversation))
+    name = conversation_name(asked, head.conversation, visit.header(CLAUDE_CODE)[:LONGEST_NAME])
+    return structs.replace(wishes_of(head, visit, "messages"), conversation=name)
 
 
 def _named(visit: Visit) -> Headers:

@@ -168,6 +168,23 @@ def test_a_tool_loop_stays_with_its_model_also_beside_a_subagent_of_the_same_ses
     assert second.headers["x-syntra-model"] == first.headers["x-syntra-model"]
 
 
+@pytest.mark.parametrize("name", ["x-session-id", "x-session-affinity", "session-id", "thread-id"])
+def test_a_conversation_with_a_name_of_its_own_stays_with_its_model_though_its_beginning_is_gone(
+    name: str, start_gateway: Callable[..., Gateway], providers: Fakes
+) -> None:
+    gateway = start_gateway("openai kimi google")
+    named = {name: f"of-{name}", "x-syntra-debug": "1"}
+    for fake in providers.values():
+        fake.script(tool_calls=(ToolCall("call_a", "look_up", "{}"),))
+    hard = [{"role": "user", "content": "Prove that there are infinitely many primes, in detail."}]
+    first = ask(gateway, "syntra-best", headers=named, tools=[TOOL], messages=hard)
+    called = [block for block in first.json["content"] if block["type"] == "tool_use"]
+    result = {"type": "tool_result", "tool_use_id": called[0]["id"], "content": "found"}
+    said = [*HELLO, {"role": "assistant", "content": called}, {"role": "user", "content": [result]}]  # compacted
+    second = ask(gateway, "syntra", headers=named, tools=[TOOL], messages=said)
+    assert second.headers["x-syntra-model"] == first.headers["x-syntra-model"]
+
+
 def test_a_deferred_tool_is_shown_from_when_a_result_speaks_of_it(gateway: Gateway, providers: Fakes) -> None:
     finder = {**TOOL, "name": "ToolSearch"}
     tools = [finder, {**TOOL, "name": "later", "defer_loading": True}]

@@ -79,9 +79,14 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
     )
 
 
-def conversation_name(asked: Asked, header: str) -> str:
-    """What tells this conversation from others: a session of Claude Code's holds its subagents' too."""
-    session = header or asked.session
+def conversation_name(asked: Asked, header: str, claude_code: str = "") -> str:
+    """What tells this conversation from others: a session of Claude Code's holds its subagents' too.
+
+    That is said in the user's id or in the header `claude_code`; any other `header` names one conversation.
+    """
+    session = claude_code or asked.session
+    if header and header != session:
+        return header
     if not session:
         return ""
     digest = hashlib.blake2b(asked.beginning, digest_size=8).hexdigest()
