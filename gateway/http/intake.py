@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from gateway.core.apikey import PREFIX
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
@@ -24,6 +25,7 @@ _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?|\.\d{1,12}")
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
 
 
+_OURS = PREFIX.encode()
 CLAUDE_CODE = b"x-claude-code-session-id"
 # Who names a conversation, the narrowest name first: Codex has a session of several threads, opencode sends both of its
 # own, Claude Code and pi have one each.
@@ -132,10 +134,13 @@ def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
 
 
 def _bearer(found: dict[bytes, bytes]) -> str | None:
-    """The key from `Authorization: Bearer`, or from `x-api-key` as some editors send it."""
+    """The key from `Authorization: Bearer`, or from `x-api-key` as some clients send it, whichever is one of ours."""
     scheme, _, key = found.get(b"authorization", b"").partition(b" ")
+    other = found.get(b"x-api-key")
     if scheme.lower() != b"bearer":
-        key = found.get(b"x-api-key", b"")
+        key = other or b""
+    elif other is not None and other.startswith(_OURS) and not key.strip().startswith(_OURS):
+        key = other
     return key.strip().decode("utf-8", "surrogateescape") or None
 
 

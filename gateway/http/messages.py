@@ -11,7 +11,7 @@ from msgspec import structs
 from gateway.core.caller import Caller
 from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
-from gateway.core.errors import NothingFits, SyntraError, UnknownModel
+from gateway.core.errors import NotAllowed, NothingFits, SyntraError, UnknownModel
 from gateway.dialects.messages import names
 from gateway.dialects.messages.asked import Asked, Words, conversation_name, parse
 from gateway.dialects.messages.events import Events
@@ -60,6 +60,8 @@ class Messages:
         services, request = self._services, asked.request
         wishes = _wishes(asked, head, visit)
         _, route = await plan(services.reader, services.policies.of(caller), caller, request, wishes)
+        if isinstance(route, NotAllowed):
+            raise route
         counted = None
         if not isinstance(route, SyntraError):
             counted = await self._counter.count(route.candidates[0], caller.credentials, request)

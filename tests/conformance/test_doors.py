@@ -86,3 +86,17 @@ def test_a_request_with_a_header_that_cannot_be_read_keeps_its_id_in_the_reply_a
 
 def test_a_key_in_x_api_key_is_as_good_as_a_bearer(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.base_url}/models", headers={"x-api-key": gateway.key}).status_code == 200
+
+
+def test_a_key_of_ours_is_found_in_either_header(gateway: Gateway) -> None:
+    other = {"authorization": "Bearer sk-ant-oat01-of-the-clients-own", "x-api-key": gateway.key}
+    url = f"{gateway.base_url}/models"
+    assert httpx.get(url, headers=other).status_code == 200
+    assert httpx.get(url, headers={**other, "authorization": "Bearer sk-syn-000000000000-no"}).status_code == 401
+
+
+def test_a_path_that_is_not_served_is_told_with_the_requests_id(gateway: Gateway) -> None:
+    url, key = f"{gateway.base_url}/messages/batches", {"x-api-key": gateway.key}
+    told = httpx.post(url, headers={**key, "x-request-id": "mine"}, json={})
+    assert (told.status_code, told.headers["request-id"], told.json()["request_id"]) == (404, "mine", "mine")
+    assert len(httpx.post(url, headers=key, json={}).headers["request-id"]) == 32
