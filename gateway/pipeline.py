@@ -137,7 +137,7 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
         wishes.step("choosing")
-    pins = _window(services.prices, meaning, wishes)
+    pins = _window(services.prices, meaning, wishes, truncates=request.truncates)
     fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
@@ -229,11 +229,11 @@ async def _facts(services: Services, policy: Policy, course: Course, meaning: Me
     return await services.reader.facts(course.request, asked, time.monotonic())
 
 
-def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
+def _window(prices: Prices, meaning: Meaning, wishes: Wishes, *, truncates: bool) -> int | None:
     """The window of a pinned model whose client leaves the conversation to us; None for who shortens it themselves."""
-    if wishes.surface not in _SHORTENS:
+    if wishes.surface not in _SHORTENS and not truncates:
         return None
-    if meaning.pinned is None or wishes.surface != "threads":
+    if meaning.pinned is None or not (wishes.surface == "threads" or truncates):
         return 0
     known = prices.get(meaning.pinned.name)
     return known.window if known is not None else 0

@@ -211,6 +211,7 @@ class ChatRequest(Struct, frozen=True):
     lenient: bool = False  # what a provider has not is left out with a warning, never refused
     kept: Mapping[int, Artefacts] = {}  # of earlier answers, by their place from the end: stages put theirs in front
     ahead: int = 0  # messages in front that are not the client's
+    truncates: bool = False  # the client leaves it to us what goes where it is too long
 
     def unknown_fields(self) -> list[str]:
         """Names of the fields that Syntra carries without reading."""

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from gateway import __version__
+from gateway.core.artefacts import EVERYBODY
 from gateway.core.errors import BadRequest, Internal, SyntraError, UnknownRoute, WrongMethod
 from gateway.core.telling import as_chat
 from gateway.dialects.messages import errors as messages_errors
@@ -33,7 +34,8 @@ def health(state: State) -> dict[str, object]:
             "seconds": one.seconds,
         }
         for one in state.health.snapshot(time.monotonic())
-        if one.model == "*" or f"{one.provider}/{one.model}" in listed  # what clients pin is their affair
+        # What clients pin is their affair, and an organisation's own key is that of its own.
+        if one.credential == EVERYBODY and (one.model == "*" or f"{one.provider}/{one.model}" in listed)
     ]
     status = "draining" if state.lounge.draining else "ok"
     return {

@@ -77,6 +77,7 @@ def understand(
         asides=_asides(calling, talk.remembered, len(talk.messages)),
         lost=tuple(dict.fromkeys([*calling.lost, *talk.lost, *lost])),
         lenient=True,
+        truncates=body.truncation == "auto",
     )
     return Asked(request, body, received.fields, calling, [_with_id(item) for item in items])
 
@@ -129,8 +130,6 @@ def _fields(body: Body, calling: Calling) -> tuple[dict[str, Any], list[str]]:
         fields["tools"] = choice.tools
         fields |= {} if choice.value is None else {"tool_choice": choice.value}
         fields |= {} if body.parallel_tool_calls is None else {"parallel_tool_calls": body.parallel_tool_calls}
-    if body.truncation == "auto":
-        lost.append("truncation")
     if body.max_tool_calls is not None:
         lost.append("max_tool_calls")
     return fields, lost
