@@ -212,10 +212,7 @@ class ChatRequest(Struct, frozen=True):
     kept: Mapping[int, Artefacts] = {}  # of earlier answers, by their place from the end: stages put theirs in front
     ahead: int = 0  # messages in front that are not the client's
     truncates: bool = False  # the client leaves it to us what goes where it is too long
-
-    def unknown_fields(self) -> list[str]:
-        """Names of the fields that Syntra carries without reading."""
-        return [name for name in self.fields if name not in KNOWN_FIELDS]
+    session: str = ""  # that the user's id names
 
     def users_words(self) -> str:
         """Everything that the user wrote in this conversation, message by message."""
@@ -301,8 +298,9 @@ def read(raw: bytes) -> ChatRequest:
     body = decode(_body, raw)
     _check_messages(body.messages)
     _check_format(body)
+    session = privacy.session((body.metadata or {}).get("user_id", ""))
     _keep_private(body, fields)
-    return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])))
+    return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])), session=session)
 
 
 def check_text(raw: bytes) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 DROPPED: Final = frozenset({"client_metadata", "x-codex-turn-metadata", "x_codex_turn_metadata"})  # whole fields
 
@@ -21,6 +22,7 @@ _NAMES: Final = re.compile(
 )
 _PLACE: Final = re.compile(r"(?:/|~|\\\\|file:|[A-Za-z]:[\\/])")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{7,64}")
+_SESSION: Final = re.compile(r"_session_([0-9a-zA-Z-]{8,64})$")
 _OBJECT: Final = re.compile(r"\s*[{\[]")  # whatever may be in it
 _DEVICE: Final = re.compile(r"user_[0-9a-fA-F]{16,}")  # as older Claude Code begins: a device, an account, a session
 
@@ -40,13 +42,33 @@ def labels(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tells(name: str, value: str) -> bool:
-    if _NAMES.search(name) or _OBJECT.match(value) or _PLACE.match(value):
+    if _NAMES.search(name) or _OBJECT.match(value) or _PLACE.match(value) or _DEVICE.match(value):
         return True
     return _DIGEST.fullmatch(value) is not None and not value.isdecimal()
 
 
 def opaque(user_id: str) -> str:
     """Whom a client speaks for, without device, account or session: a digest, where they stand in it."""
-    if _tells("user", user_id) or _DEVICE.match(user_id):
+    if _tells("user", user_id):
         return blake2b(user_id.encode(), digest_size=16).hexdigest()
     return user_id
+
+
+class _User(Struct):
+    """What Claude Code writes into `metadata.user_id`: only the session is ours to read."""
+
+    session_id: str = ""
+
+
+_user = msgspec.json.Decoder(_User)
+
+
+def session(user_id: str) -> str:
+    """The session that a user's id names; the devices and accounts in it are nobody's business."""
+    if user_id.startswith("{"):
+        try:
+            return _user.decode(user_id.encode("utf-8", "replace")).session_id[:128]
+        except msgspec.MsgspecError:
+            return ""
+    found = _SESSION.search(user_id) if user_id else None
+    return found[1] if found else ""

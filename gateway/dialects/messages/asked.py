@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.core import chat
+from gateway.core import chat, privacy
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.native import MESSAGES, Aside, Native
 from gateway.dialects.messages import names, toolbox, turns
 from gateway.dialects.messages.body import Body, Format, body_decoder, decode, refused
 
-_SESSION = re.compile(r"_session_([0-9a-zA-Z-]{8,64})$")
 _EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _SPARING, _MIDDLING = 4_096, 16_384  # tokens of thinking that are little, and that are not yet much
 # Read and said otherwise, or of no consequence elsewhere: nobody loses anything by their not being sent.
@@ -198,24 +196,6 @@ def _lost(body: Body, fields: Mapping[str, Raw]) -> list[str]:
     return lost
 
 
-class _User(Struct):
-    """What Claude Code writes into `metadata.user_id`: only the session is ours to read."""
-
-    session_id: str = ""
-
-
-_user = msgspec.json.Decoder(_User)
-
-
 def _session(body: Body) -> str:
-    """The session that the user's id names; the devices and accounts in it are nobody's business."""
-    told = body.metadata.user_id if body.metadata is not None else None
-    if not told:
-        return ""
-    if told.startswith("{"):
-        try:
-            return _user.decode(told.encode("utf-8", "replace")).session_id[:128]
-        except msgspec.MsgspecError:
-            return ""
-    found = _SESSION.search(told)
-    return found[1] if found else ""
+    """The session that the user's id names."""
+    return privacy.session((body.metadata and body.metadata.user_id) or "")

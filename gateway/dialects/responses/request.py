@@ -78,6 +78,7 @@ def understand(
         lost=tuple(dict.fromkeys([*calling.lost, *talk.lost, *lost])),
         lenient=True,
         truncates=body.truncation == "auto",
+        session=privacy.session((body.metadata or {}).get("user_id", "")),
     )
     return Asked(request, body, received.fields, calling, [_with_id(item) for item in items])
 
