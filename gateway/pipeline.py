@@ -44,7 +44,7 @@ from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
-from gateway.upstream.providers import Candidate
+from gateway.upstream.providers import SIMULATED, Candidate
 from policies.facts import Facts
 
 CACHE = "cache"  # skipped, because its store did not answer
@@ -137,7 +137,7 @@ async def answer(
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:
         wishes.step("choosing")
-    pins = _window(services.prices, meaning, wishes)
+    pins = _window(services.prices, meaning, wishes, truncates=request.truncates)
     fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
@@ -229,11 +229,11 @@ async def _facts(services: Services, policy: Policy, course: Course, meaning: Me
     return await services.reader.facts(course.request, asked, time.monotonic())
 
 
-def _window(prices: Prices, meaning: Meaning, wishes: Wishes) -> int | None:
+def _window(prices: Prices, meaning: Meaning, wishes: Wishes, *, truncates: bool) -> int | None:
     """The window of a pinned model whose client leaves the conversation to us; None for who shortens it themselves."""
-    if wishes.surface not in _SHORTENS:
+    if wishes.surface not in _SHORTENS and not truncates:
         return None
-    if meaning.pinned is None or wishes.surface != "threads":
+    if meaning.pinned is None or not (wishes.surface == "threads" or truncates):
         return 0
     known = prices.get(meaning.pinned.name)
     return known.window if known is not None else 0
@@ -254,7 +254,9 @@ def _room(policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
 async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
     tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
-    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost)
+    first = route.candidates[0]
+    model = first.name if first.provider != SIMULATED else ""
+    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost, model)
     course.decision.degraded += course.admitted.degraded
 
 

@@ -28,7 +28,7 @@ _MIDDLING: Final[Range] = (0.5, 0.5)  # the quality of a model of which the cata
 
 # Why a model cannot be taken; the first that holds is told.
 NOT_LISTED: Final = "not in this policy"
-FORBIDDEN: Final = "not allowed for this organisation"
+FORBIDDEN: Final = "not allowed for this key or its organisation"
 UNABLE: Final = "unable"
 TOO_LONG: Final = "too long"
 TOO_SHORT: Final = "too short an answer"

@@ -16,7 +16,7 @@ from gateway.commands.database import DATA_DIR, actor, chosen, using
 from gateway.commands.rotate import rotate
 from gateway.core import apikey
 from gateway.core.apikey import PREFIX, Pepper
-from gateway.core.caller import ROLES, Scopes
+from gateway.core.caller import ROLES, SURFACES, Scopes
 from gateway.core.limits import Limits
 from gateway.core.memories import MODES
 from gateway.core.owner import person_of
@@ -73,7 +73,14 @@ def key() -> None:
 @click.option("--expires", type=Until(), help="When it ends: 30d, 12h, 2027-01-31; else never.")
 @click.option("--model", "models", multiple=True, help="A model, or a pattern of models, that it is for; else all.")
 @click.option("--policy", "policies", multiple=True, help="A policy that it is for; else all.")
-@click.option("--endpoint", "endpoints", multiple=True, help="A surface that it is for: chat, embeddings, …; else all.")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    type=click.Choice(SURFACES),
+    metavar="NAME",
+    multiple=True,
+    help="A surface that it is for: chat, embeddings, …; else all.",
+)
 @click.option("--rpm", "requests_per_minute", type=click.IntRange(0), help="Requests a minute at most.")
 @click.option("--rpd", "requests_per_day", type=click.IntRange(0), help="Requests a day at most.")
 @click.option("--tpm", "tokens_per_minute", type=click.IntRange(0), help="Tokens a minute at most.")

@@ -15,13 +15,22 @@ Role = Literal["viewer", "member", "admin", "owner"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "member", "admin", "owner")  # each may do what those before it may
 _RANKS: Final = {role: rank for rank, role in enumerate(ROLES)}
 
+SURFACES: Final = (  # what requests come in at, and what a key may be kept to
+    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
+    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
+)
+
 
 class Scopes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a key may be used for; an empty list restricts nothing."""
 
     models: tuple[str, ...] = ()  # names or patterns, as in organisations.toml
     policies: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()  # surfaces: chat, embeddings, models, …
+    endpoints: tuple[str, ...] = ()  # surfaces
+
+    def unknown_endpoint(self) -> str:
+        """An endpoint that there is not, and which a key would be for in vain; empty if there is none."""
+        return next((name for name in self.endpoints if name not in SURFACES), "")
 
 
 EVERYTHING = Scopes()

@@ -210,10 +210,9 @@ class ChatRequest(Struct, frozen=True):
     lost: tuple[str, ...] = ()  # what of the client's words this form cannot say
     lenient: bool = False  # what a provider has not is left out with a warning, never refused
     kept: Mapping[int, Artefacts] = {}  # of earlier answers, by their place from the end: stages put theirs in front
-
-    def unknown_fields(self) -> list[str]:
-        """Names of the fields that Syntra carries without reading."""
-        return [name for name in self.fields if name not in KNOWN_FIELDS]
+    ahead: int = 0  # messages in front that are not the client's
+    truncates: bool = False  # the client leaves it to us what goes where it is too long
+    session: str = ""  # that the user's id names
 
     def users_words(self) -> str:
         """Everything that the user wrote in this conversation, message by message."""
@@ -277,7 +276,8 @@ class ChatRequest(Struct, frozen=True):
         """The request with `text` in another first message, in place of the first `replaced` ones."""
         native = self.native and self.native.with_system(text)
         body = msgspec.structs.replace(self.body, messages=[message, *self.body.messages[replaced:]])
-        return msgspec.structs.replace(self, body=body, messages=(raw, *self.messages[replaced:]), native=native)
+        messages, ahead = (raw, *self.messages[replaced:]), self.ahead + 1 - replaced
+        return msgspec.structs.replace(self, body=body, messages=messages, native=native, ahead=ahead)
 
 
 def is_answered(request: ChatRequest) -> bool:
@@ -298,8 +298,9 @@ def read(raw: bytes) -> ChatRequest:
     body = decode(_body, raw)
     _check_messages(body.messages)
     _check_format(body)
+    session = privacy.session((body.metadata or {}).get("user_id", ""))
     _keep_private(body, fields)
-    return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])))
+    return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])), session=session)
 
 
 def check_text(raw: bytes) -> None:
@@ -385,9 +386,10 @@ def _check_format(body: ChatBody) -> None:
 
 def _keep_private(body: ChatBody, fields: dict[str, Raw]) -> None:
     """Take out what no provider needs to know of the user's machine."""
-    privacy.strip(fields)
-    if body.metadata:
-        body.metadata = privacy.labels(body.metadata)
+    for name in privacy.DROPPED & fields.keys():
+        del fields[name]
+    if body.metadata and (labels := privacy.labels(body.metadata)) != body.metadata:
+        body.metadata, fields["metadata"] = labels, Raw(_encode(labels))
 
 
 def missing(param: str) -> BadRequest:

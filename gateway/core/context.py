@@ -51,7 +51,7 @@ def shortened(
     `tokens` is what the whole prompt comes to, better counted than estimated here. System messages stay, so does the
     last turn, and no tool's result loses its call. A `known` summary is told if it is of just what goes.
     """
-    if tokens <= most or most < LEAST or request.native is not None or request.asides:
+    if tokens <= most or most < LEAST or ((request.native or request.asides) and not request.truncates):
         return None
     messages = request.body.messages
     sizes = [_size(message, len(raw)) for message, raw in zip(messages, request.messages, strict=True)]
@@ -73,7 +73,8 @@ def shortened(
     raws = [request.messages[k] for k in head], request.messages[cut:]
     raw = _encode({"role": note.role, "content": note.content})
     body = msgspec.structs.replace(request.body, messages=[*kept[0], note, *kept[1]])
-    made = msgspec.structs.replace(request, body=body, messages=(*raws[0], raw, *raws[1]))
+    asides = {name: aside.within(len(kept[1])) for name, aside in request.asides.items()}
+    made = msgspec.structs.replace(request, body=body, messages=(*raws[0], raw, *raws[1]), asides=asides)
     left = round((sum(sizes) + tools - sum(sizes[k] for k in gone)) * scale) + estimate(len(raw))
     return made, Shortened(len(gone), len(messages), tokens, min(left, tokens))
 

@@ -44,10 +44,10 @@ class Conversations:
 def conversation(organisation: str, key_id: str, request: ChatRequest, named: str = "") -> bytes:
     """What tells one conversation from another: its client's own name for it, or else how it began.
 
-    `named` is what a header says; some clients have a key for the provider's cache in the body instead.
+    `named` is what a header says; some clients have a key for the provider's cache in the body instead, or a session.
     """
     digest = blake2b(f"{organisation}\0{key_id}\0{request.body.user or ''}\0".encode(), digest_size=16)
-    if name := named or request.body.prompt_cache_key:
+    if name := named or request.body.prompt_cache_key or request.session:
         digest.update(name.encode("utf-8", "surrogatepass"))
         return digest.digest()
     for message, raw in zip(request.body.messages, request.messages, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -51,21 +52,21 @@ def parse(raw: bytes) -> EmbeddingsRequest:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
-    privacy.strip(fields)
+    privacy.clean(fields)
     body = decode(_body, raw)
     if not body.input:
         raise BadRequest("'input' must not be empty.", param="input", code="invalid_value")
     return EmbeddingsRequest(body, fields)
 
 
-def pack(vector: list[float]) -> str:
+def pack(vector: Sequence[float]) -> str:
     """32-bit floats, little endian, in base64: what OpenAI's clients ask for by default."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def unpack(packed: str) -> list[float]:
-    """What `pack` made, as numbers again; raises ValueError where it is nothing of the kind."""
-    raw = base64.b64decode(packed, validate=True)
-    if len(raw) % 4:
-        raise ValueError("not a whole number of 32-bit floats")
-    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
+def unpack(packed: str) -> Sequence[float]:
+    """What `pack` has made; raises ValueError for anything else."""
+    held = base64.b64decode(packed, validate=True)
+    if len(held) % 4:
+        raise ValueError("no 32-bit floats")
+    return struct.unpack(f"<{len(held) // 4}f", held)

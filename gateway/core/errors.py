@@ -32,6 +32,7 @@ SyntraError
     ├── UpstreamBusy               429  with the provider's Retry-After
     │   └── Paced                  429  our own pace for it is used up; it was not asked
     ├── UpstreamCredential         502  our key for it is bad; never a 401 to the caller
+    │   └── UpstreamSpent          402  insufficient_quota: what our key may spend there is spent
     ├── UpstreamFailed             502  it answered with a failure
     │   └── UpstreamOverloaded     502  it has more to do than it can
     ├── UpstreamUnreachable        502  no connection, or not to an address that may be dialled
@@ -47,6 +48,7 @@ from typing import ClassVar
 import msgspec
 
 _NO_RETRY = (b"x-should-retry", b"false")
+_LONG = 60  # s; who is told to wait longer hangs on it, or asks all the same
 
 
 class SyntraError(Exception):
@@ -59,6 +61,8 @@ class SyntraError(Exception):
     recorded: ClassVar[bool] = True  # is a request that nobody was asked for recorded when it ends so?
     told: Sequence[tuple[bytes, bytes]] = ()  # reply headers about the request that failed
     retry_after: int = 0  # whole seconds after which it may have passed; 0 where nobody knows
+    final: bool = False  # whether asking again cannot help, which no status tells all clients
+    limits: Sequence[tuple[bytes, bytes]] = ()  # headers, x-ratelimit-…
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
@@ -73,13 +77,14 @@ class SyntraError(Exception):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Reply headers that belong to this error."""
-        return [(b"retry-after", str(self.retry_after).encode())] if self.retry_after else []
+        """Reply headers that belong to this error: when to ask again, and whether that is too far away to wait for."""
+        wait = [(b"retry-after", str(self.retry_after).encode())] if self.retry_after else []
+        return [*wait, *([_NO_RETRY] if self.final or self.retry_after > _LONG else ()), *self.limits]
 
     @property
     def kind(self) -> str:
-        """One word for records and metrics."""
-        return self.code or "server_error"
+        """One word for records and metrics: a mistake of the client's that has no code of its own is none of ours."""
+        return self.code or self.type
 
     def body(self) -> bytes:
         """OpenAI's error object as JSON."""
@@ -247,11 +252,8 @@ class RateLimited(SyntraError):
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.type = type_
-        self.limits = limits  # headers, x-ratelimit-…
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [*(super().headers or [_NO_RETRY]), *self.limits]
+        self.limits = limits
+        self.final = not retry_after
 
 
 class BudgetSpent(SyntraError):
@@ -261,14 +263,11 @@ class BudgetSpent(SyntraError):
     type = "insufficient_quota"
     code = "insufficient_quota"
     recorded = False  # whoever hammers against a limit must not fill the ledger
+    final = True
 
     def __init__(self, message: str, *, limits: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
-        self.limits = limits  # headers, x-ratelimit-…
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [_NO_RETRY, *self.limits]
+        self.limits = limits
 
 
 class Draining(SyntraError):
@@ -359,9 +358,19 @@ class Paced(UpstreamBusy):
 
 
 class UpstreamCredential(UpstreamError):
-    """The provider does not take our key."""
+    """The provider does not take our key; it is typed as what clients do not ask again after."""
 
+    type = "invalid_request_error"
     code = "upstream_credential"
+    final = True
+
+
+class UpstreamSpent(UpstreamCredential):
+    """What our key may spend at the provider is spent; the provider may call that a rate limit, which passes."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class UpstreamFailed(UpstreamError):

@@ -110,7 +110,7 @@ def parse_json(raw: bytes) -> JsonBody:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
-    privacy.strip(fields)
+    privacy.clean(fields)
     return JsonBody(fields)
 
 
@@ -123,9 +123,14 @@ def parse_form(media_type: str, raw: bytes) -> FormBody:
     _, *pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary)  # which is in no part: that is what makes it a boundary
     if len(pieces) < 2 or not pieces.pop().startswith(b"--"):
         raise BadRequest("The form is not whole: its last boundary is missing.", code="invalid_value")
-    parts = [_part(piece) for piece in pieces]
+    parts = tuple(_part(piece) for piece in pieces)
     refuse_forbidden(part.name for part in parts)
-    return FormBody(boundary, tuple(shown for part in parts if (shown := _shown(part)) is not None))
+    return FormBody(boundary, tuple(part for part in parts if _field(part) not in privacy.NEVER_HOSTED))
+
+
+def _field(part: Part) -> str:
+    """The field that a part is of, or is an entry of: SDKs write an object as `metadata[name]`, a part for each."""
+    return part.name.partition("[")[0]
 
 
 def _part(piece: bytes) -> Part:
@@ -134,16 +139,3 @@ def _part(piece: bytes) -> Part:
     if lead.strip() or not end:
         raise BadRequest("A part of the form has no headers.", code="invalid_value")
     return Part(head, content)
-
-
-def _shown(part: Part) -> Part | None:
-    """What of a part may go on: of metadata its labels, which come as one object or as `metadata[name]` each."""
-    field, _, label = part.name.partition("[")
-    if field in privacy.DROPPED:
-        return None
-    if field != privacy.METADATA:
-        return part
-    if label:
-        return None if privacy.tells(label.rstrip("]"), part.content.decode("utf-8", "replace")) else part
-    shown = privacy.shown_of(part.content)
-    return None if shown is None else Part(part.head, shown)

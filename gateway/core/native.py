@@ -75,3 +75,7 @@ class Aside(Struct, frozen=True):
     fields: Mapping[str, Raw] = {}
     messages: Mapping[int, bytes] = {}  # by their place from the end, -1 the last: stages put theirs in front
     found: frozenset[str] = frozenset()  # of `lost`: what is not, at this provider
+
+    def within(self, last: int) -> Aside:
+        """What it has of the last messages alone."""
+        return structs.replace(self, messages={at: raw for at, raw in self.messages.items() if -at <= last})

@@ -1,22 +1,20 @@
 """What clients tell of their user's machine and no provider needs: folders, commits, devices.
 
 Codex sends all three in `client_metadata`, others in `metadata`, beside labels that the user chose. Labels go on; what
-looks like a place, a digest or a device does not. For a user's id that is made of such parts a digest stands.
+looks like a place, a digest or a device does not.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
-# Of a request's fields: whole.
-DROPPED: Final = frozenset({"client_metadata", "x-codex-turn-metadata", "x_codex_turn_metadata"})
-METADATA: Final = "metadata"
+DROPPED: Final = frozenset({"client_metadata", "x-codex-turn-metadata", "x_codex_turn_metadata"})  # whole fields
 
 _NAMES: Final = re.compile(
     r"device|install|machine|host|workspace|worktree|cwd|path|folder|director|repo|commit|branch|git|sha\b|turn.metadata",
@@ -24,59 +22,53 @@ _NAMES: Final = re.compile(
 )
 _PLACE: Final = re.compile(r"(?:/|~|\\\\|file:|[A-Za-z]:[\\/])")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{7,64}")
+_SESSION: Final = re.compile(r"_session_([0-9a-zA-Z-]{8,64})$")
 _OBJECT: Final = re.compile(r"\s*[{\[]")  # whatever may be in it
-_PARTS: Final = re.compile(r"account|session|device|machine", re.IGNORECASE)  # what Claude Code's ids are made of
-
-_encode = msgspec.json.Encoder().encode
-_object = msgspec.json.Decoder(dict[str, Raw] | None)
-_text = msgspec.json.Decoder(str)
+_DEVICE: Final = re.compile(r"user_[0-9a-fA-F]{16,}")  # as older Claude Code begins: a device, an account, a session
 
 
-def strip(fields: dict[str, Raw]) -> None:
-    """Take out of a request's fields what no provider needs to know of the user's machine."""
-    for name in DROPPED & fields.keys():
+NEVER_HOSTED: Final = DROPPED | {"metadata"}  # where no provider has a field for it
+
+
+def clean(fields: dict[str, Raw]) -> None:
+    """Take out of what is no chat what no provider needs to know of the user's machine."""
+    for name in NEVER_HOSTED & fields.keys():
         del fields[name]
-    if METADATA not in fields:
-        return
-    shown = shown_of(bytes(fields[METADATA]))
-    if shown is None:
-        del fields[METADATA]
-    else:
-        fields[METADATA] = Raw(shown)
-
-
-def shown_of(metadata: bytes) -> bytes | None:
-    """What may go on of a `metadata` in JSON, byte for byte where all may; None where it is no object."""
-    try:
-        said = _object.decode(metadata) or {}
-        kept = {name: raw for name, raw in said.items() if not tells(name, _read(raw))}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return metadata if len(kept) == len(said) else _encode(kept)
 
 
 def labels(metadata: Mapping[str, str]) -> dict[str, str]:
     """What of a request's metadata may go on."""
-    return {name: value for name, value in metadata.items() if not tells(name, value)}
+    return {name: value for name, value in metadata.items() if not _tells(name, value)}
 
 
-def user(identity: str) -> str:
-    """A user's id that tells of no device, account or session: as it is where it does not, else a digest of it.
-
-    The same id has the same digest, always and on every machine, for it is by this that a provider knows a user again.
-    """
-    if not tells("user_id", identity) and not _PARTS.search(identity):
-        return identity
-    return f"user_{hashlib.blake2b(identity.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
-
-
-def tells(name: str, value: str) -> bool:
-    """Whether a label of this name and value looks like a place, a digest or a device."""
-    if _NAMES.search(name) or _OBJECT.match(value) or _PLACE.match(value):
+def _tells(name: str, value: str) -> bool:
+    if _NAMES.search(name) or _OBJECT.match(value) or _PLACE.match(value) or _DEVICE.match(value):
         return True
     return _DIGEST.fullmatch(value) is not None and not value.isdecimal()
 
 
-def _read(raw: Raw) -> str:
-    """A value as text: a string's own, anything else as it was written."""
-    return _text.decode(raw) if bytes(raw).startswith(b'"') else bytes(raw).decode()
+def opaque(user_id: str) -> str:
+    """Whom a client speaks for, without device, account or session: a digest, where they stand in it."""
+    if _tells("user", user_id):
+        return blake2b(user_id.encode(), digest_size=16).hexdigest()
+    return user_id
+
+
+class _User(Struct):
+    """What Claude Code writes into `metadata.user_id`: only the session is ours to read."""
+
+    session_id: str = ""
+
+
+_user = msgspec.json.Decoder(_User)
+
+
+def session(user_id: str) -> str:
+    """The session that a user's id names; the devices and accounts in it are nobody's business."""
+    if user_id.startswith("{"):
+        try:
+            return _user.decode(user_id.encode("utf-8", "replace")).session_id[:128]
+        except msgspec.MsgspecError:
+            return ""
+    found = _SESSION.search(user_id) if user_id else None
+    return found[1] if found else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gateway.core.errors import BudgetSpent, RateLimited
+from gateway.core.errors import BudgetSpent, NotAllowed, RateLimited
 from gateway.core.limits import (
     CONCURRENCY,
     COUNT,
@@ -85,6 +85,13 @@ def refusal(
     if verdict.wait == SOON and late:
         seconds += 1
     return RateLimited(f"{words} Please try again in {seconds}s.", type_=type_, retry_after=seconds, limits=told)
+
+
+def unpriced(model: str) -> NotAllowed:
+    """The error where a budget holds and nobody knows what the model costs."""
+    words = f"This key or its organisation has a budget in USD, and the price of {model[:200]} is not known: its"
+    words += " catalogue (models.toml) can say it, 0 if it costs nothing."
+    return NotAllowed(words, param="model", code="unpriced_model")
 
 
 def _words(most: Most, verdict: Verdict, who: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from gateway.core.caller import Caller, Role
 from gateway.core.errors import Forbidden, WrongMethod
@@ -17,6 +17,8 @@ from gateway.stores.twins import Twins
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
+_OF_A_SURFACE: Final = (b"anthropic-version", b"anthropic-beta")
+
 
 def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
     """A key has a role, may be for some surfaces only, and a client that names an organisation must mean the key's."""
@@ -26,6 +28,11 @@ def _check(caller: Caller, surface: str, role: Role, head: Head) -> None:
         raise Forbidden(f"This key is not for {surface}; it is for {', '.join(caller.scopes.endpoints)}.")
     if head.organisation and not caller.is_of(head.organisation):
         raise Forbidden("The header x-org-id names another organisation than the key's.", code="wrong_organisation")
+
+
+def _where(visit: Visit) -> Sequence[str]:
+    """What a request says beside its head and its body that changes its answer."""
+    return visit.path, visit.query.decode("latin-1"), *(visit.header(name) for name in _OF_A_SURFACE)
 
 
 Serve = Callable[[Visit, Head, Caller], Awaitable[None]]
@@ -62,7 +69,7 @@ class Door:
             visit.about.organisation = caller.organisation
             _check(caller, surface, role, head)
             if head.twin and surface in SURFACES and visit.method == "POST":
-                visit.twin = Twin(self._twins, caller, visit.path, head.twin)
+                visit.twin = Twin(self._twins, caller, head, _where(visit))
             await serve(visit, head, caller)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:

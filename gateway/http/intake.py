@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from gateway.core.apikey import PREFIX
 from gateway.core.errors import BadRequest, BodyTooLarge, WrongMediaType
 from gateway.core.freshness import ANY, Freshness, freshness
 from gateway.core.ids import uuid7
@@ -24,13 +25,15 @@ _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?|\.\d{1,12}")
 _SWITCH = {b"on": True, b"1": True, b"true": True, b"off": False, b"0": False, b"false": False}
 
 
+_OURS = PREFIX.encode()
+CLAUDE_CODE = b"x-claude-code-session-id"
 # Who names a conversation, the narrowest name first: Codex has a session of several threads, opencode sends both of its
 # own, Claude Code and pi have one each.
 _CONVERSATION = (
     b"thread-id",
     b"x-session-id",
     b"x-session-affinity",
-    b"x-claude-code-session-id",
+    CLAUDE_CODE,
     b"session-id",
     b"session_id",
 )
@@ -52,7 +55,7 @@ _WISHES = frozenset(
     )
 )
 _PLAIN = b"application/json"
-_LONGEST_NAME = 256  # bytes of it; more tell nothing more
+LONGEST_NAME = 256  # bytes of it; more tell nothing more
 
 
 class Left(Exception):
@@ -89,16 +92,26 @@ def read_head(scope: HTTPScope) -> Head:
     length = found.get(b"content-length", b"")
     if length and b"transfer-encoding" in found:
         raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")
-    request_id = found.get(b"x-request-id")
     media_type = found.get(b"content-type", _PLAIN)
     head = Head(
-        request_id.decode() if request_id is not None and _REQUEST_ID.fullmatch(request_id) else uuid7(),
+        _request_id(found),
         _bearer(found),
         json=media_type == _PLAIN or _JSON.fullmatch(media_type) is not None,
         form=media_type != _PLAIN and media_type.lstrip().lower().startswith(b"multipart/form-data"),
         length=int(length[:_MOST_DIGITS]) if length.isdigit() else None,
     )
     return head if _WISHES.isdisjoint(found) else structs.replace(head, **_wishes(found))
+
+
+def named(scope: HTTPScope) -> str:
+    """The id of a request whose other headers cannot be read."""
+    return _request_id(dict(scope["headers"]))
+
+
+def _request_id(found: dict[bytes, bytes]) -> str:
+    """The client's own, where it can stand in a log, else a new one."""
+    told = found.get(b"x-request-id")
+    return told.decode() if told is not None and _REQUEST_ID.fullmatch(told) else uuid7()
 
 
 def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
         "max_ttft_ms": _amount(found, b"x-syntra-max-ttft-ms"),
         "organisation": found.get(b"x-org-id", b"").decode("latin-1").strip(),
         "conversation": next(
-            (found[name][:_LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
+            (found[name][:LONGEST_NAME].decode("latin-1") for name in _CONVERSATION if name in found), ""
         ),
         "freshness": freshness(found[_CACHE].decode("latin-1")) if _CACHE in found else ANY,
         "user": found.get(b"x-syntra-user", b"").decode("utf-8", "replace").strip(),
@@ -121,10 +134,13 @@ def _wishes(found: dict[bytes, bytes]) -> dict[str, Any]:
 
 
 def _bearer(found: dict[bytes, bytes]) -> str | None:
-    """The key from `Authorization: Bearer`, or from `x-api-key` as some editors send it."""
+    """The key from `Authorization: Bearer`, or from `x-api-key` as some clients send it, whichever is one of ours."""
     scheme, _, key = found.get(b"authorization", b"").partition(b" ")
+    other = found.get(b"x-api-key")
     if scheme.lower() != b"bearer":
-        key = found.get(b"x-api-key", b"")
+        key = other or b""
+    elif other is not None and other.startswith(_OURS) and not key.strip().startswith(_OURS):
+        key = other
     return key.strip().decode("utf-8", "surrogateescape") or None
 
 

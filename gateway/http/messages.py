@@ -11,13 +11,13 @@ from msgspec import structs
 from gateway.core.caller import Caller
 from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
-from gateway.core.errors import NothingFits, SyntraError, UnknownModel
+from gateway.core.errors import NotAllowed, NothingFits, SyntraError, UnknownModel
 from gateway.dialects.messages import names
 from gateway.dialects.messages.asked import Asked, Words, conversation_name, parse
 from gateway.dialects.messages.events import Events
 from gateway.dialects.messages.fold import fold
 from gateway.http.chat import wishes_of
-from gateway.http.intake import Head
+from gateway.http.intake import CLAUDE_CODE, LONGEST_NAME, Head
 from gateway.http.visit import JSON, Headers, Visit
 from gateway.pipeline import Services, Wishes, answer, plan
 from gateway.reply import Reply
@@ -60,6 +60,8 @@ class Messages:
         services, request = self._services, asked.request
         wishes = _wishes(asked, head, visit)
         _, route = await plan(services.reader, services.policies.of(caller), caller, request, wishes)
+        if isinstance(route, NotAllowed):
+            raise route
         counted = None
         if not isinstance(route, SyntraError):
             counted = await self._counter.count(route.candidates[0], caller.credentials, request)
@@ -118,7 +120,8 @@ def _words(visit: Visit) -> Words:
 
 
 def _wishes(asked: Asked, head: Head, visit: Visit) -> Wishes:
-    return structs.replace(wishes_of(head, visit, "messages"), conversation=conversation_name(asked, head.conversation))
+    name = conversation_name(asked, head.conversation, visit.header(CLAUDE_CODE)[:LONGEST_NAME])
+    return structs.replace(wishes_of(head, visit, "messages"), conversation=name)
 
 
 def _named(visit: Visit) -> Headers:

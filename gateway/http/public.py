@@ -10,9 +10,11 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from gateway import __version__
+from gateway.core.artefacts import EVERYBODY
 from gateway.core.errors import BadRequest, Internal, SyntraError, UnknownRoute, WrongMethod
 from gateway.core.telling import as_chat
 from gateway.dialects.messages import errors as messages_errors
+from gateway.http.intake import named
 
 log = logging.getLogger("syntra")
 
@@ -32,7 +34,8 @@ def health(state: State) -> dict[str, object]:
             "seconds": one.seconds,
         }
         for one in state.health.snapshot(time.monotonic())
-        if one.model == "*" or f"{one.provider}/{one.model}" in listed  # what clients pin is their affair
+        # What clients pin is their affair, and an organisation's own key is that of its own.
+        if one.credential == EVERYBODY and (one.model == "*" or f"{one.provider}/{one.model}" in listed)
     ]
     status = "draining" if state.lounge.draining else "ok"
     return {
@@ -64,7 +67,7 @@ def ready(state: State) -> Response[dict[str, str]]:
 def failed(request: Request[object, object, State], error: Exception) -> Response[bytes]:
     """Errors of Litestar itself, such as an unknown URL, in the shape of the surface that was meant."""
     failure = _told(request, error)
-    request_id = request.headers.get("x-request-id", "")[:128]
+    request_id = named(request.scope)
     telling = messages_errors.telling if request.scope["path"].startswith("/v1/messages/") else as_chat
     told = telling(failure, request_id)
     headers = {name.decode(): value.decode() for name, value in (*told.headers, *failure.headers)}

@@ -139,12 +139,12 @@ class ResponsesSurface:
         await visit.whole(200, (JSON,), keeping.deleted(response_id))
 
     async def _list(self, visit: Visit, caller: Caller, response_id: str) -> None:
-        """The items that the answer was made from, those of earlier turns too as far as they are kept."""
+        """The items that the answer was made from, those of earlier turns too where they are still kept."""
         kept = await self._found(caller, response_id)
         try:
-            before = [] if kept.previous is None else await self._kept.left(caller.organisation, kept.previous)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
+            before = await self._before(caller, kept.previous)
+        except Unknown:
+            before = ()
         await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], _query(visit)))
 
     async def _found(self, caller: Caller, response_id: str) -> Kept:
@@ -193,6 +193,5 @@ def _nowhere(visit: Visit, response_id: str, rest: str) -> SyntraError:
     """Another method than the path has, or no path at all."""
     allowed = {"": "GET, DELETE", "input_items": "GET", "cancel": "POST"}.get(rest) if response_id else "POST"
     if allowed is None:
-        path = visit.whole_path[:200]
-        return UnknownRoute(f"Nothing is served at {visit.method} {path}. The routes are listed at /docs.")
+        return UnknownRoute(f"Nothing is served at {visit.method} {visit.whole_path[:200]}. See the routes at /docs.")
     return WrongMethod(f"This URL takes {allowed}, not {visit.method}.", allowed)

@@ -14,6 +14,8 @@ import msgspec
 
 from gateway.core.caller import Caller
 from gateway.core.errors import BadRequest, Draining, SyntraError, UpstreamBroken, UpstreamSilent
+from gateway.core.owner import owner
+from gateway.http.intake import Head
 from gateway.stores.breaker import Unavailable
 from gateway.stores.twins import MOST_KEPT, Held, Kept, Twins
 
@@ -21,6 +23,8 @@ SURFACES: Final = frozenset({"chat", "completions", "responses", "messages", "em
 DEGRADED: Final = (b"x-syntra-degraded", b"idempotency")
 REPLAYED: Final = (b"idempotent-replayed", b"true")
 _LONGEST: Final = 255  # characters of a key, as Stripe has it
+# What may differ between two tries; who asks, and for whom, is looked at by itself.
+_OF_ONE_TRY: Final = {"request_id": "", "bearer": None, "length": None, "user": "", "twin": ""}
 _OF_THE_MOMENT: Final = b"x-ratelimit"  # what headers say of a limit is true once
 
 
@@ -35,14 +39,17 @@ class Again(Exception):
 class Twin:
     """One request that may be asked twice, and its reply while it goes out."""
 
-    def __init__(self, twins: Twins, caller: Caller, path: str, key: str) -> None:
+    def __init__(self, twins: Twins, caller: Caller, head: Head, where: Sequence[str]) -> None:
+        """`where` is what the request's line and the headers that one surface alone reads say of it."""
+        key = head.twin
         if not key.isascii() or not key.isprintable() or len(key) > _LONGEST:
             words = f"An Idempotency-Key is printable ASCII, at most {_LONGEST} characters."
             raise BadRequest(words, param="Idempotency-Key", code="invalid_header")
         self._twins = twins
-        self._caller = caller
-        self._path = path
+        self._organisation = caller.organisation
         self._key = key
+        self._who = (caller.key_id, caller.scopes, owner(caller, head.user))
+        self._asked = (where, msgspec.structs.replace(head, **_OF_ONE_TRY))
         self._held: Held | None = None
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
@@ -52,9 +59,9 @@ class Twin:
 
     async def begin(self, body: bytes) -> None:
         """The request is there: raises Again, Conflict or TwinDiffers where it is not the first with its key."""
-        request = f"{self._path} {self._caller.user} ".encode() + _canonical(body)
+        request = msgspec.json.encode((self._who, self._asked)) + _canonical(body)
         try:
-            found = await self._twins.begin(self._caller.organisation, self._key, request)
+            found = await self._twins.begin(self._organisation, self._key, request)
         except Unavailable:
             self.degraded = True
             return

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import BadRequest, Draining, Internal, Overloaded, SyntraError, UpstreamError
-from gateway.core.ids import uuid7
 from gateway.core.telling import InBand, Telling, as_chat
-from gateway.http.intake import Head, Left, read_body, read_head
+from gateway.http.intake import Head, Left, named, read_body, read_head
 from gateway.http.twin import DEGRADED, REPLAYED, Again, Twin
 from gateway.records.log import About, about
 
@@ -204,6 +203,7 @@ class Visit:
     async def _fail(self, error: SyntraError) -> None:
         """Tell a failure: as a status, or in band when the status is already out. Never followed by a clean end."""
         self.failed = error.kind
+        self.request_id = self.request_id or named(self._scope).encode()  # its other headers cannot be read
         if not self._started:
             told = self._telling(error, self.request_id.decode())
             await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)
@@ -220,7 +220,7 @@ class Visit:
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True
         self.status = status
-        own = [(b"x-request-id", self.request_id or uuid7().encode())]  # headers that cannot be read have none
+        own = [(b"x-request-id", self.request_id)]
         if self.twin is not None:
             self.twin.start(status, headers)
             own += [DEGRADED] if self.twin.degraded else []

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Struct
 from psycopg import AsyncCursor, DataError, Error
-from psycopg.sql import SQL, Identifier, Literal
 
+from gateway.records import statement
 from gateway.records.journal import Block, Journal, sync
 from gateway.stores.breaker import Unavailable
 from gateway.stores.postgres import Postgres
@@ -90,13 +90,7 @@ class Refused(Exception):
 
 
 SOLE: Final = "sole_ms"
-_TYPES: Final[dict[type[inspect.Type], SQL]] = {
-    inspect.StrType: SQL("text"),
-    inspect.IntType: SQL("bigint"),
-    inspect.FloatType: SQL("double precision"),
-    inspect.BoolType: SQL("boolean"),
-    inspect.DateTimeType: SQL("timestamptz"),
-}
+_STORE: Final = statement.storing(Row, SOLE)
 _HEAD: Final = b'{"org":"'
 _encode = msgspec.json.Encoder().encode
 
@@ -296,7 +290,7 @@ def started(request_id: str) -> datetime:
 async def _execute(cursor: AsyncCursor[Any], organisation: str, entries: Sequence[_Entry]) -> None:
     """Insert; raises Refused where it is the data that is to blame. psycopg itself refuses a NUL, without a state."""
     try:
-        await cursor.execute(_INSERT, _parameters(organisation, entries))
+        await cursor.execute(_STORE, _parameters(organisation, entries))
     except Error as error:
         if isinstance(error, DataError) or (error.sqlstate or "")[:2] in _FOR_GOOD:
             raise Refused(_words(error)) from None
@@ -336,56 +330,3 @@ def _parameters(organisation: str, entries: Sequence[_Entry]) -> dict[str, objec
         "rows": f"[{rows.decode('utf-8', 'replace')}]",
         "records": records.decode("utf-8", "replace"),
     }
-
-
-def _insert() -> bytes:
-    """Rows and decisions in one statement; a column that a row leaves out has the row's own default."""
-    fields = inspect.type_info(Row).fields  # type: ignore[attr-defined]  # of a struct
-    read = SQL(", ").join(SQL("{} {}").format(Identifier(one.name), _type(one)) for one in fields)
-    values = [
-        Identifier(one.name)
-        if one.required or one.default is None
-        else SQL("coalesce({}, {})").format(Identifier(one.name), Literal(one.default))
-        for one in fields[:-1]
-    ]
-    attempt = dict(zip(Row.__struct_fields__, values, strict=False)) | {
-        "attempt": SQL("1"),
-        "duration_ms": Identifier(SOLE),
-    }
-    return (
-        SQL("""
-        with row as materialized (
-            select * from json_to_recordset(%(rows)s::json) as given ({read})
-        ), recorded as (
-            insert into ledger (org_id, {columns})
-            select %(org)s::uuid, {values} from row
-            union all
-            select %(org)s::uuid, {attempt} from row where {sole} is not null
-            on conflict do nothing
-        )
-        insert into decision (org_id, id, at, record)
-        select %(org)s::uuid, request_id, at, record
-        from (select request_id, at, row_number() over () as number from row where attempt = 0) as final
-        join string_to_table(%(records)s, E'\\n') with ordinality as line (record, number) using (number)
-        on conflict do nothing
-    """)
-        .format(
-            read=read,
-            columns=SQL(", ").join(Identifier(one.name) for one in fields[:-1]),
-            values=SQL(", ").join(values),
-            attempt=SQL(", ").join(attempt[one.name] for one in fields[:-1]),
-            sole=Identifier(SOLE),
-        )
-        .as_bytes(None)
-    )
-
-
-def _type(field: inspect.Field) -> SQL:
-    """What a field is read as."""
-    if field.name == "request_id":
-        return SQL("uuid")
-    kind = field.type.types[0] if isinstance(field.type, inspect.UnionType) else field.type
-    return _TYPES[type(kind)]
-
-
-_INSERT: Final = _insert()

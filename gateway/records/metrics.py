@@ -45,6 +45,7 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from gateway.core.caller import SURFACES
 from gateway.core.ends import ANSWERED, CUT, LEFT, UNASKED
 from gateway.core.health import REASONS
 from gateway.core.money import PICO
@@ -54,28 +55,25 @@ from gateway.records.series import Counts, Times
 from gateway.upstream.count import ODD
 from gateway.upstream.incoming import HIT, JOINED, MISS
 
-SURFACES = (
-    *("chat", "completions", "embeddings", "models", "responses", "messages", "route", "decisions", "metrics"),
-    *("admin", "sessions", "threads", "memories", "images", "audio", "moderations", "rerank"),
-)
 STATUSES = tuple(
     "200 201 204 400 401 402 403 404 405 408 409 410 413 415 422 424 429 499 500 501 502 503 504 529".split()
 )  # a provider's own 4xx is passed on, so they are many; any other is `other`
 OUTCOMES = (
-    "answered cut left outrun content_policy_violation context_length_exceeded model_not_found rate_limit_exceeded "
-    "upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout upstream_unreachable"
+    "answered cut left outrun content_policy_violation context_length_exceeded insufficient_quota model_not_found "
+    "rate_limit_exceeded upstream_broken upstream_credential upstream_error upstream_rejected upstream_timeout "
+    "upstream_unreachable"
 ).split()
 ERRORS = (
     "above_ceiling ambiguous_authorization conflict content_policy_violation context_length_exceeded "
     "decision_not_found draining email_missing email_not_verified email_unusual forbidden_parameter "
     "idempotency_key_in_use idempotency_key_reused insufficient_quota internal_error invalid_api_key invalid_header "
-    "invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
+    "invalid_request_error invalid_token invalid_value issuer_away last_owner message_not_found method_not_allowed "
     "missing_required_parameter model_not_allowed model_not_found no_candidate no_user not_allowed not_found "
     "not_operator organisation_not_found organisation_required overloaded paced provider_key_refused "
     "provider_key_sealed rate_limit_exceeded role_too_low server_error store_unavailable stream_gone "
-    "thread_not_found unknown_parameter unknown_policy unknown_url unsupported_model unsupported_parameter "
-    "unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error upstream_rejected "
-    "upstream_timeout upstream_unreachable wrong_organisation wrong_user"
+    "thread_not_found unknown_parameter unknown_policy unknown_url unpriced_model unsupported_model "
+    "unsupported_parameter unsupported_provider unsupported_value upstream_broken upstream_credential upstream_error "
+    "upstream_rejected upstream_timeout upstream_unreachable wrong_organisation wrong_user"
 ).split()
 TOKENS = ("input", "cached", "output", "reasoning")
 CACHE = (HIT, JOINED, MISS)

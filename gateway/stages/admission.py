@@ -39,7 +39,7 @@ from gateway.core.limits import (
 )
 from gateway.core.local_limits import LocalLimits
 from gateway.core.money import Picodollars
-from gateway.core.refusals import Headers, headers, refusal
+from gateway.core.refusals import Headers, headers, refusal, unpriced
 from gateway.stores.accounts import Account
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease
@@ -149,11 +149,18 @@ class Admission:
         """Whether the caller has any limit at all; for others nothing need be estimated."""
         return self._account(caller) is not None
 
-    async def admit(self, caller: Caller, request_id: str, tokens: int, cost: Picodollars | None) -> Admitted:
-        """Let a request in for which so many tokens and so much money are expected; raises RateLimited, BudgetSpent."""
+    async def admit(
+        self, caller: Caller, request_id: str, tokens: int, cost: Picodollars | None, model: str = ""
+    ) -> Admitted:
+        """Let a request in for which so many tokens and so much money are expected; raises RateLimited, BudgetSpent.
+
+        Where there is a budget, a `model` whose cost nobody knows is refused (NotAllowed): it would be free here.
+        """
         account = self._account(caller)
         if account is None:
             return FREE
+        if cost is None and model and account.budgeted:
+            raise unpriced(model)
         if self._refused:
             self._remember(account, caller)
         nano = rounded_up(cost) if cost is not None else 0

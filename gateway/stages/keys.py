@@ -34,9 +34,11 @@ _AWAY = "The store of keys does not answer, so this key could not be looked up. 
 
 
 class _Holder(Struct, frozen=True):
-    """Who holds a key, until it ends."""
+    """Who holds a key, until it ends, and what of the key is enough to look it up again."""
 
     caller: Caller
+    public: str
+    digest: bytes  # the keyed digest of its secret, as it is stored
     ends: float = math.inf
 
 
@@ -55,7 +57,9 @@ class Keys:
         self._pepper = pepper
         self._people = people
         self._persona = persona
-        self._known: Remembered[bytes, _Holder] = Remembered(_MOST)
+        self._known: Remembered[bytes, _Holder] = Remembered(
+            _MOST, lambda _, holder: self._find(holder.public, holder.digest)
+        )
         self.deaf = self._known.deaf
 
     async def identify(self, bearer: str | None) -> Caller:
@@ -72,7 +76,7 @@ class Keys:
         if key is None:
             raise BadKey(_BAD_KEY)
         try:
-            holder, asked = await self._known.ask(digest, partial(self._find, key))
+            holder, asked = await self._known.ask(digest, partial(self._find, key.public, self._pepper.digest(key)))
         except Unavailable:
             raise StoreAway(_AWAY) from None
         caller = _caller(holder)
@@ -83,19 +87,19 @@ class Keys:
         # A key that was not known may be one now.
         self._known.heard(lambda _, holder: holder is None or holder.caller.organisation == organisation)
 
-    async def _find(self, key: apikey.ApiKey) -> _Holder | None:
+    async def _find(self, public: str, digest: bytes) -> _Holder | None:
         """Who holds a key, if anybody does; a key that nobody has costs the same comparison."""
         now = time.monotonic()
-        identity = await self._identities.find(key.public)
+        identity = await self._identities.find(public)
         stored = identity.digest if identity is not None else bytes(32)
-        right = hmac.compare_digest(stored, self._pepper.digest(key))
+        right = hmac.compare_digest(stored, digest)
         if identity is None or not right:
             return None
         caller = identity.caller
         if not self._persona:
             caller = structs.replace(caller, persona=False)
         left = identity.seconds_left
-        return _Holder(caller, math.inf if left is None else now + left)
+        return _Holder(caller, public, digest, math.inf if left is None else now + left)
 
 
 def _caller(holder: _Holder | None) -> Caller:

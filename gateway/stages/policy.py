@@ -98,7 +98,9 @@ class Policy:
             return Route((nobody,), False, _NOBODY, self.library.version, instead_of=meaning.absent)
         asked = [(one, _paid_by(caller, candidate)) for one, candidate in self._asked]
         live = {one.name: self._doing(one, candidate, facts, now) for one, candidate in asked}
-        allowed = self._allow_list(caller)
+        allowed = self._allow_list(caller, meaning.name)
+        if allowed is not None and not allowed:
+            raise NotAllowed(f"This key may not use {meaning.name or meaning.absent}.", param="model")
         if meaning.absent:
             plan = self._nearest(meaning.absent, facts, live, allowed)
         else:
@@ -149,30 +151,39 @@ class Policy:
             return Live(speed.ttft.p50, speed.flow.p50, thought)
         return Live(speed.ttft.p50, speed.flow.p50, thought, rest.reason, rest.left(now), rest.stated)
 
-    def _allow_list(self, caller: Caller) -> frozenset[str] | None:
-        """The models on offer that the organisation and the key may use, None for all."""
-        key = caller.name, caller.scopes.models
+    def _allow_list(self, caller: Caller, name: str) -> frozenset[str] | None:
+        """The models on offer that may answer to a name of Syntra's, None for all.
+
+        A key that is for that name may have whatever the organisation may; any other only what it is for itself.
+        """
+        scope = caller.scopes.models
+        if scope and name and engine.matches(name, scope):
+            scope = ()
+        key = caller.name, scope
         if key not in self._allowed:
             if len(self._allowed) >= _REMEMBERED:
                 self._allowed.clear()
-            names = frozenset(one.name for one in self._offers if self._allows(caller, one.name))
+            names = frozenset(one.name for one in self._offers if self._allows(caller.name, scope, one.name))
             self._allowed[key] = None if len(names) == len(self._offers) else names
         return self._allowed[key]
 
     def host(self, caller: Caller, kind: str, name: str) -> Candidate | None:
         """Who does what is no chat under this name, None where nobody has a key; raises UnknownModel or NotAllowed."""
         found = self.names.host(caller.name, kind, name)
-        if found is not None and not self._allows(caller, found.name):
+        if found is not None and not self._allows(caller.name, caller.scopes.models, found.name):
             raise NotAllowed(f"This key or its organisation may not use {found.name[:200]}.", param="model")
         return None if found is None else _paid_by(caller, found)
 
-    def _allows(self, caller: Caller, model: str) -> bool:
-        """Whether the organisation and the key may use a model."""
-        by_key = not caller.scopes.models or engine.matches(model, caller.scopes.models)
-        return by_key and engine.matches(model, self.names.organisation(caller.name).models)
+    def _allows(self, organisation: str, scope: Sequence[str], model: str) -> bool:
+        """Whether an organisation, and a key with this scope, may use a model."""
+        by_key = not scope or engine.matches(model, scope)
+        return by_key and engine.matches(model, self.names.organisation(organisation).models)
 
     def _pin(self, caller: Caller, pinned: Candidate, facts: Facts) -> Route:
         """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
+        scopes = caller.scopes
+        if scopes.policies and not scopes.models and pinned.provider != SIMULATED:
+            raise NotAllowed(f"This key is for the policies {', '.join(scopes.policies)} alone.", param="model")
         if facts.max_cost is not None or facts.max_ttft_ms is not None:
             self._refuse_over_limit(pinned, facts)
         pinned = _paid_by(caller, pinned)
@@ -185,7 +196,7 @@ class Policy:
         return route
 
     def _pinned(self, caller: Caller, pinned: Candidate) -> Route:
-        if pinned.provider != SIMULATED and not self._allows(caller, pinned.name):
+        if pinned.provider != SIMULATED and not self._allows(caller.name, caller.scopes.models, pinned.name):
             raise NotAllowed(f"This key or its organisation may not use {pinned.name[:200]}.", param="model")
         known = self._prices.get(pinned.name)
         if known is not None:

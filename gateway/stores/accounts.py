@@ -6,7 +6,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.core.limits import CONCURRENCY, COUNT, REQUESTS_PER_DAY, REQUESTS_PER_MINUTE, Most
+from gateway.core.limits import (
+    CONCURRENCY,
+    COUNT,
+    REQUESTS_PER_DAY,
+    REQUESTS_PER_MINUTE,
+    USD_PER_DAY,
+    USD_PER_MONTH,
+    Most,
+)
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import Command
 
@@ -23,6 +31,7 @@ class Account(Struct, frozen=True, eq=False):
     own: bool  # whether the key has limits
     leasing: bool  # whether anything is limited that comes back
     urgent: bool  # whether somebody may wait for that
+    budgeted: bool  # whether money is limited
     keys: tuple[str, ...]
     head: Command
     tail: Command
@@ -41,6 +50,7 @@ def opened(organisation: str, key: str, most: Most, scripts: Scripts, lease_ms: 
         own,
         leasing,
         urgent=most[CONCURRENCY] is not None or most[COUNT + CONCURRENCY] is not None,
+        budgeted=any(most[at + limit] is not None for at in (0, COUNT) for limit in (USD_PER_DAY, USD_PER_MONTH)),
         keys=keys,
         head=scripts.call("admit", keys),
         tail=(lease_ms, key, int(leasing), int(own), *("" if one is None else one for one in most)),

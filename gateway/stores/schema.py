@@ -80,8 +80,14 @@ def pending(place: PostgresPlace, folder: Path = CHANGES) -> list[str]:
 
 
 def _trouble(place: PostgresPlace, error: psycopg.OperationalError) -> SchemaError | Unavailable:
-    if isinstance(error, psycopg.errors.InvalidPassword | psycopg.errors.InvalidAuthorizationSpecification):
+    """What a failed connection means; libpq gives its words alone, and no code."""
+    words = str(error)
+    if any(known in words for known in ("authentication failed", "pg_hba.conf", "not permitted to log in")) or (
+        "role " in words and "does not exist" in words
+    ):
         return SchemaError(f"PostgreSQL at {place} refuses the user or the password of DATABASE_URL.")
+    if "database " in words and "does not exist" in words:
+        return SchemaError(f"PostgreSQL at {place} has no database of that name; make it, or name another.")
     return Unavailable(f"PostgreSQL at {place} does not answer")
 
 

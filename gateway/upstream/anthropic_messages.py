@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from gateway.core import privacy
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken
 from gateway.core.events import Choice, Chunk, CompletionDetails, Delta, PromptDetails, Usage, encode_usage
@@ -46,11 +47,23 @@ def said(provider: Provider, model: str, request: ChatRequest, native: Native, *
     if request.body.max_tokens is not None:
         fields["max_tokens"] = request.body.max_tokens
     dropped = fit(fields, model, request)
+    _keep_private(fields)
     if counts:
         fields = {name: value for name, value in fields.items() if name not in _UNCOUNTED}
     path = "/v1/messages/count_tokens" if counts else "/v1/messages"
     query = f"?{native.query}" if native.query else ""
     return Outbound(f"{provider.base_url}{path}{query}", headers(provider, native), _encode(fields), dropped)
+
+
+def _keep_private(fields: dict[str, Any]) -> None:
+    """Of whom the request is for goes on what tells nothing of their machine."""
+    raw = fields.pop("metadata", None)
+    if isinstance(raw, Raw):
+        told = _value.decode(raw)
+        if isinstance(told, dict) and isinstance(told.get("user_id"), str):
+            fields["metadata"] = {"user_id": privacy.opaque(told["user_id"])}
+    for name in privacy.DROPPED & fields.keys():
+        del fields[name]
 
 
 def headers(provider: Provider, native: Native) -> list[tuple[str, str]]:

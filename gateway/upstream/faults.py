@@ -19,6 +19,7 @@ from gateway.core.errors import (
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamSpent,
     UpstreamUnknownModel,
     UpstreamUnwilling,
 )
@@ -70,12 +71,22 @@ _UNWILLING_WORDS = (
     "violating our usage policy",
 )
 
+_SPENT_CODES = (
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "exceeded_current_quota_error",
+)
+_SPENT_WORDS = "credit balance is too low"  # Anthropic's, with a 400
+
 _COUNT = re.compile(r"(?<![\d.])\d{4,9}(?![\d.])")  # tokens; every provider names the prompt's and its own most first
 _ANSWER = re.compile(r"(\d{1,9}) in the (?:completion|output)")
 
 
 def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
     """The error that a reply with this status means, whatever the wire."""
+    if status == 402 or (400 <= status <= 429 and _is_spent(_read(body))):
+        return _spent(provider)
     if status in (401, 403):
         return _forbidden(provider, status, _read(body))
     if status == 429:
@@ -85,7 +96,7 @@ def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -
         return UpstreamSilent(f"{provider} timed out (status {status}).", provider=provider)
     if 400 <= status < 500:
         if b"API_KEY_INVALID" in body:  # Google says 400 where others say 401
-            return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+            return _refused(provider)
         return _rejected(provider, status, _read(body))
     if 300 <= status < 400:
         return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)
@@ -99,6 +110,8 @@ def inband(provider: str, raw: bytes) -> SyntraError:
     """The error that an error object inside a 200 reply means."""
     error = _read(b'{"error":' + raw + b"}")
     kind = f"{error.type} {error.code} {error.status}".lower()
+    if _is_spent(error) or "402" in kind:
+        return _spent(provider)
     if "rate_limit" in kind or "429" in kind or "resource_exhausted" in kind:
         return UpstreamBusy(f"{provider} is rate limited.", retry_after=DEFAULT_RETRY_AFTER, provider=provider)
     if "overloaded" in kind or "529" in kind:
@@ -119,7 +132,15 @@ def _forbidden(provider: str, status: int, error: _Error) -> SyntraError:
         return _unwilling(provider)
     if status == 403 and error.code == "model_not_found":
         return UpstreamUnknownModel(f"{provider} has no such model for this key.", status=404, provider=provider)
-    return UpstreamCredential(f"The credential for {provider} was refused by it.", provider=provider)
+    return _refused(provider)
+
+
+def _refused(provider: str) -> UpstreamCredential:
+    return UpstreamCredential(f"{provider} refused the key that is set for it.", provider=provider)
+
+
+def _spent(provider: str) -> UpstreamSpent:
+    return UpstreamSpent(f"What the key that is set for {provider} may spend there is spent.", provider=provider)
 
 
 def _unwilling(provider: str) -> UpstreamUnwilling:
@@ -160,6 +181,10 @@ def _is_context(error: _Error) -> bool:
 def _is_unwilling(error: _Error) -> bool:
     message = (error.message or "").lower()
     return error.code in _UNWILLING_CODES or any(words in message for words in _UNWILLING_WORDS)
+
+
+def _is_spent(error: _Error) -> bool:
+    return error.code in _SPENT_CODES or error.type in _SPENT_CODES or _SPENT_WORDS in (error.message or "")
 
 
 def _too_long(message: str) -> ContextTooLong:

@@ -29,6 +29,7 @@ class Meaning(Struct, frozen=True):
     """Who shall answer: the policy's choice, the pinned model, or the nearest to `absent`, which has no key here."""
 
     policy: str = ""
+    name: str = ""  # of Syntra's own, which leaves the choice to the policy
     pinned: Candidate | None = None
     absent: str = ""
 
@@ -65,10 +66,9 @@ class Names:
         wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"), "x-syntra-policy")
         for _ in range(len(rules.aliases)):
             name = rules.aliases.get(name, name)
-        if name == SYNTRA:
-            return Meaning(policy=wanted or rules.policy)
-        if name.startswith(f"{SYNTRA}-"):
-            return Meaning(policy=wanted or self._policy(rules, name.removeprefix(f"{SYNTRA}-")))
+        if name == SYNTRA or name.startswith(f"{SYNTRA}-"):
+            named = rules.policy if name == SYNTRA else self._policy(rules, name.removeprefix(f"{SYNTRA}-"))
+            return Meaning(policy=wanted or named, name=f"{SYNTRA}-{wanted}" if wanted else name)
         return self._pinned(organisation, name)
 
     def host(self, organisation: str, kind: str, name: str) -> Candidate | None:

@@ -1,10 +1,10 @@
-"""Embeddings on OpenAI's wire: everything passes as it came, but for the model's name.
-
-Not every server of this wire heeds `encoding_format`, and the SDKs ask for base64 by themselves: what comes in the
-other form is put into the one that was asked for.
-"""
+"""Embeddings on OpenAI's wire: everything passes as it came, but for the model's name."""
 
 from __future__ import annotations
+
+import re
+import struct
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -15,11 +15,11 @@ from gateway.core.events import Usage, decode_usage
 from gateway.upstream.dialect import Outbound, Provider
 from gateway.upstream.openai_wire import OpenAIWire
 
-_items = msgspec.json.Decoder(list[dict[str, Raw]])
-_vector = msgspec.json.Decoder(list[float])
-_text = msgspec.json.Decoder(str)
 _object = msgspec.json.Decoder(dict[str, Raw])
+_rows = msgspec.json.Decoder(list[dict[str, Any]])
 _encode = msgspec.json.Encoder().encode
+_VECTOR: Final = re.compile(rb'"embedding"\s*:\s*(["\[])')
+_HEAD: Final = 4096  # bytes in which the first vector begins
 
 
 def encode(provider: Provider, model: str, request: EmbeddingsRequest) -> Outbound:
@@ -29,24 +29,28 @@ def encode(provider: Provider, model: str, request: EmbeddingsRequest) -> Outbou
 
 
 def decode(body: bytes, name: str, request: EmbeddingsRequest) -> tuple[bytes, Usage | None]:
-    """The provider's own reply under the name that the client asked for; its vectors as floats or base64, as asked."""
+    """The provider's own reply under the name that was asked for, its vectors in the form that was."""
     try:
         reply = _object.decode(body)
-        if "data" in reply:
-            reply["data"] = _as_asked(reply["data"], packed=request.body.encoding_format == "base64")
-    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        if "data" not in reply:
+            raise UpstreamBroken("The provider's reply has no embeddings.")
+        data = _as_asked(reply["data"], packed=request.body.encoding_format == "base64")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError, struct.error):
         raise UpstreamBroken("The provider's reply cannot be read.") from None
-    if "data" not in reply:
-        raise UpstreamBroken("The provider's reply has no embeddings.")
     usage = decode_usage(reply["usage"]) if "usage" in reply else None
-    return _encode({**reply, "model": name}), usage
+    return _encode({**reply, "data": data, "model": name}), usage
 
 
-def _as_asked(data: Raw, *, packed: bool) -> Raw:
-    """The vectors in the form that was asked for; the same bytes where they have it already."""
-    items = _items.decode(data)
-    others = [item for item in items if bytes(item.get("embedding", b""))[:1] == (b"[" if packed else b'"')]
-    for item in others:
-        vector = item["embedding"]
-        item["embedding"] = Raw(_encode(pack(_vector.decode(vector)) if packed else unpack(_text.decode(vector))))
-    return Raw(_encode(items)) if others else data
+def _as_asked(data: Raw, *, packed: bool) -> Raw | list[dict[str, Any]]:
+    """The vectors as they came, where that is how they were asked for: some servers know one form alone."""
+    found = _VECTOR.search(memoryview(data)[:_HEAD])
+    if found is None or found[1] == (b'"' if packed else b"["):
+        return data
+    rows = _rows.decode(data)
+    for row in rows:
+        vector = row.get("embedding")
+        if packed and isinstance(vector, list):
+            row["embedding"] = pack(vector)
+        elif not packed and isinstance(vector, str):
+            row["embedding"] = unpack(vector)
+    return rows

@@ -46,6 +46,8 @@ _PARTS = {
     ANTHROPIC: frozenset({"text", "refusal", "image_url", "file", "document", "thinking", "redacted_thinking"}),
     GEMINI: frozenset({"text", "refusal", "image_url", "file", "input_audio"}),
 }
+# Parts that OpenAI has, and whose loss would change what is asked; what nobody knows is left out with a warning.
+_SAID_BY_OPENAI = frozenset({"text", "refusal", "image_url", "file", "input_audio"})
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 _STAND_IN = "https://generativelanguage.googleapis.com/v1beta/files/syntra-link-"  # LiteLLM passes these on unread
 _MOST_CANDIDATES, _MOST_STOPS, _INT32 = 8, 5, 2**31  # Gemini's
@@ -61,11 +63,12 @@ class Terms(Struct):
     params: dict[str, Any]
     dropped: list[str]
     links: dict[str, str]
+    ahead: int = 0  # messages in front that are not the client's
 
 
 def read(request: ChatRequest, wire: str, supported: Collection[str]) -> Terms:
     """The request's messages and those of its parameters that this wire has a word for."""
-    terms = Terms(_objects.decode(b"[" + b",".join(request.messages) + b"]"), {}, [], {})
+    terms = Terms(_objects.decode(b"[" + b",".join(request.messages) + b"]"), {}, [], {}, request.ahead)
     known = (frozenset(supported) - _NEVER) | _ALSO.get(wire, frozenset())
     for name, raw in request.fields.items():
         value = _value.decode(raw)
@@ -77,6 +80,7 @@ def read(request: ChatRequest, wire: str, supported: Collection[str]) -> Terms:
             terms.dropped.append(name)
     _one_limit(terms.params, known)
     if wire in _PARTS:
+        _fit_tools(terms)
         _prepare_messages(terms, wire)
     if wire == GEMINI:
         _fit_gemini(terms)
@@ -89,6 +93,23 @@ def _one_limit(params: dict[str, Any], known: Collection[str]) -> None:
         params.pop("max_tokens", None)
         if "max_completion_tokens" not in known:
             params["max_tokens"] = params.pop("max_completion_tokens")
+
+
+def _fit_tools(terms: Terms) -> None:
+    """Functions alone can be told; another tool is left out, and the wish for it."""
+    tools = terms.params.get("tools") or []
+    others = [tool["type"] for tool in tools if tool["type"] != "function"]
+    if not others:
+        return
+    terms.dropped += [f"tools.{kind}" for kind in others]
+    functions = [tool for tool in tools if tool["type"] == "function"]
+    choice = terms.params.get("tool_choice")
+    if not functions:
+        terms.params.pop("tools")
+    else:
+        terms.params["tools"] = functions
+    if not functions or (isinstance(choice, dict) and choice.get("type") != "function"):
+        terms.params.pop("tool_choice", None)
 
 
 def _fit_gemini(terms: Terms) -> None:
@@ -112,18 +133,29 @@ def _drop(terms: Terms, name: str) -> None:
 
 def _prepare_messages(terms: Terms, wire: str) -> None:
     for k, message in enumerate(terms.messages):
+        at = f"messages[{k - terms.ahead}]"
         for j, call in enumerate(message.get("tool_calls") or ()):
-            _prepare_call(call, wire, f"messages[{k}].tool_calls[{j}]")
+            _prepare_call(call, wire, f"{at}.tool_calls[{j}]")
         google = (message.pop("extra_content", None) or {}).get("google") or {}
         if wire == GEMINI and google.get("thought_signature"):
             message["provider_specific_fields"] = {"thought_signatures": [google["thought_signature"]]}
         if message.get("content") is None and message.get("refusal"):
             message["content"] = message["refusal"]
         if isinstance(message.get("content"), list):
+            _leave_out_unknown(message, terms, wire)
             for j, part in enumerate(message["content"]):
-                _prepare_part(part, terms, wire, f"messages[{k}].content[{j}]")
+                _prepare_part(part, terms, wire, f"{at}.content[{j}]")
     # Both wires refuse a system prompt that is empty; clients send one all the same.
     terms.messages = [m for m in terms.messages if m["role"] not in ("system", "developer") or m["content"]]
+
+
+def _leave_out_unknown(message: dict[str, Any], terms: Terms, wire: str) -> None:
+    """Without the parts of types that nobody knows, where something else is said beside them."""
+    known = _PARTS[wire] | _SAID_BY_OPENAI
+    kept = [part for part in message["content"] if part["type"] in known]
+    if kept:
+        terms.dropped += [f"content.{part['type']}" for part in message["content"] if part["type"] not in known]
+        message["content"] = kept
 
 
 def _prepare_call(call: dict[str, Any], wire: str, at: str) -> None:

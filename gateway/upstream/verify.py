@@ -9,7 +9,7 @@ import msgspec
 from gateway.core import chat
 from gateway.core.caller import Credential
 from gateway.core.deadline import Deadline
-from gateway.core.errors import BadRequest, UpstreamBusy, UpstreamCredential, UpstreamRejected
+from gateway.core.errors import BadRequest, UpstreamBusy, UpstreamCredential, UpstreamRejected, UpstreamSpent
 from gateway.core.secret import Secret
 from gateway.upstream.answer import Sent
 from gateway.upstream.prices import Prices
@@ -40,10 +40,10 @@ class Verify:
             opened = await self._upstream.ask(
                 candidate, {provider: Credential("verified", secret)}, request, Deadline(_SECONDS), Sent()
             )
+        except (UpstreamRejected, UpstreamBusy, UpstreamSpent):  # it knows the key, and found something else to say
+            return True
         except UpstreamCredential:
             return False
-        except (UpstreamRejected, UpstreamBusy):  # it knows the key, and found something else to say
-            return True
         opened.close()
         return True
 

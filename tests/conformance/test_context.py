@@ -69,6 +69,25 @@ def test_what_no_window_holds_is_summarised_and_says_so(told: Any, one: Gateway,
     assert given[2:] == messages[-5:]
 
 
+def test_a_client_of_responses_that_leaves_it_to_us_is_made_to_fit_where_its_provider_cannot_do_it(
+    start_gateway: StartGateway, providers: Fakes
+) -> None:
+    gateway = start_gateway("kimi")
+    item = {"role": "user", "content": f"My number is 1. {LONG}"}
+    said = [{"role": "user", "content": f"My number is 0. {LONG}"}, {"role": "assistant", "content": "Yes."}]
+    body = {"model": "kimi/moonshot-v1-32k", "input": [*said, item], "max_output_tokens": 100}
+    url, headers = f"{gateway.base_url}/responses", gateway.headers
+    told = httpx.post(url, headers=headers, json={**body, "truncation": "auto"}, timeout=30)
+    assert told.status_code == 200, told.text
+    assert told.headers["x-syntra-context"] == "2 of 3 messages summarised"
+    assert "truncation" not in told.headers.get("x-syntra-warning", "")
+    given = providers["kimi"].last.json["messages"]
+    assert given[-1]["content"] == item["content"]
+    assert "(Summary of the earlier part" in given[-2]["content"]
+    whole = httpx.post(url, headers=headers, json=body, timeout=30)
+    assert "x-syntra-context" not in whole.headers  # whoever does not ask for it hears of it from the provider
+
+
 def test_what_fits_is_not_touched(one: Gateway, providers: Fakes) -> None:
     messages = talk(4, LONG)
     reply = ask(one, "syntra-small", messages=messages, headers={"x-syntra-persona": "off"})

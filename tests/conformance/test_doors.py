@@ -9,6 +9,7 @@ import pytest
 
 from gateway import app, settings
 from tests.fakes.gateway import Gateway
+from tests.fakes.server import wait_for
 
 OPEN = ("/docs", "/health")
 
@@ -63,5 +64,39 @@ def test_every_reply_has_a_request_id_and_a_clients_own_comes_back(gateway: Gate
     assert mine.headers["x-request-id"] == "my-request-7"
 
 
+UNREADABLE = [
+    ("x-syntra-cache-control", "bogus"),
+    ("x-syntra-persona", "perhaps"),
+    ("x-syntra-memory", "some"),
+    ("x-syntra-max-cost-usd", "-1"),
+    ("authorization", "Bearer other"),
+]
+
+
+@pytest.mark.parametrize("header", UNREADABLE, ids=lambda header: header[0])
+def test_a_request_with_a_header_that_cannot_be_read_keeps_its_id_in_the_reply_and_in_the_log(
+    header: tuple[str, str], gateway: Gateway
+) -> None:
+    mine = f"mine-{header[0]}"
+    headers = [*gateway.headers.items(), ("x-request-id", mine), header]
+    told = httpx.post(f"{gateway.base_url}/chat/completions", headers=headers, json={})
+    assert (told.status_code, told.headers["x-request-id"]) == (400, mine)
+    wait_for(lambda: mine in gateway.log.read_text())
+
+
 def test_a_key_in_x_api_key_is_as_good_as_a_bearer(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.base_url}/models", headers={"x-api-key": gateway.key}).status_code == 200
+
+
+def test_a_key_of_ours_is_found_in_either_header(gateway: Gateway) -> None:
+    other = {"authorization": "Bearer sk-ant-oat01-of-the-clients-own", "x-api-key": gateway.key}
+    url = f"{gateway.base_url}/models"
+    assert httpx.get(url, headers=other).status_code == 200
+    assert httpx.get(url, headers={**other, "authorization": "Bearer sk-syn-000000000000-no"}).status_code == 401
+
+
+def test_a_path_that_is_not_served_is_told_with_the_requests_id(gateway: Gateway) -> None:
+    url, key = f"{gateway.base_url}/messages/batches", {"x-api-key": gateway.key}
+    told = httpx.post(url, headers={**key, "x-request-id": "mine"}, json={})
+    assert (told.status_code, told.headers["request-id"], told.json()["request_id"]) == (404, "mine", "mine")
+    assert len(httpx.post(url, headers=key, json={}).headers["request-id"]) == 32

@@ -73,6 +73,21 @@ def test_the_fourth_of_three_requests_a_minute_waits_as_long_as_it_is_told(
     assert refused.headers["x-syntra-decision"]
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages", "/embeddings"])
+def test_a_model_whose_price_nobody_knows_is_no_way_around_a_budget(
+    path: str, gateway: Gateway, new_key: NewKey
+) -> None:
+    said = [{"role": "user", "content": "Say hello."}]
+    rest = {"/responses": {"input": said}, "/embeddings": {"input": "x"}}.get(path, {"messages": said, "max_tokens": 9})
+    body = {"model": "openai/a-model-of-tomorrow", **rest}
+
+    def status(key: str) -> int:
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.post(f"{gateway.base_url}{path}", headers=headers, json=body).status_code
+
+    assert (status(new_key(usd_per_day=5)), status(new_key(requests_per_day=5))) == (403, 200)
+
+
 def test_a_spent_budget_is_a_402_that_no_client_retries(gateway: Gateway, new_key: NewKey) -> None:
     key = new_key(usd_per_day=0.000001)
     statuses = []

@@ -57,7 +57,7 @@ FULL: dict[str, Any] = {
     ],
     "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
     "max_tokens": 4000,
-    "metadata": {"user_id": "u-17"},
+    "metadata": {"user_id": "customer-4711"},
     "service_tier": "auto",
     "stop_sequences": ["END"],
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},

@@ -80,13 +80,15 @@ CUSTOM = record(
     {"name": matching(r"[a-zA-Z0-9_-]{1,128}"), "input_schema": mapping},
     {**CACHED, "type": one_of("custom"), "description": string, "strict": boolean, "eager_input_streaming": boolean},
 )
+TOOLSET = record({"type": string, "mcp_server_name": string}, {})
 DEFERRED = record({"name": string, "input_schema": mapping}, {"description": string, "defer_loading": boolean})
 
 
 def tool(value: Any, at: str) -> None:
-    """One of the client's own, or a search that Anthropic runs."""
+    """One of the client's own, or what Anthropic runs."""
     kind = value.get("type") if isinstance(value, dict) else None
-    (SEARCH if kind == "web_search_20250305" else either(CUSTOM, DEFERRED))(value, at)
+    own = {"web_search_20250305": SEARCH, "mcp_toolset": TOOLSET}
+    own.get(str(kind), either(CUSTOM, DEFERRED))(value, at)
 
 
 CHOICE = {"disable_parallel_tool_use": boolean}
@@ -350,7 +352,7 @@ def check_thoughts(body: dict[str, Any]) -> None:
 
 def check_choice(body: dict[str, Any]) -> None:
     """Tools, choice and thinking have to agree."""
-    names = [tool["name"] for tool in body.get("tools", ())]
+    names = [tool["name"] for tool in body.get("tools", ()) if "name" in tool]
     refuse(len(set(names)) == len(names), "tools", "Tool names must be unique.")
     choice = body.get("tool_choice")
     refuse(not choice or choice["type"] == "none" or names, "tool_choice", "may only be specified with `tools`.")

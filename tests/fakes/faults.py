@@ -35,6 +35,7 @@ STATUSES: dict[Fault, tuple[int, str]] = {
     Fault.UNAVAILABLE: (503, "api_error"),
     Fault.OVERLOADED: (529, "overloaded_error"),
     Fault.FORBIDDEN: (403, "permission_error"),
+    Fault.SPENT: (402, "billing_error"),
     Fault.BAD_REQUEST: (400, "invalid_request_error"),
     Fault.NO_SUCH_MODEL: (404, "not_found_error"),
     Fault.UNAUTHORIZED: (401, "authentication_error"),

@@ -31,6 +31,7 @@ class Fault(Enum):
     OVERLOADED = auto()
     UNAUTHORIZED = auto()  # echoes the key
     FORBIDDEN = auto()
+    SPENT = auto()  # the account has no money left
     BAD_REQUEST = auto()
     CONTEXT_LENGTH = auto()
     NO_SUCH_MODEL = auto()

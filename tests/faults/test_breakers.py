@@ -55,9 +55,17 @@ def first_choice(gateway: Gateway) -> tuple[str, str]:
 # Our own key is refused.
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.FORBIDDEN], ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize(
+    ("fault", "told_alone"),
+    [
+        (Fault.UNAUTHORIZED, (502, "upstream_credential")),
+        (Fault.FORBIDDEN, (502, "upstream_credential")),
+        (Fault.SPENT, (402, "insufficient_quota")),
+    ],
+    ids=["unauthorized", "forbidden", "spent"],
+)
 def test_a_key_that_is_refused_is_announced_everywhere_and_the_client_is_served(
-    fault: Fault, start_gateway: StartGateway, providers: Fakes
+    fault: Fault, told_alone: tuple[int, str], start_gateway: StartGateway, providers: Fakes
 ) -> None:
     gateway = start_gateway("openai kimi")
     provider, pinned = first_choice(gateway)
@@ -77,7 +85,8 @@ def test_a_key_that_is_refused_is_announced_everywhere_and_the_client_is_served(
     assert said.count(f"{provider} refuses our key") == 1
     assert fake.key not in said
     refused = ask(gateway, pinned)
-    assert (refused.status, refused.json["error"]["code"]) == (502, "upstream_credential")
+    assert (refused.status, refused.json["error"]["code"]) == told_alone
+    assert (refused.headers["x-should-retry"], refused.headers.get("retry-after")) == ("false", None)
 
 
 def test_a_model_that_is_not_for_our_key_takes_no_other_along(start_gateway: StartGateway, providers: Fakes) -> None:

@@ -90,7 +90,7 @@ def test_a_client_that_does_not_read_costs_no_memory_and_holds_the_provider_back
             sock.sendall(request(gateway, stream=True))
         wait_for(lambda: len(fake.requests) == 5)
         time.sleep(2.5)
-        assert resident(worker) - before < 24_000_000  # of 112 MB
+        assert resident(worker) - before < 32_000_000  # of 112 MB; 6 MB each, however long the answer is
         assert not any(one.answered for one in fake.requests[1:])  # it waits for us, as we wait for the client
         assert ask(gateway, "openai/gpt-4o", messages=HELLO, max_tokens=5).status == 200  # and nobody else does
     wait_for(lambda: all(one.closed_early for one in fake.requests[1:5]))

@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from gateway.core import apikey
-from gateway.core.errors import StoreAway
+from gateway.core.errors import BadKey, StoreAway
 from gateway.core.ids import uuid7
 from gateway.stores.breaker import Unavailable
+from gateway.stores.organisations import revoke_key
 from tests.conftest import StartGateway
 from tests.fakes.caller import ask
 from tests.fakes.gateway import Gateway
@@ -78,6 +79,63 @@ def test_a_known_key_is_served_and_an_unknown_one_is_told_503_and_never_401(
         mend()
     until(lambda: httpx.get(f"{gateway.base_url}/models", headers=OTHER).status_code == 401)
     assert "x-syntra-degraded" not in ask(gateway, "openai/gpt-4o-mini").headers
+
+
+def test_a_key_goes_on_when_postgresql_stops_after_others_of_its_organisation_have_been_made(
+    engine: Postgres, gateway: Gateway
+) -> None:
+    until(lambda: ready(gateway))
+    keys = f"{gateway.origin}/api/orgs/local/keys"
+    made = httpx.post(keys, headers=gateway.headers, json={"name": "one"}).json()
+    mine = {"authorization": f"Bearer {made['key']}"}
+    assert hello(gateway, **mine)[0] == 200
+    for name in ("two", "three"):
+        assert httpx.post(keys, headers=gateway.headers, json={"name": name}).status_code == 201
+    time.sleep(1.0)  # the word of it has come to every worker
+    engine.pause()
+    try:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            assert hello(gateway, **mine)[0] == 200
+        assert "keys" in ask(gateway, "openai/gpt-4o-mini", headers=mine).headers["x-syntra-degraded"]
+    finally:
+        engine.resume()
+
+
+def test_a_key_of_whose_change_was_heard_is_never_served_from_memory(engine: Postgres) -> None:
+    place = set_up(engine.database(f"d{uuid7()}".replace("-", "")))
+
+    async def served(here: Tenants, bearer: str) -> bool:
+        with contextlib.suppress(StoreAway, BadKey):
+            return bool(await here.keys.identify(bearer))
+        return False
+
+    async def story() -> None:
+        async with tenants(place) as here:
+            owner = await here.organisation("acme")
+            (revoked, gone), (_, other) = await here.key(), await here.key()
+            assert await served(here, gone)
+            assert await served(here, other)
+            async with here.postgres.tenant(owner.id) as cursor:
+                await revoke_key(cursor, revoked, "test")
+            await asyncio.sleep(1.0)
+            engine.pause()
+            try:
+                here.keys.deaf()
+                assert await served(here, other)  # it has been asked for again while that could be
+                for _ in range(30):  # longer than a key is known not to be one
+                    assert not await served(here, gone)
+                    await asyncio.sleep(0.1)
+                here.keys.heard(owner.id)
+                assert not await served(here, other)  # nobody can say what has become of it
+            finally:
+                engine.resume()
+            async with asyncio.timeout(10):
+                while not await served(here, other):  # noqa: ASYNC110  # another process resumes
+                    await asyncio.sleep(0.05)
+            assert not await served(here, gone)
+
+    asyncio.run(story())
 
 
 def test_a_gateway_that_starts_first_is_not_ready_and_heals_by_itself(

@@ -130,6 +130,45 @@ def test_another_organisation_has_keys_of_its_own(gateway: Gateway, providers: F
     assert "idempotent-replayed" not in theirs.headers
 
 
+def test_the_answer_of_one_is_never_anothers(gateway: Gateway, providers: Fakes) -> None:
+    fake, key = providers["openai"], uuid7()
+    ann = {"idempotency-key": key, "x-syntra-user": "ann"}
+    first = ask(gateway, OPENAI.model, headers=ann)
+    assert first.status == 200
+    keys = f"{gateway.origin}/api/orgs/local/keys"
+    colleague = httpx.post(keys, headers=gateway.headers, json={"name": f"k{key[-8:]}"}).json()["key"]
+    others = ({"x-syntra-user": "bob"}, {"x-syntra-user": ""}, {"authorization": f"Bearer {colleague}"})
+    for other in others:
+        told = ask(gateway, OPENAI.model, headers={**ann, **other})
+        assert (told.status, told.json["error"]["code"]) == (422, "idempotency_key_reused")
+    assert ask(gateway, OPENAI.model, headers=ann).headers["idempotent-replayed"] == "true"
+    assert len(fake.requests) == 1
+
+
+WISHES = {
+    "x-syntra-policy": "cheapest",
+    "x-syntra-persona": "off",
+    "x-syntra-memory": "off",
+    "x-syntra-debug": "on",
+    "x-syntra-max-cost-usd": "0.5",
+    "x-syntra-max-ttft-ms": "9000",
+    "x-syntra-cache-control": "no-cache",
+    "x-session-id": "s1",
+    "anthropic-beta": "a-beta",
+}
+
+
+def test_a_request_that_wishes_something_else_is_another_request(gateway: Gateway, providers: Fakes) -> None:
+    key = uuid7()
+    assert same(gateway, key).status == 200
+    for name, value in WISHES.items():
+        told = ask(gateway, OPENAI.model, headers={"idempotency-key": key, name: value})
+        assert (name, told.status) == (name, 422)
+    again = ask(gateway, OPENAI.model, headers={"idempotency-key": key, "x-request-id": "another-try"})
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(providers["openai"].requests) == 1
+
+
 BEGUN = [Fault.RESET_BEFORE, Fault.HTML_200, Fault.EOF_MID]
 NOT_BEGUN = [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.BAD_REQUEST]
 

@@ -98,6 +98,7 @@ BEFORE = [
     Before(Fault.OVERLOADED, 502),
     Before(Fault.UNAUTHORIZED, 502),
     Before(Fault.FORBIDDEN, 502),
+    Before(Fault.SPENT, 402),
     Before(Fault.BAD_REQUEST, 400),
     Before(Fault.CONTEXT_LENGTH, 400),
     Before(Fault.NO_SUCH_MODEL, 404),

@@ -8,10 +8,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
 import pytest
+from msgspec import structs
 from psycopg.rows import dict_row
 
 from gateway.core.ids import uuid7
@@ -61,6 +63,41 @@ def test_a_row_is_stored_field_by_field(
     assert attempt["org_id"].hex == mine
     assert (final["person"], final["model"], final["cost"], final["estimated"]) == ("", "", None, False)
     assert decision(database, request_id) == {"id": request_id, "said": {"deep": ["ß", None]}}
+
+
+def test_a_key_says_on_which_day_it_was_last_used_and_is_written_once_a_day(
+    place: PostgresPlace, database: str, organise: Organise, run: Run[Any], tmp_path: Path
+) -> None:
+    mine, theirs = organise(), organise()
+    used, idle, foreign = (str(UUID(uuid7())) for _ in range(3))
+    with psycopg.connect(database, autocommit=True) as owner:
+        for org, key in ((mine, used), (mine, idle), (theirs, foreign)):
+            values = (org, key, key[-12:])
+            owner.execute(
+                "insert into syntra.api_key (org_id, id, public, digest, name) values (%s, %s, %s, 'x', 'x')", values
+            )
+
+    def told() -> dict[str, tuple[str, int]]:
+        with psycopg.connect(database) as owner:
+            found = owner.execute("select id, last_used_on::text, xmin::text::bigint from syntra.api_key")
+            return {str(key): (day, version) for key, day, version in found}
+
+    async def work() -> None:
+        async with ledger_at(place, tmp_path) as ledger:
+            versions = []
+            for day in (25, 26, 26, 24):
+                request_id, at = uuid7(), datetime(2026, 11, day, 23, 59, 59, tzinfo=UTC)
+                kept = [Row(request_id, 0, at, key, "chat", "syntra", "answered") for key in (used, foreign, "laptop")]
+                kept = [structs.replace(one, attempt=number) for number, one in enumerate(kept)]
+                ledger.keep(mine, request_id, at, kept, Record(request_id))
+                await level(ledger)
+                versions.append(told()[used])
+            assert [day for day, _ in versions] == ["2026-11-25", "2026-11-26", "2026-11-26", "2026-11-26"]
+            assert versions[0] != versions[1] == versions[2] == versions[3]
+
+    run(work())
+    assert told()[idle][0] is None
+    assert told()[foreign][0] is None  # another organisation's is not seen
 
 
 def test_a_request_that_is_its_only_attempt_has_both_rows(

@@ -95,10 +95,7 @@ def test_any_bytes_are_a_request_or_the_callers_mistake(raw: bytes) -> None:
     body = json.loads(raw)
     assert asked.request.body.model == names.meant(body["model"])
     assert asked.request.native is not None
-    spoken = {name: json.loads(bytes(value)) for name, value in asked.request.native.fields.items()}
-    told = (spoken.pop("metadata", None) or {}).get("user_id") or ""
-    assert spoken == {name: value for name, value in body.items() if name != "metadata"}
-    assert "_session_" not in told
+    assert {name: json.loads(bytes(value)) for name, value in asked.request.native.fields.items()} == body
     roles = [message.role for message in asked.request.body.messages]
     assert roles.index("user") <= 1
     for provider in ("kimi", "openrouter", "google", "openai"):
@@ -148,6 +145,23 @@ def test_any_answer_is_one_message_however_it_is_cut(
         assert block["id"].removeprefix("toolu_") == call["id"].removeprefix("call_")
         assert block["name"] == call["function"]["name"]
         assert isinstance(block["input"], dict)
+
+
+def test_calls_that_are_made_at_once_are_told_one_after_the_other_and_whole() -> None:
+    def piece(index: int, arguments: str, **more: Any) -> dict[str, Any]:
+        call = {"index": index, "function": {"arguments": arguments, **more.pop("function", {})}, **more}
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+    begun = [piece(k, "", id=f"call_{k}", type="function", function={"name": f"f{k}"}) for k in (0, 1, 2)]
+    rest = [piece(0, '{"a":'), piece(1, '{"a":'), piece(0, "1}"), piece(2, "{}"), piece(1, "2}")]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    told = written([*begun, *rest, end], (), thinks=False)
+    whole = json.loads(fold(told))
+    called = [(block["name"], block["input"]) for block in whole["content"]]
+    assert sorted(called) == [("f0", {"a": 1}), ("f1", {"a": 2}), ("f2", {})]
+    assert whole["stop_reason"] == "tool_use"
+    opened = [event["type"] for event in read_events(told) if event["type"].startswith("content_block_st")]
+    assert opened == ["content_block_start", "content_block_stop"] * 3  # no block begins within another
 
 
 NATIVE = (

@@ -228,3 +228,9 @@ def test_a_body_is_small_and_json(office: Office) -> None:
     owner = office.key("fuzz")
     office.refused(413, "POST", "/fuzz/keys", owner, json={"name": "x" * 70_000})
     office.refused(415, "POST", "/fuzz/keys", owner, content=b"{}", headers={"content-type": "text/plain"})
+
+
+def test_a_key_for_an_endpoint_that_there_is_not_is_not_made(office: Office) -> None:
+    body = {"name": "x", "scopes": {"endpoints": ["chat", "bogus"]}}
+    refused = office.refused(400, "POST", "/acme/keys", office.key("acme"), json=body)
+    assert (refused["param"], "moderations" in refused["message"]) == ("scopes.endpoints", True)

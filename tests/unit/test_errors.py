@@ -46,12 +46,14 @@ from gateway.core.errors import (
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamSpent,
     UpstreamUnknownModel,
     UpstreamUnreachable,
     UpstreamUnwilling,
     WrongMediaType,
     WrongMethod,
 )
+from gateway.records.metrics import ERRORS
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Case:
     def __str__(self) -> str:
         return type(self.error).__name__
 
+
+NO_MORE = ((b"x-should-retry", b"false"),)
 
 CASES = (
     Case(SyntraError("no"), 500, "server_error", None),
@@ -136,7 +140,15 @@ CASES = (
     ),
     Case(TwinDiffers("no"), 422, "idempotency_error", "idempotency_key_reused"),
     Case(Overloaded("no"), 503, "server_error", "overloaded", ((b"retry-after", b"1"),)),
-    Case(UpstreamCredential("no"), 502, "server_error", "upstream_credential", retryable=True),
+    Case(UpstreamCredential("no"), 502, "invalid_request_error", "upstream_credential", NO_MORE, retryable=True),
+    Case(UpstreamSpent("no"), 402, "insufficient_quota", "insufficient_quota", NO_MORE, retryable=True),
+    Case(
+        AllCooling("no", retry_after=61),
+        429,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        ((b"retry-after", b"61"), *NO_MORE),
+    ),
     Case(UpstreamFailed("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamOverloaded("no"), 502, "server_error", "upstream_error", retryable=True),
     Case(UpstreamUnreachable("no"), 502, "server_error", "upstream_unreachable", retryable=True),
@@ -157,6 +169,13 @@ def test_every_error_knows_how_it_is_told(case: Case) -> None:
     assert (error.status, error.type, error.code) == (case.status, case.type, case.code)
     assert tuple(error.headers) == case.headers
     assert error.retryable is case.retryable
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_mistake_of_the_clients_is_counted_as_the_servers(case: Case) -> None:
+    assert (case.error.kind == "server_error") is (type(case.error) is SyntraError)
+    if case.status < 500:
+        assert case.error.kind in ERRORS
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -21,6 +21,7 @@ from gateway.core.errors import (
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamSilent,
+    UpstreamSpent,
     UpstreamUnknownModel,
 )
 from gateway.upstream.faults import MOST_PATIENCE, fault, inband, retry_after
@@ -93,6 +94,10 @@ REPLIES = (
         {"message": "API key not valid", "details": [{"reason": "API_KEY_INVALID"}]},
         "upstream_credential",
     ),
+    Reply(400, UpstreamSpent, 402, {"message": "Your credit balance is too low to access it."}, "insufficient_quota"),
+    Reply(402, UpstreamSpent, 402, {"message": PROSE}, "insufficient_quota"),
+    Reply(429, UpstreamSpent, 402, {"message": PROSE, "code": "insufficient_quota"}, "insufficient_quota"),
+    Reply(429, UpstreamSpent, 402, {"message": PROSE, "type": "exceeded_current_quota_error"}, "insufficient_quota"),
     Reply(401, UpstreamCredential, 502, {"message": PROSE}, "upstream_credential"),
     Reply(403, UpstreamCredential, 502, {"message": PROSE}, "upstream_credential"),
     Reply(404, UpstreamUnknownModel, 404, {"message": PROSE, "code": "not_found"}, "model_not_found"),
@@ -255,6 +260,8 @@ class Inband:
         Inband({"message": PROSE, "type": "rate_limit_error"}, UpstreamBusy),
         Inband({"message": PROSE, "code": 429}, UpstreamBusy),
         Inband({"message": PROSE, "code": 429, "status": "RESOURCE_EXHAUSTED"}, UpstreamBusy),
+        Inband({"message": PROSE, "code": "insufficient_quota"}, UpstreamSpent),
+        Inband({"message": PROSE, "code": 402}, UpstreamSpent),
         Inband({"message": PROSE, "type": "authentication_error"}, UpstreamCredential),
         Inband({"message": PROSE, "code": 403, "status": "PERMISSION_DENIED"}, UpstreamCredential),
         Inband({"message": PROSE, "type": "invalid_request_error"}, UpstreamRejected),

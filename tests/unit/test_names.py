@@ -34,18 +34,19 @@ ALL = ("openai", "anthropic", "google", "kimi", "openrouter")
 
 def test_syntra_is_the_organisations_policy() -> None:
     own = with_organisations(acme=Organisation(policy="cheap"), default=Organisation())
-    assert names(*ALL, library=own).meaning("acme", "syntra") == Meaning(policy="cheap")
-    assert names(*ALL, library=own).meaning("others", "syntra") == Meaning(policy="balanced")
+    assert names(*ALL, library=own).meaning("acme", "syntra") == Meaning(policy="cheap", name="syntra")
+    assert names(*ALL, library=own).meaning("others", "syntra") == Meaning(policy="balanced", name="syntra")
 
 
 @pytest.mark.parametrize("policy", ["balanced", "best", "cheap", "fast"])
 def test_each_policy_has_a_name_and_a_header(policy: str) -> None:
     known = names(*ALL)
-    assert known.meaning(ORG, f"syntra-{policy}") == Meaning(policy=policy)
+    assert known.meaning(ORG, f"syntra-{policy}") == Meaning(policy=policy, name=f"syntra-{policy}")
     assert (
         known.meaning(ORG, "syntra", policy)
         == known.meaning(ORG, "syntra", f"syntra-{policy}")
-        == Meaning(policy=policy)
+        == known.meaning(ORG, "syntra-cheap", policy)
+        == Meaning(policy=policy, name=f"syntra-{policy}")
     )
     assert f"syntra-{policy}" in known.names(ORG)
 
@@ -63,7 +64,7 @@ def test_a_policy_that_does_not_exist_is_a_bad_request(name: str) -> None:
 def test_an_organisation_names_only_the_policies_that_it_may() -> None:
     own = with_organisations(acme=Organisation(policy="cheap", policies=["cheap", "fast"]))
     known = names(*ALL, library=own)
-    assert known.meaning("acme", "syntra-fast") == Meaning(policy="fast")
+    assert known.meaning("acme", "syntra-fast") == Meaning(policy="fast", name="syntra-fast")
     assert "syntra-best" not in known.names("acme")
     with pytest.raises(UnknownPolicy):
         known.meaning("acme", "syntra-best")
@@ -72,7 +73,7 @@ def test_an_organisation_names_only_the_policies_that_it_may() -> None:
 def test_an_alias_means_what_its_organisation_says_and_nothing_to_others() -> None:
     aliases = {"house": "quick", "quick": "syntra-fast", "gpt-4": "anthropic/claude-haiku-4-5"}
     known = names(*ALL, library=with_organisations(acme=Organisation(aliases=aliases), default=Organisation()))
-    assert known.meaning("acme", "house") == Meaning(policy="fast")
+    assert known.meaning("acme", "house") == Meaning(policy="fast", name="syntra-fast")
     assert known.meaning("acme", "gpt-4") == Meaning(pinned=Candidate("anthropic", "claude-haiku-4-5"))
     assert {"house", "quick", "gpt-4"} <= set(known.names("acme"))
     assert known.names("others")[0] == "syntra"

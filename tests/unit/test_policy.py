@@ -169,11 +169,27 @@ def test_a_key_is_kept_to_its_models_pinned_or_chosen() -> None:
     assert scene.route(Meaning(pinned=Candidate("openai", "gpt-4o"))).pinned  # another key of the same organisation
 
 
+def test_a_key_for_syntras_names_leaves_the_choice_to_the_policy_and_pins_nothing() -> None:
+    scene = Scene(*NAMES)
+    caller = Caller("o", "local", "k", scopes=Scopes(models=("syntra", "syntra-fast")))
+    for name in ("syntra", "syntra-fast"):
+        asked = scene.policy.names.meaning("local", name)
+        assert scene.route(asked, caller=caller).candidates == scene.route(asked).candidates
+    for name in ("syntra-best", "openai/gpt-4o-mini"):
+        with pytest.raises(NotAllowed):
+            scene.route(scene.policy.names.meaning("local", name), caller=caller)
+
+
 def test_a_key_is_kept_to_its_policies() -> None:
     caller = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",)))
     assert Scene(*NAMES).route(Meaning(policy="cheap"), caller=caller).candidates
     with pytest.raises(NotAllowed):
         Scene(*NAMES).route(caller=caller)
+    pin = Meaning(pinned=Candidate("openai", "gpt-4o"))
+    with pytest.raises(NotAllowed):
+        Scene(*NAMES).route(pin, caller=caller)
+    both = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",), models=("openai/gpt-4o",)))
+    assert Scene(*NAMES).route(pin, caller=both).pinned
 
 
 def test_an_organisations_own_key_pays_and_rests_alone() -> None:

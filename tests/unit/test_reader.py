@@ -188,6 +188,15 @@ def test_a_conversation_is_told_by_how_it_began_and_by_who_has_it() -> None:
     assert len({conversation("a", "k", begin), *others}) == 6
 
 
+@pytest.mark.parametrize("user", ['{"device_id":"d","session_id":"0b1c2d3e"}', "user_a_account_b_session_0b1c2d3e"])
+def test_a_session_in_the_users_id_names_the_conversation_whatever_it_begins_with(user: str) -> None:
+    one, other = (request(text, metadata={"user_id": user}) for text in ("Hello", "A summary of what was said"))
+    assert conversation("a", "k", one) == conversation("a", "k", other)
+    assert one.body.metadata in ({}, {"user_id": user})
+    plain = (request(text, metadata={"user_id": "u"}) for text in ("Hello", "A summary"))
+    assert len({conversation("a", "k", each) for each in plain}) == 2  # of one user there are many
+
+
 def test_a_follow_up_is_read_with_what_it_leans_on_and_sent_as_it_was_said(
     reader: Reader, classifier: Counting
 ) -> None:

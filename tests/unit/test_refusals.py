@@ -127,7 +127,8 @@ def test_a_limit_that_frees_again_is_a_429_which_says_whose_limit_and_for_how_lo
     assert (error.status, error.type, error.code) == (429, type_, "rate_limit_exceeded")
     assert words in error.message
     assert error.headers[0] == (b"retry-after", str(after).encode())
-    assert {name for name, _ in error.headers[1:]} == {name for name, _ in headers(MOST, verdict())}
+    far = {b"x-should-retry"} if after > 60 else set()  # clients hang on a wait as long as that, or do not heed it
+    assert {name for name, _ in error.headers[1:]} == {name for name, _ in headers(MOST, verdict())} | far
 
 
 def test_who_waits_for_others_to_end_does_not_come_again_with_all_the_others() -> None:

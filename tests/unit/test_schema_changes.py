@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -173,18 +174,28 @@ def test_who_serves_may_not_do_more_than_serve(more: str, url: str) -> None:
 def test_who_may_not_set_up_is_told_who_may(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("drop role if exists nobody_much")
-        connection.execute("create role nobody_much login")
+        connection.execute(sql.SQL("create role nobody_much login password {}").format(connection.info.password or "x"))
     weak = url.replace("user=postgres", "user=nobody_much")
     with pytest.raises(SchemaError, match="syntra migrate"):
         schema.migrate(postgres_place.place(weak), CHECK)
 
 
 def test_a_database_that_is_not_set_up_is_told_how(url: str) -> None:
-    schema.migrate(postgres_place.place(url), CHECK)  # so that the role is there
+    place = postgres_place.place(url)
+    schema.migrate(place, CHECK)  # so that the role is there
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("drop schema syntra cascade")
     with pytest.raises(SchemaError, match="syntra migrate"):
-        schema.migrate(postgres_place.place(url.replace("user=postgres", "user=syntra_app")), CHECK)
+        schema.migrate(postgres_place.place(place.serving.reveal()), CHECK)
+
+
+def test_a_user_or_a_database_that_is_not_there_is_a_mistake_and_not_waited_for(url: str) -> None:
+    nobody = url.replace("user=postgres", "user=never_made")
+    with pytest.raises(SchemaError, match="refuses the user or the password"):
+        schema.migrate(postgres_place.place(nobody), CHECK)
+    nowhere = re.sub(r"dbname=\S+", "dbname=never_made", url)
+    with pytest.raises(SchemaError, match="no database of that name"):
+        schema.migrate(postgres_place.place(nowhere), CHECK)
 
 
 def test_nobody_there_is_nobodys_mistake() -> None:

@@ -174,6 +174,42 @@ def test_the_same_request_gives_the_same_bytes():
 # the caller's mistakes are 400
 
 
+@pytest.mark.parametrize("wire", ["anthropic", "gemini"])
+@pytest.mark.parametrize("other", [{"type": "web_search"}, {"type": "custom", "custom": {"name": "g"}}])
+def test_a_tool_that_is_no_function_is_left_out_and_named(wire, other):
+    function = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    said = encode(wire, tools=[other, function], tool_choice={"type": other["type"]})
+    assert said.dropped == (f"tools.{other['type']}",)
+    assert (b'"f"' in said.body, b'"g"' in said.body) == (True, False)
+    alone = encode(wire, tools=[other], tool_choice="required")
+    assert alone.dropped == (f"tools.{other['type']}",)
+    assert b"tool" not in alone.body
+
+
+@pytest.mark.parametrize("wire", ["anthropic", "gemini"])
+def test_a_part_that_nobody_knows_is_left_out_and_named(wire):
+    said = encode(wire, messages=user({"type": "weird", "x": 1}, {"type": "text", "text": "Ahoy"}))
+    assert said.dropped == ("content.weird",)
+    assert b"weird" not in said.body
+    assert isinstance(encode_or_refuse(wire, messages=user({"type": "weird", "x": 1})), BadRequest)
+
+
+def test_a_place_is_told_as_the_client_counts():
+    request = a_request(
+        messages=user(
+            {"type": "text", "text": "Ahoy"}, {"type": "input_audio", "input_audio": {"data": "eA==", "format": "wav"}}
+        )
+    )
+    dialect = Translated("anthropic")
+    with pytest.raises(BadRequest) as caught:
+        dialect.encode(
+            Provider("anthropic", "https://upstream.example", Secret("s3cret"), dialect),
+            "some-model",
+            request.with_system("Our own words."),
+        )
+    assert caught.value.param == "messages[0].content[1].input_audio"
+
+
 @pytest.mark.parametrize(
     ("part", "param"),
     [

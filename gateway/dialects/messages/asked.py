@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from gateway.core.native import MESSAGES, Aside, Native
 from gateway.dialects.messages import names, toolbox, turns
 from gateway.dialects.messages.body import Body, Format, body_decoder, decode, refused
 
-_SESSION = re.compile(r"_session_([0-9a-zA-Z-]{8,64})$")
 _EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _SPARING, _MIDDLING = 4_096, 16_384  # tokens of thinking that are little, and that are not yet much
 # Read and said otherwise, or of no consequence elsewhere: nobody loses anything by their not being sent.
@@ -58,7 +56,6 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
     body = decode(body_decoder, raw)
     if body.max_tokens is None and not counts:
         raise refused("max_tokens", "Field required")
-    _keep_private(body, fields)
     conversation = turns.read(body.messages, turns.system_text(body.system))
     found = toolbox.read(body.tools, body.tool_choice, conversation.referred)
     lost = [*conversation.lost, *found.lost, *_lost(body, fields)]
@@ -80,9 +77,14 @@ def parse(raw: bytes, words: Words, *, counts: bool = False) -> Asked:
     )
 
 
-def conversation_name(asked: Asked, header: str) -> str:
-    """What tells this conversation from others: a session of Claude Code's holds its subagents' too."""
-    session = header or asked.session
+def conversation_name(asked: Asked, header: str, claude_code: str = "") -> str:
+    """What tells this conversation from others: a session of Claude Code's holds its subagents' too.
+
+    That is said in the user's id or in the header `claude_code`; any other `header` names one conversation.
+    """
+    session = claude_code or asked.session
+    if header and header != session:
+        return header
     if not session:
         return ""
     digest = hashlib.blake2b(asked.beginning, digest_size=8).hexdigest()
@@ -194,32 +196,6 @@ def _lost(body: Body, fields: Mapping[str, Raw]) -> list[str]:
     return lost
 
 
-def _keep_private(body: Body, fields: dict[str, Raw]) -> None:
-    """Take out of a request's own words what tells of the user's machine and account; `body` still has the session."""
-    told = body.metadata.user_id if body.metadata is not None else None
-    if told is not None and (shown := privacy.user(told)) != told:
-        fields["metadata"] = Raw(_encode({**_fields.decode(fields["metadata"]), "user_id": shown}))
-    privacy.strip(fields)
-
-
-class _User(Struct):
-    """What Claude Code writes into `metadata.user_id`: only the session is ours to read."""
-
-    session_id: str = ""
-
-
-_user = msgspec.json.Decoder(_User)
-
-
 def _session(body: Body) -> str:
-    """The session that the user's id names; the devices and accounts in it are nobody's business."""
-    told = body.metadata.user_id if body.metadata is not None else None
-    if not told:
-        return ""
-    if told.startswith("{"):
-        try:
-            return _user.decode(told.encode("utf-8", "replace")).session_id[:128]
-        except msgspec.MsgspecError:
-            return ""
-    found = _SESSION.search(told)
-    return found[1] if found else ""
+    """The session that the user's id names."""
+    return privacy.session((body.metadata and body.metadata.user_id) or "")

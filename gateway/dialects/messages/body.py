@@ -167,9 +167,9 @@ class Body(Struct):
 
 
 class Tool(Struct):
-    """A tool; one whose type is not `custom` is one of Anthropic's own."""
+    """A tool; one whose type is not `custom` is one of Anthropic's own, and `mcp_toolset` has no name."""
 
-    name: str
+    name: str = ""
     type: str | None = None
     description: str | None = None
     input_schema: Raw | UnsetType = UNSET

@@ -19,6 +19,7 @@ from gateway.core.errors import (
     Internal,
     SyntraError,
     UnknownModel,
+    UpstreamCredential,
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamUnknownModel,
@@ -97,4 +98,4 @@ def _is_final(error: SyntraError) -> bool:
     """
     if isinstance(error, UpstreamRejected):
         return error.status == 404
-    return isinstance(error, BadRequest | BadKey | Internal) and error.status != 408
+    return isinstance(error, BadRequest | BadKey | Internal | UpstreamCredential) and error.status != 408

@@ -45,6 +45,15 @@ class _Typed(Struct):
 _typed = msgspec.json.Decoder(_Typed)
 
 
+def _is_whole(arguments: str) -> bool:
+    """Whether a call has said all of its arguments."""
+    try:
+        _object.decode(arguments)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
 class Events:
     """One answer on its way to a client of Messages."""
 
@@ -58,7 +67,9 @@ class Events:
         self._next = 0  # index of the block that is open, or of the next one
         self._open = _NOTHING
         self._call = -1  # the call that is open
-        self._called = -1  # the last call that was opened
+        self._arguments = ""  # what it has said
+        self._called: set[int] = set()  # the calls that were opened
+        self._later: dict[int, list[ToolCallDelta]] = {}  # pieces of calls that wait for the open one
         self._held: list[str] = []  # thinking that was not asked for, until it is known whether a call needs it
         self._carried = thoughts.Carried(calls={}, details=[])
         self._reason = "end_turn"
@@ -108,6 +119,8 @@ class Events:
         for piece in delta.tool_calls or ():
             self._use(piece)
         if choice.finish_reason is not None and self._last is None:
+            for index in sorted(self._later):
+                self._tell_call(index, self._later.pop(index))
             self._close()
             self._finish(choice.finish_reason)
 
@@ -139,13 +152,25 @@ class Events:
                 self._carried.details.append(Raw(_encode(detail)))
 
     def _use(self, piece: ToolCallDelta) -> None:
-        """A piece of a call; calls come one after the other, as blocks must."""
+        """A piece of a call; calls come one after the other, as blocks must, also of who makes several at once."""
         index = piece.index if isinstance(piece.index, int) else 0
-        if index > self._called:
-            self._open_call(index, piece)
-        elif index != self._call:
+        if index == self._call:
+            self._tell_arguments(piece)
+        elif index in self._called:
             raise UpstreamBroken("The provider went back to a call that was over.")
+        elif self._open == _TOOL and not _is_whole(self._arguments):
+            self._later.setdefault(index, []).append(piece)
+        else:
+            self._tell_call(index, [*self._later.pop(index, ()), piece])
+
+    def _tell_call(self, index: int, pieces: Sequence[ToolCallDelta]) -> None:
+        self._open_call(index, pieces[0])
+        for piece in pieces:
+            self._tell_arguments(piece)
+
+    def _tell_arguments(self, piece: ToolCallDelta) -> None:
         if piece.function is not None and piece.function.arguments:
+            self._arguments += piece.function.arguments
             self._piece({"type": "input_json_delta", "partial_json": piece.function.arguments})
 
     def _open_call(self, index: int, piece: ToolCallDelta) -> None:
@@ -156,7 +181,8 @@ class Events:
         name = (piece.function.name if piece.function is not None else None) or ""
         name = self._asked.originals.get(name, name)
         self._start(_TOOL, {"type": "tool_use", "id": identity, "name": name, "input": {}})
-        self._call = self._called = index
+        self._call, self._arguments = index, ""
+        self._called.add(index)
 
     def _tell_thought(self) -> None:
         """What the model must be given back with its call goes before the call, in a thought."""
@@ -223,7 +249,7 @@ class Events:
 
     def _finish(self, reason: str) -> None:
         told = _REASONS.get(reason, "end_turn")
-        if self._called >= 0 and told == "end_turn":
+        if self._called and told == "end_turn":
             told = "tool_use"
         if self._reason != "refusal":
             self._reason = told

@@ -58,13 +58,15 @@ def read(raws: Sequence[Raw] | None, choice: ToolChoice | None, referred: Collec
         if tool.type in (None, "custom") and not (tool.defer_loading and found_here and tool.name not in referred):
             made.functions.append(_function(tool, f"tools.{k}"))
     made.searches = bool(own) and not made.functions and all((one.type or "").startswith(_SEARCHES) for one in own)
-    made.lost = tuple(dict.fromkeys(tool.name for tool in own if not made.searches))
+    made.lost = tuple(dict.fromkeys(tool.name or tool.type or "" for tool in own if not made.searches))
     if made.functions and choice is not None:
         _choose(made, choice, {tool.name for tool in tools}, {tool.name for tool in own})
     return made
 
 
 def _function(tool: Tool, at: str) -> dict[str, Any]:
+    if not tool.name:
+        raise refused(f"{at}.name", "Field required")
     if tool.input_schema is UNSET:
         raise refused(f"{at}.input_schema", "Field required")
     schema = decode(_schema, tool.input_schema, f"{at}.input_schema")

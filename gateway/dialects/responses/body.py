@@ -218,7 +218,7 @@ def parse(raw: bytes) -> Received:
     fields = chat.decode(_fields, raw)
     chat.refuse_forbidden(fields)
     body = chat.decode(_body, raw)
-    if body.previous_response_id == "":  # some clients send every field that they know
+    if body.previous_response_id == "":  # some clients always say one, and mean none
         body.previous_response_id = None
         del fields["previous_response_id"]
     _check(body, fields)

@@ -11,7 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.errors import AllCooling, BadRequest, ContextTooLong, SyntraError, UpstreamBusy, UpstreamRejected
+from gateway.core.errors import (
+    AllCooling,
+    BadRequest,
+    ContextTooLong,
+    SyntraError,
+    UpstreamBusy,
+    UpstreamCredential,
+    UpstreamRejected,
+)
 from gateway.core.telling import Told
 
 SERVER_ERROR: Final = "server_error"
@@ -27,7 +35,7 @@ def code(error: SyntraError) -> str:
         return "context_length_exceeded"
     if isinstance(error, UpstreamBusy | AllCooling):
         return "rate_limit_exceeded"
-    if isinstance(error, BadRequest | UpstreamRejected):
+    if isinstance(error, BadRequest | UpstreamRejected | UpstreamCredential):
         return "invalid_prompt"
     return SERVER_ERROR
 

@@ -28,7 +28,7 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 # What goes to no provider: state that is kept here, and what clients tell of their user's machine.
 _OURS: Final = frozenset({"store", "previous_response_id", "background", "conversation", "prompt", "stream_options"})
-PRIVATE: Final = privacy.DROPPED | {privacy.METADATA}
+PRIVATE: Final = privacy.DROPPED | {"metadata"}
 # Fields that mean the same in a chat completion and have the same name there.
 _SAME: Final = ("temperature", "top_p", "user", "safety_identifier", "prompt_cache_key", "service_tier")
 _KEPT_AT_OPENAI: Final = frozenset({"prompt_cache_retention", "prompt_cache_options"})  # no loss elsewhere
@@ -77,6 +77,8 @@ def understand(
         asides=_asides(calling, talk.remembered, len(talk.messages)),
         lost=tuple(dict.fromkeys([*calling.lost, *talk.lost, *lost])),
         lenient=True,
+        truncates=body.truncation == "auto",
+        session=privacy.session((body.metadata or {}).get("user_id", "")),
     )
     return Asked(request, body, received.fields, calling, [_with_id(item) for item in items])
 
@@ -129,8 +131,6 @@ def _fields(body: Body, calling: Calling) -> tuple[dict[str, Any], list[str]]:
         fields["tools"] = choice.tools
         fields |= {} if choice.value is None else {"tool_choice": choice.value}
         fields |= {} if body.parallel_tool_calls is None else {"parallel_tool_calls": body.parallel_tool_calls}
-    if body.truncation == "auto":
-        lost.append("truncation")
     if body.max_tool_calls is not None:
         lost.append("max_tool_calls")
     return fields, lost

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlmodel import select
 
-from gateway.core.caller import Role, Scopes
+from gateway.core.caller import SURFACES, Role, Scopes
 from gateway.core.errors import BadRequest, Forbidden
 from gateway.core.limits import NO_LIMITS
 from gateway.http.admin.desk import Desk
@@ -35,7 +35,10 @@ def check_end(expires_at: datetime | None) -> None:
 
 
 async def check_grant(desk: Desk, rows: Rows, grant: Grant) -> None:
-    """Raise Forbidden where the caller would give more than they have."""
+    """Raise Forbidden where the caller would give more than they have, BadRequest for what there is not."""
+    if unknown := grant.scopes.unknown_endpoint():
+        words = f"There is no endpoint '{unknown[:100]}'. There are {', '.join(SURFACES)}."
+        raise BadRequest(words, param="scopes.endpoints", code="invalid_value")
     desk.check_gives(grant.role)
     if desk.caller.key_limits != NO_LIMITS:
         # Ten keys of five dollars are fifty dollars.

@@ -21,7 +21,7 @@ class Members:
 
     def __init__(self, memberships: Memberships) -> None:
         self._memberships = memberships
-        self._known: Remembered[Place, Caller] = Remembered(_MOST)
+        self._known: Remembered[Place, Caller] = Remembered(_MOST, lambda place, _: memberships.find(*place))
         self.deaf = self._known.deaf
 
     async def find(self, organisation: str, member: str) -> Caller | None:
