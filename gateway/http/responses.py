@@ -139,12 +139,12 @@ class ResponsesSurface:
         await visit.whole(200, (JSON,), keeping.deleted(response_id))
 
     async def _list(self, visit: Visit, caller: Caller, response_id: str) -> None:
-        """The items that the answer was made from, those of earlier turns too where they are still kept."""
+        """The items that the answer was made from, those of earlier turns too as far back as they are kept."""
         kept = await self._found(caller, response_id)
         try:
-            before = await self._before(caller, kept.previous)
-        except Unknown:
-            before = ()
+            before = [] if kept.previous is None else await self._kept.left(caller.organisation, kept.previous)
+        except Unavailable:
+            raise StoreAway(_AWAY) from None
         await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], _query(visit)))
 
     async def _found(self, caller: Caller, response_id: str) -> Kept:

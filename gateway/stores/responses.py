@@ -97,11 +97,12 @@ class Responses:
 
     async def before(self, organisation: str, response_id: str) -> list[Raw] | None:
         """Every item of the conversation up to and with this answer; None where a part of it is not kept any more."""
-        values = {"id": response_id, "longest": _LONGEST}
-        rows = await self._postgres.soon(self._rows(organisation, _CHAIN, values))
-        if not rows or rows[0]["previous"] is not None:
-            return None
-        return [item for row in rows for side in ("input", "output") for item in _raws.decode(row[side])]
+        rows = await self._chain(organisation, response_id)
+        return None if not rows or rows[0]["previous"] is not None else _items_of(rows)
+
+    async def left(self, organisation: str, response_id: str) -> list[Raw]:
+        """The same as far back as it is kept."""
+        return _items_of(await self._chain(organisation, response_id))
 
     async def items(self, organisation: str, wanted: Sequence[str]) -> dict[str, Raw]:
         """Items of outputs, by id; what is not there is left out."""
@@ -112,6 +113,11 @@ class Responses:
     async def delete(self, organisation: str, response_id: str) -> bool:
         """Forget an answer; whether there was one."""
         return await self._postgres.soon(self._run(organisation, _DELETE, (response_id,))) > 0
+
+    async def _chain(self, organisation: str, response_id: str) -> list[dict[str, Any]]:
+        """The answers up to this one, the first that is kept first."""
+        values = {"id": response_id, "longest": _LONGEST}
+        return await self._postgres.soon(self._rows(organisation, _CHAIN, values))
 
     async def _run(self, organisation: str, query: LiteralString, values: Any) -> int:
         async with self._postgres.tenant(organisation) as cursor:
@@ -127,6 +133,10 @@ class Responses:
 def _kept(response_id: str, row: Mapping[str, Any]) -> Kept:
     output = _raws.decode(row["output"])
     return Kept(response_id, row["previous"], _raws.decode(row["input"]), output, row["reply"].encode())
+
+
+def _items_of(rows: Sequence[Mapping[str, Any]]) -> list[Raw]:
+    return [item for row in rows for side in ("input", "output") for item in _raws.decode(row[side])]
 
 
 def _id(item: Raw) -> str | None:

@@ -104,6 +104,27 @@ def test_what_was_stored_is_gone_on_from_listed_retrieved_and_deleted(
         assert client.responses.create(model=pin.model, input="Anew.", previous_response_id="").output_text
 
 
+def test_a_deleted_turn_takes_no_other_turns_input_with_it(gateway: Gateway, providers: Fakes) -> None:
+    with gateway.client() as client:
+        ids: list[str | None] = [None]
+        for asked in ("First?", "Second?", "Third?"):
+            made = client.responses.create(model=OPENAI.model, input=asked, previous_response_id=ids[-1])
+            ids.append(made.id)
+
+        def listed(response_id: str | None) -> list[str]:
+            assert response_id is not None
+            items: Any = client.responses.input_items.list(response_id, order="asc")
+            return [part.text for item in items for part in item.content]
+
+        _, first, second, third = ids
+        said = "Hello from the fake."
+        assert listed(third) == ["First?", said, "Second?", said, "Third?"]
+        assert first is not None
+        client.responses.delete(first)
+        assert listed(third) == ["Second?", said, "Third?"]
+        assert listed(second) == ["Second?"]
+
+
 @with_tools
 def test_a_tool_loop_over_what_was_stored(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
     fake = providers[pin.provider]

@@ -112,6 +112,8 @@ def test_a_conversation_is_told_from_its_beginning_and_swept_after_thirty_days(d
             assert await responses.find(acme.id, "a") is None  # already, though nobody has swept yet
             assert (await worker.postgres.call("select sweep()"))[0]["sweep"] == 2
             assert await responses.before(acme.id, "c") is None  # its beginning is gone
+            assert [bytes(item)[11:12] for item in await responses.left(acme.id, "c")] == [b"b", b"b", b"c", b"c"]
+            assert await responses.left(globex.id, "c") == []
             assert await responses.items(acme.id, ["msg_a"]) == {}
             assert not await responses.delete(globex.id, "c")
             assert await responses.delete(acme.id, "c")
