@@ -158,10 +158,23 @@ def test_calls_that_are_made_at_once_are_told_one_after_the_other_and_whole() ->
     told = written([*begun, *rest, end], (), thinks=False)
     whole = json.loads(fold(told))
     called = [(block["name"], block["input"]) for block in whole["content"]]
-    assert sorted(called) == [("f0", {"a": 1}), ("f1", {"a": 2}), ("f2", {})]
+    assert called == [("f0", {"a": 1}), ("f1", {"a": 2}), ("f2", {})]  # in the order in which they were begun
     assert whole["stop_reason"] == "tool_use"
     opened = [event["type"] for event in read_events(told) if event["type"].startswith("content_block_st")]
     assert opened == ["content_block_start", "content_block_stop"] * 3  # no block begins within another
+
+
+def test_arguments_too_deep_to_read_hold_up_no_other_call() -> None:
+    deep = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
+    calls = [
+        {"index": k, "id": f"call_{k}", "type": "function", "function": {"name": f"f{k}", "arguments": said}}
+        for k, said in enumerate((deep, '{"b":1}'))
+    ]
+    made = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    events = read_events(written([*made, end], (), thinks=False))
+    pieces = [event["delta"]["partial_json"] for event in events if event["type"] == "content_block_delta"]
+    assert pieces == [deep, '{"b":1}']
 
 
 NATIVE = (

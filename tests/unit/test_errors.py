@@ -53,6 +53,9 @@ from gateway.core.errors import (
     WrongMediaType,
     WrongMethod,
 )
+from gateway.core.telling import Telling, as_chat
+from gateway.dialects.messages.errors import telling as as_messages
+from gateway.dialects.responses.failures import whole as as_responses
 from gateway.records.metrics import ERRORS
 
 
@@ -176,6 +179,14 @@ def test_no_mistake_of_the_clients_is_counted_as_the_servers(case: Case) -> None
     assert (case.error.kind == "server_error") is (type(case.error) is SyntraError)
     if case.status < 500:
         assert case.error.kind in ERRORS
+
+
+@pytest.mark.parametrize("telling", [as_chat, as_responses, as_messages])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_header_of_a_failure_is_told_twice(case: Case, telling: Telling) -> None:
+    """A client that reads two of `x-should-retry` finds `false, false`, which is neither."""
+    names = [name for name, _ in (*telling(case.error, "r").headers, *case.error.headers)]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

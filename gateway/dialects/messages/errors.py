@@ -19,7 +19,6 @@ from gateway.core.errors import (
     Internal,
     SyntraError,
     UnknownModel,
-    UpstreamCredential,
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamUnknownModel,
@@ -92,10 +91,10 @@ def _overflow(error: ContextTooLong) -> str:
 
 
 def _is_final(error: SyntraError) -> bool:
-    """Whether asking again cannot help: Claude Code would, for minutes.
+    """Whether asking again cannot help, and the error's own headers do not say so: Claude Code would, for minutes.
 
     What a provider finds wrong is not: Claude Code then leaves out, one by one, what only Anthropic's newest know.
     """
     if isinstance(error, UpstreamRejected):
         return error.status == 404
-    return isinstance(error, BadRequest | BadKey | Internal | UpstreamCredential) and error.status != 408
+    return isinstance(error, BadRequest | BadKey | Internal) and error.status != 408

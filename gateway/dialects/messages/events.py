@@ -47,9 +47,11 @@ _typed = msgspec.json.Decoder(_Typed)
 
 def _is_whole(arguments: str) -> bool:
     """Whether a call has said all of its arguments."""
+    if not arguments.endswith("}"):
+        return False
     try:
         _object.decode(arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
@@ -119,8 +121,8 @@ class Events:
         for piece in delta.tool_calls or ():
             self._use(piece)
         if choice.finish_reason is not None and self._last is None:
-            for index in sorted(self._later):
-                self._tell_call(index, self._later.pop(index))
+            while self._later:
+                self._tell_next()
             self._close()
             self._finish(choice.finish_reason)
 
@@ -158,10 +160,15 @@ class Events:
             self._tell_arguments(piece)
         elif index in self._called:
             raise UpstreamBroken("The provider went back to a call that was over.")
-        elif self._open == _TOOL and not _is_whole(self._arguments):
-            self._later.setdefault(index, []).append(piece)
         else:
-            self._tell_call(index, [*self._later.pop(index, ()), piece])
+            self._later.setdefault(index, []).append(piece)
+        while self._later and (self._open != _TOOL or _is_whole(self._arguments)):
+            self._tell_next()
+
+    def _tell_next(self) -> None:
+        """The call that has waited longest."""
+        index = next(iter(self._later))
+        self._tell_call(index, self._later.pop(index))
 
     def _tell_call(self, index: int, pieces: Sequence[ToolCallDelta]) -> None:
         self._open_call(index, pieces[0])

@@ -24,7 +24,6 @@ from gateway.core.telling import Told
 
 SERVER_ERROR: Final = "server_error"
 QUOTA: Final = "insufficient_quota"
-_NO_MORE: Final = ((b"x-should-retry", b"false"),)
 
 
 def code(error: SyntraError) -> str:
@@ -58,4 +57,4 @@ def whole(error: SyntraError, _: str) -> Told:
     if error.status != 402:
         return Told(error.status, error.body())
     spent = {"message": error.message, "type": QUOTA, "param": error.param, "code": QUOTA}
-    return Told(429, msgspec.json.encode({"error": spent}), _NO_MORE)
+    return Told(429, msgspec.json.encode({"error": spent}))
