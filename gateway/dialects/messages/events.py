@@ -45,12 +45,12 @@ class _Typed(Struct):
 _typed = msgspec.json.Decoder(_Typed)
 
 
-def _is_whole(arguments: str) -> bool:
+def _is_whole(arguments: Sequence[str]) -> bool:
     """Whether a call has said all of its arguments."""
-    if not arguments.endswith("}"):
+    if not arguments or not arguments[-1].endswith("}"):
         return False
     try:
-        _object.decode(arguments)
+        _object.decode("".join(arguments))
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
@@ -69,7 +69,7 @@ class Events:
         self._next = 0  # index of the block that is open, or of the next one
         self._open = _NOTHING
         self._call = -1  # the call that is open
-        self._arguments = ""  # what it has said
+        self._arguments: list[str] = []  # what it has said
         self._called: set[int] = set()  # the calls that were opened
         self._later: dict[int, list[ToolCallDelta]] = {}  # pieces of calls that wait for the open one
         self._held: list[str] = []  # thinking that was not asked for, until it is known whether a call needs it
@@ -177,7 +177,7 @@ class Events:
 
     def _tell_arguments(self, piece: ToolCallDelta) -> None:
         if piece.function is not None and piece.function.arguments:
-            self._arguments += piece.function.arguments
+            self._arguments.append(piece.function.arguments)
             self._piece({"type": "input_json_delta", "partial_json": piece.function.arguments})
 
     def _open_call(self, index: int, piece: ToolCallDelta) -> None:
@@ -188,7 +188,7 @@ class Events:
         name = (piece.function.name if piece.function is not None else None) or ""
         name = self._asked.originals.get(name, name)
         self._start(_TOOL, {"type": "tool_use", "id": identity, "name": name, "input": {}})
-        self._call, self._arguments = index, ""
+        self._call, self._arguments = index, []
         self._called.add(index)
 
     def _tell_thought(self) -> None:
