@@ -44,7 +44,7 @@ from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
-from gateway.upstream.providers import SIMULATED, Candidate
+from gateway.upstream.providers import Candidate
 from policies.facts import Facts
 
 CACHE = "cache"  # skipped, because its store did not answer
@@ -254,9 +254,7 @@ def _room(policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
 async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
     tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
-    first = route.candidates[0]
-    model = first.name if first.provider != SIMULATED else ""
-    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost, model)
+    course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost, route.candidates[0])
     course.decision.degraded += course.admitted.degraded
 
 

@@ -386,8 +386,7 @@ def _check_format(body: ChatBody) -> None:
 
 def _keep_private(body: ChatBody, fields: dict[str, Raw]) -> None:
     """Take out what no provider needs to know of the user's machine."""
-    for name in privacy.DROPPED & fields.keys():
-        del fields[name]
+    privacy.drop(fields)
     if body.metadata and (labels := privacy.labels(body.metadata)) != body.metadata:
         body.metadata, fields["metadata"] = labels, Raw(_encode(labels))
 

@@ -52,7 +52,7 @@ def parse(raw: bytes) -> EmbeddingsRequest:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
-    privacy.clean(fields)
+    privacy.drop(fields, privacy.UNSENT)
     body = decode(_body, raw)
     if not body.input:
         raise BadRequest("'input' must not be empty.", param="input", code="invalid_value")

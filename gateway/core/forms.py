@@ -110,7 +110,7 @@ def parse_json(raw: bytes) -> JsonBody:
     check_text(raw)
     fields = decode(_fields, raw)
     refuse_forbidden(fields)
-    privacy.clean(fields)
+    privacy.drop(fields, privacy.UNSENT)
     return JsonBody(fields)
 
 
@@ -125,7 +125,7 @@ def parse_form(media_type: str, raw: bytes) -> FormBody:
         raise BadRequest("The form is not whole: its last boundary is missing.", code="invalid_value")
     parts = tuple(_part(piece) for piece in pieces)
     refuse_forbidden(part.name for part in parts)
-    return FormBody(boundary, tuple(part for part in parts if _field(part) not in privacy.NEVER_HOSTED))
+    return FormBody(boundary, tuple(part for part in parts if _field(part) not in privacy.UNSENT))
 
 
 def _field(part: Part) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 DROPPED: Final = frozenset({"client_metadata", "x-codex-turn-metadata", "x_codex_turn_metadata"})  # whole fields
+UNSENT: Final = DROPPED | {"metadata"}  # the same where a provider has no use for labels
 
 _NAMES: Final = re.compile(
     r"device|install|machine|host|workspace|worktree|cwd|path|folder|director|repo|commit|branch|git|sha\b|turn.metadata",
@@ -27,12 +28,9 @@ _OBJECT: Final = re.compile(r"\s*[{\[]")  # whatever may be in it
 _DEVICE: Final = re.compile(r"user_[0-9a-fA-F]{16,}")  # as older Claude Code begins: a device, an account, a session
 
 
-NEVER_HOSTED: Final = DROPPED | {"metadata"}  # where no provider has a field for it
-
-
-def clean(fields: dict[str, Raw]) -> None:
-    """Take out of what is no chat what no provider needs to know of the user's machine."""
-    for name in NEVER_HOSTED & fields.keys():
+def drop(fields: dict[str, Any], names: frozenset[str] = DROPPED) -> None:
+    """Take these fields out of a request's."""
+    for name in names & fields.keys():
         del fields[name]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Sequence
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from msgspec import Raw, structs
@@ -30,6 +30,8 @@ from gateway.stores.thoughts import Thoughts
 
 PATH: Final = "/v1/responses"
 log = logging.getLogger("syntra")
+
+T = TypeVar("T")
 
 _STORE: Final = "store"
 _AWAY: Final = "The store of responses does not answer now, so this one could not be looked up; please try again."
@@ -130,28 +132,18 @@ class ResponsesSurface:
         await visit.whole(200, (JSON,), body)
 
     async def _delete(self, visit: Visit, caller: Caller, response_id: str) -> None:
-        try:
-            deleted = await self._kept.delete(caller.organisation, response_id)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
-        if not deleted:
+        if not await _there(self._kept.delete(caller.organisation, response_id)):
             raise _unknown(response_id, "response_id")
         await visit.whole(200, (JSON,), keeping.deleted(response_id))
 
     async def _list(self, visit: Visit, caller: Caller, response_id: str) -> None:
         """The items that the answer was made from, those of earlier turns too as far back as they are kept."""
         kept = await self._found(caller, response_id)
-        try:
-            before = [] if kept.previous is None else await self._kept.left(caller.organisation, kept.previous)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
+        before = [] if kept.previous is None else await _there(self._kept.left(caller.organisation, kept.previous))
         await visit.whole(200, (JSON,), keeping.listed([*before, *kept.input], _query(visit)))
 
     async def _found(self, caller: Caller, response_id: str) -> Kept:
-        try:
-            kept = await self._kept.find(caller.organisation, response_id)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
+        kept = await _there(self._kept.find(caller.organisation, response_id))
         if kept is None:
             raise _unknown(response_id, "response_id")
         return kept
@@ -160,10 +152,7 @@ class ResponsesSurface:
         """The items of the conversation so far."""
         if previous is None:
             return ()
-        try:
-            items = await self._kept.before(caller.organisation, previous)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
+        items = await _there(self._kept.before(caller.organisation, previous))
         if items is None:
             raise _unknown(previous, "previous_response_id", "previous_response_not_found")
         return items
@@ -173,15 +162,20 @@ class ResponsesSurface:
         wanted = received.references()
         if not wanted:
             return {}
-        try:
-            return await self._kept.items(caller.organisation, wanted)
-        except Unavailable:
-            raise StoreAway(_AWAY) from None
+        return await _there(self._kept.items(caller.organisation, wanted))
 
 
 def _query(visit: Visit) -> dict[str, list[str]]:
     """What stands behind the question mark, by name."""
     return parse_qs(visit.query.decode("latin-1"), keep_blank_values=True)
+
+
+async def _there(asked: Awaitable[T]) -> T:
+    """What the store says, which this cannot do without."""
+    try:
+        return await asked
+    except Unavailable:
+        raise StoreAway(_AWAY) from None
 
 
 def _unknown(response_id: str, param: str, code: str = "not_found") -> Unknown:

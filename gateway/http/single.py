@@ -60,11 +60,11 @@ class Single:
         if isinstance(error, SyntraError):
             error.told = (*told(self.decision, debug=self._debug), *self._admitted.headers)
 
-    async def admit(self, tokens: int, cost: Picodollars | None, model: str = "") -> None:
+    async def admit(self, tokens: int, cost: Picodollars | None, asked: Candidate | None = None) -> None:
         """Let it in, if its key and its organisation may have what it is thought to take; raises 402, 403, 429, 503."""
         self._terms.settle.require_room()
         if self._terms.admission.concerns(self._caller):
-            self._admitted = await self._terms.admission.admit(self._caller, self.decision.id, tokens, cost, model)
+            self._admitted = await self._terms.admission.admit(self._caller, self.decision.id, tokens, cost, asked)
             self.decision.degraded += self._admitted.degraded
 
     def entry(self, candidate: Candidate, deadline: Deadline) -> Entry:

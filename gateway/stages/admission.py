@@ -45,6 +45,7 @@ from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease
 from gateway.stores.limits import ASK, NOBODY, NOBODY_SAYS, NOT_ASKED, STALE, SharedLimits, Spent
 from gateway.stores.valkey import Unheard
+from gateway.upstream.providers import SIMULATED, Candidate
 
 log = logging.getLogger("syntra")
 
@@ -150,17 +151,17 @@ class Admission:
         return self._account(caller) is not None
 
     async def admit(
-        self, caller: Caller, request_id: str, tokens: int, cost: Picodollars | None, model: str = ""
+        self, caller: Caller, request_id: str, tokens: int, cost: Picodollars | None, asked: Candidate | None = None
     ) -> Admitted:
         """Let a request in for which so many tokens and so much money are expected; raises RateLimited, BudgetSpent.
 
-        Where there is a budget, a `model` whose cost nobody knows is refused (NotAllowed): it would be free here.
+        Where there is a budget, who is `asked` at a price that nobody knows is refused (NotAllowed): it would be free.
         """
         account = self._account(caller)
         if account is None:
             return FREE
-        if cost is None and model and account.budgeted:
-            raise unpriced(model)
+        if cost is None and asked is not None and asked.provider != SIMULATED and account.budgeted:
+            raise unpriced(asked.name)
         if self._refused:
             self._remember(account, caller)
         nano = rounded_up(cost) if cost is not None else 0

@@ -62,8 +62,7 @@ def _keep_private(fields: dict[str, Any]) -> None:
         told = _value.decode(raw)
         if isinstance(told, dict) and isinstance(told.get("user_id"), str):
             fields["metadata"] = {"user_id": privacy.opaque(told["user_id"])}
-    for name in privacy.DROPPED & fields.keys():
-        del fields[name]
+    privacy.drop(fields)
 
 
 def headers(provider: Provider, native: Native) -> list[tuple[str, str]]:

@@ -85,10 +85,11 @@ _ANSWER = re.compile(r"(\d{1,9}) in the (?:completion|output)")
 
 def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> SyntraError:
     """The error that a reply with this status means, whatever the wire."""
-    if status == 402 or (400 <= status <= 429 and _is_spent(_read(body))):
+    error = _read(body) if 400 <= status < 500 else _Error()
+    if status == 402 or (status <= 429 and _is_spent(error)):
         return _spent(provider)
     if status in (401, 403):
-        return _forbidden(provider, status, _read(body))
+        return _forbidden(provider, status, error)
     if status == 429:
         wait = retry_after(headers)
         return UpstreamBusy(f"{provider} is rate limited; try again in {wait} s.", retry_after=wait, provider=provider)
@@ -97,7 +98,7 @@ def fault(provider: str, status: int, headers: Mapping[str, str], body: bytes) -
     if 400 <= status < 500:
         if b"API_KEY_INVALID" in body:  # Google says 400 where others say 401
             return _refused(provider)
-        return _rejected(provider, status, _read(body))
+        return _rejected(provider, status, error)
     if 300 <= status < 400:
         return UpstreamFailed(f"{provider} answered with a redirect, which is not followed.", provider=provider)
     if status in (503, 529):

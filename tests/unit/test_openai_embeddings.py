@@ -34,7 +34,8 @@ def test_vectors_come_in_the_form_that_was_asked_for(given: list[Any], wish: str
     body, usage = decode(reply(given), "asked", asked(wish))
     told = json.loads(body)
     assert [item["embedding"] for item in told["data"]] == wanted
-    assert [(item["index"], item["x"]) for item in told["data"]] == [(0, 1.0), (1, 1.0)]
+    rest = [(item["object"], item["index"], item["x"]) for item in told["data"]]
+    assert rest == [("embedding", 0, 1.0), ("embedding", 1, 1.0)]
     assert told["model"] == "asked"
     assert usage is not None
     assert usage.prompt_tokens == 4

@@ -40,6 +40,12 @@ class Store:
             self.before.pop()()
         return read
 
+    async def gone(self) -> tuple[str | None, bool]:
+        """What is believed where it cannot be asked any more, nor be heard of."""
+        self.away = True
+        self.known.deaf()
+        return await self.ask()
+
     def change(self, holds: str | None = "new") -> None:
         self.holds = holds
         self.known.heard(lambda _, __: True)
@@ -63,9 +69,7 @@ def test_what_has_changed_is_asked_for_again_by_itself_and_is_good_when_the_stor
         store.change()
         await settle()
         assert store.asked == ["one", "two", "three", "three", "two", "one"]  # the latest first
-        store.away = True
-        store.known.deaf()
-        assert await store.ask() == ("new", False)
+        assert await store.gone() == ("new", False)
 
     play(scene)
 
@@ -91,9 +95,7 @@ def test_an_answer_from_before_a_change_is_not_given_to_who_waits_for_it() -> No
     async def scene(store: Store) -> None:
         store.before = [store.change]
         assert await store.ask() == ("new", True)
-        store.away = True
-        store.known.deaf()
-        assert await store.ask() == ("new", False)
+        assert await store.gone() == ("new", False)
 
     play(scene)
 

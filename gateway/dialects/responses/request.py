@@ -26,9 +26,8 @@ from gateway.dialects.responses.memory import Seal
 ENCRYPTED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
 
-# What goes to no provider: state that is kept here, and what clients tell of their user's machine.
+# What goes to no provider: state that is kept here; and what `privacy` keeps, which clients tell of a machine.
 _OURS: Final = frozenset({"store", "previous_response_id", "background", "conversation", "prompt", "stream_options"})
-PRIVATE: Final = privacy.DROPPED | {"metadata"}
 # Fields that mean the same in a chat completion and have the same name there.
 _SAME: Final = ("temperature", "top_p", "user", "safety_identifier", "prompt_cache_key", "service_tier")
 _KEPT_AT_OPENAI: Final = frozenset({"prompt_cache_retention", "prompt_cache_options"})  # no loss elsewhere
@@ -69,7 +68,7 @@ def understand(
     if not talk.messages:
         raise BadRequest("'input' has nothing that could be answered.", param="input", code="invalid_value")
     fields, lost = _fields(body, calling)
-    lost += [name for name in received.fields if name not in bodies.KNOWN | PRIVATE | _KEPT_AT_OPENAI]
+    lost += [name for name in received.fields if name not in bodies.KNOWN | privacy.UNSENT | _KEPT_AT_OPENAI]
     request = chat.parse(_encode({**fields, "messages": talk.messages}))
     request = structs.replace(
         request,
@@ -165,7 +164,7 @@ def _asides(calling: Calling, remembered: Sequence[Remembered], count: int) -> d
 
 def _spoken(fields: Mapping[str, Raw], items: Sequence[Raw]) -> dict[str, Raw]:
     """The request for a provider that speaks Responses: the whole conversation, since the state of it is kept here."""
-    said = {name: raw for name, raw in fields.items() if name not in _OURS and name not in PRIVATE}
+    said = {name: raw for name, raw in fields.items() if name not in _OURS and name not in privacy.UNSENT}
     if bytes(fields.get("input", b"")).startswith(b'"') and len(items) == 1:
         return said
     said["input"] = Raw(_encode([given_back(item) for item in items if _readable(item)]))
