@@ -72,6 +72,7 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
         *[(f"answers that were {name}", str(number), "0", number == 0) for name, number in lies.items()],
         ("errors before the first word", f"{counts.get('before', 0)}", "", True),
         ("errors after it, in band", f"{counts.get('after', 0)}", "", True),
+        ("what they said", ", ".join(f"{kind} {number}" for kind, number in sorted(told["kinds"].items())), "", True),
         ("errors that a client saw", f"{errors / sent:.2%}", f"≤ {MOST_ERRORS:.1%}", errors <= MOST_ERRORS * sent),
         ("faults that were met", f"{faults} in {stats[first]['calls']} calls of {first}", "", faults > 0),
         ("calls to providers", f"{calls / sent:.3f} × requests", f"≤ {MOST_CALLS}", calls <= MOST_CALLS * sent),

@@ -51,6 +51,7 @@ from gateway.http.models import Models
 from gateway.http.public import failed, ready
 from gateway.http.public import health as told_health
 from gateway.http.public import live as told_live
+from gateway.http.repeats import Repeats
 from gateway.http.responses import PATH as RESPONSES
 from gateway.http.responses import ResponsesSurface
 from gateway.http.route import Routes
@@ -157,7 +158,9 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     messages = Messages(services, outside.counter, **waits)
     threads = Threads(services, backing.postgres, Streams(backing.valkey), **waits)
     doors = {
-        "/v1/chat/completions": door.route("POST", "chat", "member", ChatCompletions(services, **waits).serve),
+        "/v1/chat/completions": door.route(
+            "POST", "chat", "member", ChatCompletions(services, Repeats(services, backing.answers), **waits).serve
+        ),
         "/v1/completions": door.route("POST", "completions", "member", Completions(services, **waits).serve),
         RESPONSES: door.route(None, "responses", "member", responses.serve, responses_failures.whole),
         MESSAGES: door.route("POST", "messages", "member", messages.serve, messages_errors.telling),

@@ -31,7 +31,7 @@ from gateway.leaning import Leaning
 from gateway.records import billing
 from gateway.records.decision import Decision
 from gateway.records.settle import Settle
-from gateway.reply import Reply, Watch, told
+from gateway.reply import Certain, Reply, Watch, told
 from gateway.stages import memory
 from gateway.stages.admission import FREE, Admission, Admitted
 from gateway.stages.clean import Clean
@@ -125,7 +125,7 @@ async def answer(
     if caller.degraded:
         decision.degraded += caller.degraded
     course = Course(decision, request, wishes)
-    closing.push(partial(_settle, services, course))  # recorded, learned from, paid and told, however it ends
+    closing.push(partial(settle, services, course))  # recorded, learned from, paid and told, however it ends
     services.settle.require_room()  # 503
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
@@ -145,7 +145,7 @@ async def answer(
     kept = services.moving.recall(caller, course.request, closing, wishes.user)
     room = _room(policy, course, caller, fit) if services.memory is not None else 0
     if services.admission.concerns(caller):
-        await _admit(services, course, caller, route, room)  # 402, 429
+        await admit(services, course, caller, route, room)  # 402, 429
     if kept is not None:
         request, skipped = await kept.recalled(request)
         decision.degraded += skipped
@@ -181,6 +181,9 @@ async def answer(
     limits = course.admitted.headers
     reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
     closing.callback(reply.close)
+    if kept is None and (replayed := begun.opened.share.replayed) is not None and _is_certain(course, begun):
+        library = policy.library
+        reply.certain = Certain(course.request, route, course.conversation(), library, replayed)
     return reply
 
 
@@ -251,7 +254,7 @@ def _room(policy: Policy, course: Course, caller: Caller, fit: Fitted) -> int:
     return room_for_notes(fit.request, fit.facts, fit.route, policy.memory_tokens(caller, fit.route.plan.policy))
 
 
-async def _admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
+async def admit(services: Services, course: Course, caller: Caller, route: Route, notes: int) -> None:
     """Let the request in, if its key and its organisation may have what it is thought to take."""
     tokens, cost = expected(course.request, course.decision.facts or PINNED, route, services.prices, notes)
     course.admitted = await services.admission.admit(caller, course.decision.id, tokens, cost, route.candidates[0])
@@ -271,6 +274,13 @@ async def _recall(
     decision.notes, decision.second = recalled.notes, recalled.second
     decision.degraded += recalled.degraded
     return recalled.request
+
+
+def _is_certain(course: Course, begun: Begun) -> bool:
+    """Whether nothing but the request's own bytes, its key and the documents has had a part in what goes out."""
+    decision = course.decision
+    alone = course.scope is None and course.words is None and decision.context is None and not decision.degraded
+    return alone and not course.wishes.debug and not begun.opened.dropped and not decision.instead_of
 
 
 def _note(decision: Decision, route: Route) -> None:
@@ -293,7 +303,7 @@ def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
     decision.attempts.append(billing.in_vain(tried, prices))
 
 
-def _settle(services: Services, course: Course, error: BaseException | None) -> None:
+def settle(services: Services, course: Course, error: BaseException | None) -> None:
     """The request is over, one way or another."""
     decision, wishes = course.decision, course.wishes
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)

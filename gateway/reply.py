@@ -14,6 +14,7 @@ from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
 from gateway.core.events import Chunk, Usage, encode_usage
 from gateway.core.ids import uuid7
+from gateway.core.kept import Replayed
 from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
@@ -23,6 +24,7 @@ from gateway.stages.policy import Route
 from gateway.upstream.count import OTHER_MODEL
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
+from policies.library import Library
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,11 +37,23 @@ class Watch(Struct, frozen=True):
     continuing: Continuing | None = None  # where another may go on with it
 
 
+class Certain(Struct, frozen=True, eq=False):
+    """All that a request which got a kept answer has hung on, beside what its key allows and what its head says."""
+
+    request: ChatRequest
+    route: Route
+    conversation: bytes  # its key
+    library: Library
+    replayed: Replayed
+
+
 class Reply:
     """Chunks for one client; what is learned of the answer on the way is noted in its decision.
 
     Whoever makes it closes it, so that an answer that was not heard to its end is counted too.
     """
+
+    certain: Certain | None = None  # where the same bytes would come to the same
 
     def __init__(
         self,

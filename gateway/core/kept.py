@@ -16,6 +16,14 @@ class Kept(Struct, frozen=True):
     body: bytes
 
 
+class Replayed(NamedTuple):
+    """A kept answer that was given: where it is, as it is kept, and until when it is new enough."""
+
+    key: bytes
+    sealed: bytes
+    until: float  # seconds since 1970
+
+
 class Call(Struct, frozen=True):
     """A call that somebody makes."""
 
@@ -28,6 +36,7 @@ class Found(NamedTuple):
     """What a store knows of an answer; `asked` is false where it did not answer."""
 
     kept: Kept | None = None
+    sealed: bytes = b""  # as it is kept
     call: Call | None = None  # another worker's, which is under way
     asked: bool = True
 

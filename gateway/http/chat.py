@@ -13,6 +13,7 @@ from gateway.core.fold import Fold
 from gateway.core.telling import as_chat_in_band
 from gateway.dialects.responses.request import as_chat
 from gateway.http.intake import Head
+from gateway.http.repeats import Repeat, Repeats
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Services, Wishes, answer
 from gateway.reply import Reply
@@ -24,23 +25,29 @@ _DONE = b"data: [DONE]\n\n"
 class ChatCompletions:
     """Serves chat completions, streamed or folded."""
 
-    def __init__(self, services: Services, *, body_seconds: float, total_seconds: float) -> None:
+    def __init__(self, services: Services, repeats: Repeats, *, body_seconds: float, total_seconds: float) -> None:
         self._services = services
+        self._repeats = repeats
         self._body_seconds = body_seconds
         self._total_seconds = total_seconds
 
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """One request."""
-        request = _read(await visit.body(head, self._body_seconds))
-        wishes = wishes_of(head, visit)
+        raw = await visit.body(head, self._body_seconds)
+        wishes, key = wishes_of(head, visit), self._repeats.key(raw, head, caller)
         deadline = Deadline(self._total_seconds)
         with Closing() as closing:
+            again = await self._repeats.answer(key, caller, wishes, closing)
+            if again is not None:
+                visit.answered(again.decision.outcome.model, again.decision.id)
+                await _tell(visit, again)
+                return
+            request = _read(raw)
             reply = await answer(self._services, caller, request, wishes, deadline, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
-            if request.body.stream:
-                await _stream(visit, reply)
-            else:
-                await _fold(visit, reply)
+            body = await (_stream if request.body.stream else _fold)(visit, reply)
+            if reply.certain is not None:
+                self._repeats.keep(key, caller, reply, reply.certain, body)
 
 
 def _read(raw: bytes) -> ChatRequest:
@@ -70,18 +77,34 @@ def wishes_of(head: Head, visit: Visit, surface: str = "chat") -> Wishes:
     )
 
 
-async def _stream(visit: Visit, reply: Reply) -> None:
-    """The answer as it comes; `[DONE]` only after its real end."""
+async def _stream(visit: Visit, reply: Reply) -> bytes:
+    """The answer as it comes; `[DONE]` only after its real end. What was told of one that may be told again."""
+    told: list[bytes] = []
     await visit.start_stream(reply.headers(), as_chat_in_band)
     while chunks := await reply.next():
-        await visit.write(b"".join([b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks]))
+        events = b"".join([b"data: %b\n\n" % encode_chunk(chunk) for chunk in chunks])
+        if reply.certain is not None:
+            told.append(events)
+        await visit.write(events)
     await visit.end(_DONE)
+    return b"".join(told)
 
 
-async def _fold(visit: Visit, reply: Reply) -> None:
+async def _fold(visit: Visit, reply: Reply) -> bytes:
     """The same answer in one piece."""
     fold = Fold()
     while chunks := await reply.next():
         for chunk in chunks:
             fold.add(chunk)
-    await visit.whole(200, (JSON, *reply.headers()), fold.completion())
+    body = fold.completion()
+    await visit.whole(200, (JSON, *reply.headers()), body)
+    return body
+
+
+async def _tell(visit: Visit, again: Repeat) -> None:
+    """An answer that is known to its last byte."""
+    if not again.stream:
+        await visit.whole(200, (JSON, *again.headers), again.body)
+        return
+    await visit.start_stream(again.headers, as_chat_in_band)
+    await visit.end(again.body + _DONE)

@@ -102,11 +102,10 @@ def _final(decision: Decision) -> Row:
 
 
 def _is_all(attempt: Attempt, outcome: Outcome) -> bool:
-    """Whether there is nothing to a request but this attempt."""
+    """Whether there is nothing to a request but this attempt; one that is billed to another has no usage."""
     return (
         attempt.outcome == ANSWERED
-        and attempt.usage is not None
-        and attempt.cost == outcome.cost
+        and outcome.cost == (attempt.cost if attempt.usage is not None else 0)
         and attempt.ttft_ms == outcome.ttft_ms
         and attempt.cache == outcome.cache
         and attempt.model == outcome.model

@@ -111,9 +111,19 @@ class Answers:
             return Found(asked=False)
         if any(isinstance(reply, Refused) for reply in replies):
             return Found(asked=False)
-        kept = self._opened(name, replies[0], _decode) if name and replies[0] is not None else None
+        sealed: bytes = replies[0] if name and replies[0] is not None else b""
+        kept = self._opened(name, sealed, _decode) if sealed else None
         theirs = _call(replies[-1]) if claim and replies[-2] is None else None
-        return Found(kept, theirs)
+        return Found(kept, sealed, theirs)
+
+    async def still(self, organisation: str, key: bytes, sealed: bytes) -> bool:
+        """Whether what is kept under `key` is what it was, byte for byte; takes at most 50 ms."""
+        if self._valkey is None:
+            return False
+        try:
+            return bool(await self._valkey.run("GET", _name("answer", organisation, key)) == sealed)
+        except Unavailable:
+            return False
 
     def over(self, organisation: str, call: bytes) -> None:
         """A call of ours is over; soon nobody is sent to it any more."""

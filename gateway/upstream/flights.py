@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway.core.errors import SyntraError
 from gateway.core.ids import uuid7
+from gateway.core.kept import Replayed
 from gateway.upstream.count import Counted
 from gateway.upstream.incoming import JOINED, MISS, Cache, Incoming, Progress
 
@@ -33,6 +34,7 @@ class Flight:
     after: Callable[[], None] | None = None  # called when nothing more is read of the reply
     led: Callable[[Flight], None] | None = None  # told of the end, where other workers know of the call
     most_kept = 0  # bytes of an answer that is worth keeping
+    replayed: Replayed | None = None
     payer: Passenger | None = None
     final: Counted | None = None
     incoming: Incoming | None = None
@@ -270,6 +272,11 @@ class Passenger:
                 self.cache = self._flight.cache
             self._sent.cache = self.cache
         self.status, self.headers = incoming.status, incoming.headers
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """What is kept, where this is that."""
+        return self._flight.replayed
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, Protocol
 
+from gateway.core.kept import Replayed
 from gateway.upstream.count import Counted
 
 Cache = Literal["hit", "joined", "miss"]
@@ -49,6 +50,10 @@ class Share(Protocol):
     cache: Cache
 
     @property
+    def replayed(self) -> Replayed | None:
+        """What it is, where it is an answer that was kept under this request's own key."""
+
+    @property
     def id(self) -> str:
         """The answer's, the same for everybody who gets it; empty where nobody else does."""
 
@@ -70,6 +75,7 @@ class Alone:
     """The share of an answer that nobody else has."""
 
     cache: Cache = MISS
+    replayed: Replayed | None = None
     id = ""
     created = 0
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from gateway.core.kept import Call, Found, Kept
+from gateway.core.kept import Call, Found, Kept, Replayed
 from gateway.core.likeness import Near
 from gateway.upstream.dialect import Outbound
 from gateway.upstream.elsewhere import Elsewhere
@@ -170,19 +170,28 @@ class Sharing:
             found = await answers.find(circle.organisation, None if look is None else look.key, *claim)
             if not found.asked and look is not None and circle.away is not None:
                 circle.away()
-            if found.kept is None and found.asked and look is not None and look.group and circle.near is not None:
-                near = await answers.near(circle.organisation, look.group, circle.near)
-                if near is not None:
-                    found = found._replace(kept=(await answers.find(circle.organisation, near)).kept)
+            if found.kept is None and found.asked and look is not None:
+                found = found._replace(kept=await self._near(circle, look, answers))
+            elif found.kept is not None and look is not None:
+                flight.replayed = Replayed(look.key, found.sealed, found.kept.created + circle.oldest_s)
             theirs = await self._theirs(circle, found, key, flight)
             if theirs is not None:
                 return theirs
             if self._elsewhere is not None and me and found.asked and found.call is None:
                 flight.led = partial(self._landed, self._elsewhere, answers, circle.organisation, key)
+        flight.replayed = None  # too old, if there was one
         if kept is not None:
             flight.most_kept = circle.most_kept
             flight.keep = partial(self._keep, answers, circle, kept, flight)
         return await dial(flight)
+
+    @staticmethod
+    async def _near(circle: Circle, look: _Kept, answers: Answers) -> Kept | None:
+        """The answer to a question that asks the same, where the documents let it do."""
+        if not look.group or circle.near is None:
+            return None
+        near = await answers.near(circle.organisation, look.group, circle.near)
+        return None if near is None else (await answers.find(circle.organisation, near)).kept
 
     async def _theirs(self, circle: Circle, found: Found, key: bytes, flight: Flight) -> Incoming | None:
         """An answer that is there, or on its way to another worker."""
