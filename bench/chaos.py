@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench import stand
+from bench.processes import quietly, shared
 from bench.stand import StandError
 from bench.weather import HEDGING, MODEL, Told, Weather, hurt, judged, progress
 
@@ -51,7 +53,7 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
         words = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
         shown.update(task, completed=sum(counts.values()), told=words)
 
-    told = judged(weather, MODEL, rate, seconds, heard)
+    told, host = shared(lambda: judged(weather, MODEL, rate, seconds, heard))
     weather.spoil(first, 0)
     counts, sent = told["counts"], told["sent"]
     stats = weather.stats()
@@ -88,6 +90,7 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
             f"calls, and {unheard} whose connection ended without a byte may be dialled again",
             calls + before - unheard <= ledger["attempts"] <= calls + before,
         ),
+        ("what the host took of the machine meanwhile", f"{host:.1%}", "", True),
         ("first word, p50 and p99", f"{told['p50_ms']:.1f} and {told['p99_ms']:.0f} ms", "", True),
     ]
 
@@ -97,11 +100,15 @@ def hedging(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     first = weather.first()
     weather.slow(first, TAIL)
     _load(weather, "a slow tail: learned", rate, seconds / 2, shown)  # how long a first word takes here
-    found, calls = [], []
-    for name, model in (("a slow tail", MODEL), ("a slow tail, hedged", HEDGING)):
+
+    def counted(name: str, model: str) -> tuple[Told, int]:
         before = sum(one["calls"] for one in weather.stats().values())
-        found.append(_load(weather, name, rate, seconds, shown, model))
-        calls.append(sum(one["calls"] for one in weather.stats().values()) - before)
+        told = _load(weather, name, rate, seconds, shown, model)
+        return told, sum(one["calls"] for one in weather.stats().values()) - before
+
+    names = ("a slow tail", MODEL), ("a slow tail, hedged", HEDGING)
+    both = [quietly(partial(counted, *one), partial(_noisy, shown, one[0]))[0] for one in names]
+    found, calls = [told for told, _ in both], [number for _, number in both]
     weather.slow(first, 0)
     alone, hedged = (told["p99_ms"] for told in found)
     cut = 1 - hedged / alone
@@ -187,29 +194,47 @@ TROUBLES: Final = [make(name) for name in ("postgres", "valkey", "vectors") for 
 
 def stores(weather: Weather, rate: float, seconds: float, shown: Progress) -> list[Verdict]:
     """Every store hurt in every way; what each adds to the first word's p99 beside two calm loads."""
-    calm = _load(weather, "calm", rate, seconds, shown)
-    found = []
-    for name, work in TROUBLES:
-        over = threading.Event()
-        thread = threading.Thread(target=work, args=(weather, over))
-        thread.start()
-        try:
-            told = _load(weather, name, rate, seconds, shown)
-        finally:
-            over.set()
-            thread.join()
-        time.sleep(CALM)
-        found.append((name, told))
-    again = _load(weather, "calm again", rate, seconds, shown)
+    wrong: dict[str, int] = {}
+
+    def measured(name: str, work: Callable[[Weather, threading.Event], None]) -> tuple[Told, float]:
+        def once() -> Told:
+            over = threading.Event()
+            thread = threading.Thread(target=work, args=(weather, over))
+            thread.start()
+            try:
+                told = _load(weather, name, rate, seconds, shown)
+            finally:
+                over.set()
+                thread.join()
+            time.sleep(CALM)
+            wrong[name] = wrong.get(name, 0) + told["sent"] - told["counts"].get("right", 0)
+            return told
+
+        return quietly(once, partial(_noisy, shown, name))
+
+    calm, host = measured("calm", _nothing)
+    found = [(name, *measured(name, work)) for name, work in TROUBLES]
+    again, later = measured("calm again", _nothing)
     base = max(calm["p99_ms"], again["p99_ms"])
-    verdicts: list[Verdict] = [
-        ("calm: first word, p99", f"{calm['p99_ms']:.1f} and {again['p99_ms']:.1f} ms", "", True)
-    ]
-    for name, told in found:
-        added, failed = max(0.0, told["p99_ms"] - base), told["sent"] - told["counts"].get("right", 0)
-        figure = f"{added:.1f} ms added at p99, {failed} of {told['sent']} not right {told['kinds'] or ''}".strip()
+    bare = f"{calm['p99_ms']:.1f} and {again['p99_ms']:.1f} ms; {_taken(host)} and {_taken(later)}"
+    verdicts: list[Verdict] = [("calm: first word, p99", bare, "", True)]
+    for name, told, share in found:
+        added, failed = max(0.0, told["p99_ms"] - base), wrong[name]
+        figure = f"{added:.1f} ms added at p99, {failed} not right {told['kinds'] or ''}; {_taken(share)}"
         verdicts.append((name, figure, f"≤ {MOST_ADDED_MS:g} ms, 0", added <= MOST_ADDED_MS and failed == 0))
     return verdicts
+
+
+def _nothing(_: Weather, over: threading.Event) -> None:
+    over.wait()
+
+
+def _taken(share: float) -> str:
+    return f"the host took {share:.1%}"
+
+
+def _noisy(shown: Progress, name: str, share: float) -> None:
+    shown.console.print(f"{name}: again, {_taken(share)} of the machine meanwhile")
 
 
 def _load(weather: Weather, name: str, rate: float, seconds: float, shown: Progress, model: str = MODEL) -> Told:

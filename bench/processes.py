@@ -8,12 +8,18 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Final, TypeVar
 
 _PATIENCE = 20.0  # s that a process has to end by itself before it is killed
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_QUIET: Final = 0.01  # share of the machine that the host may take without being noticed
+_TRIES: Final = 4
+T = TypeVar("T")
 
 
 def cores() -> tuple[int, int] | None:
@@ -32,6 +38,33 @@ def busy(core: int) -> float:
     found = re.search(rf"^cpu{core} (.+)$", Path("/proc/stat").read_text("ascii"), re.MULTILINE)
     user, nice, system, *_, steal = [int(ticks) for ticks in found[1].split()[:8]] if found else [0] * 8
     return (user + nice + system + steal) / _TICK
+
+
+def quietly(measure: Callable[[], T], noisy: Callable[[float], None]) -> tuple[T, float]:
+    """Measure, again where the host of this virtual machine took much of it meanwhile; the quietest, and that share.
+
+    Ten percent that the host takes come in pieces of some ten milliseconds each, and are in every p99.
+    """
+    found: list[tuple[float, T]] = []
+    while not found or (found[-1][0] > _QUIET and len(found) < _TRIES):
+        if found:
+            noisy(found[-1][0])
+        what, share = shared(measure)
+        found.append((share, what))
+    share, what = min(found, key=itemgetter(0))
+    return what, share
+
+
+def shared(measure: Callable[[], T]) -> tuple[T, float]:
+    """Measure, and the share of the machine that its host took meanwhile."""
+    before, began = _taken(), time.monotonic()
+    what = measure()
+    return what, (_taken() - before) / (time.monotonic() - began) / (os.cpu_count() or 1)
+
+
+def _taken() -> float:
+    """Seconds that the host has taken from all cores."""
+    return int(Path("/proc/stat").read_text("ascii").split(maxsplit=9)[8]) / _TICK
 
 
 class Running:

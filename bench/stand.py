@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from bench.processes import Running, busy, pinned
+from bench.processes import Running, busy, pinned, quietly
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "bench" / "bin"
@@ -124,14 +124,24 @@ class Stand:
         """A closed loop of requests for some seconds."""
         self.say(f"{target.label}{path}: {connections} connections, {body}, {self.plan.seconds:g} s")
         command = [str(BIN / "load"), target.url + path, str(connections), str(self.plan.seconds), str(_body(body))]
-        with self._watch(target) as noise:
-            found = self._instrument(pinned([*command, target.key], self._core))
-        return found | noise
+
+        def once() -> Reading:
+            with self._watch(target) as noise:
+                found = self._instrument(pinned([*command, target.key], self._core))
+            return found | noise
+
+        return quietly(once, self._noisy)[0]
+
+    def _noisy(self, share: float) -> None:
+        self.say(f"again: the host took {share:.0%} of the machine meanwhile")
 
     def streams(self, target: Target, model: str) -> tuple[Reading, int]:
         """Many open streams; what the instrument saw, and the most memory that the gateway took meanwhile."""
         count = self.plan.streams
         self.say(f"{target.label}{CHAT}: {count} open streams of {model}")
+        return quietly(lambda: self._streams(target, model, count), self._noisy)[0]
+
+    def _streams(self, target: Target, model: str, count: int) -> tuple[Reading, int]:
         command = [str(BIN / "streams"), target.url + CHAT, target.key, model, str(count)]
         most = 0
         with (

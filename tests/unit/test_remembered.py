@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 
 import pytest
@@ -120,5 +121,27 @@ def test_who_waits_for_a_slow_store_is_not_served_what_was_doubted_meanwhile() -
         await asyncio.sleep(0.02)
         store.change(None)
         assert await asking == (None, True)
+
+    play(scene)
+
+
+def test_a_store_that_stands_still_is_waited_for_once_and_not_by_everybody_who_comes() -> None:
+    async def scene(store: Store) -> None:
+        assert await store.ask() == ("old", True)
+        store.slow, store.holds = 0.8, "new"
+        store.known.deaf()
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            assert await store.ask() == ("old", False)
+            took.append(time.monotonic() - began)
+            await asyncio.sleep(0.08)  # beyond what the first waited
+        assert took[0] >= 0.05
+        assert max(took[1:]) < 0.03
+        await asyncio.sleep(0.8)
+        assert store.asked == ["one", "one"]  # it was asked in the background, once
+        answer = store.known.fresh("one")
+        assert answer is not None
+        assert answer.found == "new"
 
     play(scene)
