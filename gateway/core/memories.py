@@ -74,24 +74,17 @@ def place(mark: int) -> int:
     return mark >> 32
 
 
-def asks(mark: int) -> int:
-    """Not 0 where it is a question."""
-    return mark & _ASKS
-
-
 def talk(mark: int) -> int:
     """Equal for memories of one talk."""
     return mark >> 16 & _TALKS
 
 
-def day(mark: int) -> int:
-    """When it was said, in days since 2000."""
-    return mark & _DAYS
+def parts(mark: int) -> tuple[int, int, int]:
+    """What ranking asks of it: where it was said, whether it asks (not 0), and when, in days since 2000.
 
-
-def beside(mark: int) -> int:
-    """A number that is one more for what was said next in the same talk, and far away for any other talk's."""
-    return (mark >> 16 & _TALKS) << 33 | mark >> 32
+    Where is a number that is one more for what was said next in the same talk, and far away for any other talk's.
+    """
+    return (mark >> 16 & _TALKS) << 33 | mark >> 32, mark & _ASKS, mark & _DAYS
 
 
 def day_of(seconds: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core import chat, stems
 from gateway.core.caller import Caller
-from gateway.core.memories import LONGEST, Memory, New, asks, beside, cleaned, day, least, place, talk
+from gateway.core.memories import LONGEST, Memory, New, cleaned, least, parts, place, talk
 from gateway.core.native import MESSAGES, RESPONSES, Native
 from gateway.core.noting import with_notes
 from gateway.stages.memory import notes, person
@@ -179,11 +179,12 @@ def test_the_tenth_is_of_another_talk() -> None:
 def test_the_name_of_a_memorys_vectors_says_what_ranking_must_know(at: datetime) -> None:
     mark, yes = (2**31 - 1) << 32 | New("Really?", at).tail, New("Yes.", at).tail
     assert place(mark) == 2**31 - 1
-    assert asks(mark)
-    assert not asks(yes)
-    assert day(mark) == min(max(0, (at - datetime(2000, 1, 1, tzinfo=UTC)).days), 65535)
+    _, asks, day = parts(mark)
+    assert asks
+    assert not parts(yes)[1]
+    assert day == min(max(0, (at - datetime(2000, 1, 1, tzinfo=UTC)).days), 65535)
     assert talk(mark) == talk(yes)
-    assert beside(1 << 32 | yes) + 1 == beside(2 << 32 | yes)
+    assert parts(1 << 32 | yes)[0] + 1 == parts(2 << 32 | yes)[0]
     assert New("Yes.", at).tail < 2**31 <= New("Really?", at).tail < 2**32
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from gateway.core.memories import asks, beside, day, day_of, talk
+from gateway.core.memories import day_of, parts, talk
 
 _NEXT: Final = 0.3  # of its neighbour's score is added to a memory's, ...
 _NEXT_BUT_ONE: Final = 0.2  # ... where both are of one talk
@@ -18,7 +18,7 @@ _HALF_LIFE: Final = 30.0  # ... and half of it after so many days
 _EVERY: Final = 10  # the last of so many is for a talk that the others are not of
 
 
-_by_score = itemgetter(1)
+_by_score = itemgetter(0)
 
 
 class Found(NamedTuple):
@@ -34,22 +34,23 @@ def rank(found: Sequence[Found], now: float, limit: int) -> list[Found]:
 
     `now` is in seconds since 1970.
     """
-    around = {beside(one.mark): one.score for one in found}.get
+    apart = [parts(one.mark) for one in found]
+    around = {at: one.score for (at, _, _), one in zip(apart, found, strict=True)}.get
     today = day_of(now)
-    scored = []
-    for mark, own, near in found:
-        at = beside(mark)
-        score = own + _NEXT * (around(at - 1, 0.0) + around(at + 1, 0.0))
+    scored: list[tuple[float, Found]] = []
+    for (at, asks, day), one in zip(apart, found, strict=True):
+        score = one.score + _NEXT * (around(at - 1, 0.0) + around(at + 1, 0.0))
         score += _NEXT_BUT_ONE * (around(at - 2, 0.0) + around(at + 2, 0.0))
-        if asks(mark):
+        if asks:
             score -= _ASKED
-        score += _RECENT * math.exp2(-max(0.0, today - day(mark)) / _HALF_LIFE)
-        scored.append(Found(mark, score, near))
+        age = today - day
+        score += _RECENT * (math.exp2(-age / _HALF_LIFE) if age > 0 else 1.0)
+        scored.append((score, one))
     scored.sort(key=_by_score, reverse=True)
-    return list(islice(_varied(scored), limit))
+    return [Found(one.mark, score, one.near) for score, one in islice(_varied(scored), limit)]
 
 
-def _varied(scored: list[Found]) -> Iterable[Found]:
+def _varied(scored: list[tuple[float, Found]]) -> Iterable[tuple[float, Found]]:
     """The same, where the last of every ten is the best of a talk that the nine before are not of."""
     told: set[int] = set()
     count = 0
@@ -57,7 +58,7 @@ def _varied(scored: list[Found]) -> Iterable[Found]:
         count += 1
         at = 0
         if count % _EVERY == 0:
-            at = next((k for k, one in enumerate(scored) if talk(one.mark) not in told), 0)
-        one = scored.pop(at)
-        told.add(talk(one.mark))
-        yield one
+            at = next((k for k, (_, one) in enumerate(scored) if talk(one.mark) not in told), 0)
+        best = scored.pop(at)
+        told.add(talk(best[1].mark))
+        yield best
