@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import time
@@ -139,6 +140,8 @@ async def measure(memories: int, questions: int) -> Measured:
             engines = started_in(folder)
             texts = {whose: [talk.said() for _ in range(count)] for whose, count in sizes.items()}
             samples = {whose: said[::100] for whose, said in texts.items()}
+            gc.collect()
+            gc.freeze()  # as a worker does; and what the bench has made is not looked through
             watch, began, used = Watch(), time.perf_counter(), seconds(engines)
             for whose, said in texts.items():
                 await keep(here, whose, said)
