@@ -22,6 +22,7 @@ from uuid import UUID
 
 import msgspec
 import qdrant_edge as qdrant
+import uvloop
 
 from gateway.stores import vectors_talk as talk
 
@@ -247,4 +248,4 @@ def _answer(shards: Shards, decoder: msgspec.msgpack.Decoder[talk.Request], aske
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))
