@@ -5,6 +5,7 @@ PATH is a jsonl of {text, intent, lang, source}, or lines of ours like those of 
 """
 
 import argparse
+import asyncio
 import json
 import time
 from collections import defaultdict
@@ -14,8 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from fit.examples import written
+from gateway.core import chat
+from gateway.core.caller import Caller
+from gateway.core.health import Health
+from gateway.core.pace import Lengths, Pace
 from gateway.core.reading import INTENTS
+from gateway.pipeline import Wishes, plan
+from gateway.rules import Rules
 from gateway.stores.classifier import Classifier
+from gateway.upstream import prices
+from gateway.upstream.providers import NAMES
+
+CALLER = Caller("local", "local", "quality")
 
 
 def given(path: Path) -> list[dict[str, str]]:
@@ -57,6 +68,24 @@ def milliseconds(classifier: Classifier, texts: Sequence[str], rounds: int = 3) 
     return best
 
 
+async def stage(texts: Sequence[str], rounds: int = 3) -> np.ndarray:
+    """What choosing costs a new user turn in milliseconds: reading it, and planning over every model there is."""
+    rules = Rules(None, NAMES, prices.load(NAMES), Health(), Pace(), Lengths(), reads=True)
+    best = np.full(len(texts), np.inf)
+    try:
+        for lap in range(rounds):
+            for at, text in enumerate(texts):
+                said = text + " ." * lap  # what was read once is remembered
+                body = {"model": "syntra", "messages": [{"role": "user", "content": said}]}
+                request = chat.parse(json.dumps(body).encode())
+                begin = time.perf_counter()
+                await plan(rules.reader, rules.policy, CALLER, request, Wishes())
+                best[at] = min(best[at], (time.perf_counter() - begin) * 1e3)
+    finally:
+        await rules.tokenizer.close()
+    return best
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
@@ -90,6 +119,8 @@ def main() -> None:
     print(
         f"milliseconds: mean {took.mean():.3f}, p50 {p50:.3f}, p95 {p95:.3f}, max {took.max():.3f}; load {loading:.0f}"
     )
+    p50, p95 = np.percentile(asyncio.run(stage([row["text"] for row in rows])), (50, 95))
+    print(f"milliseconds that choosing a model adds to a new turn: p50 {p50:.3f}, p95 {p95:.3f}")
 
 
 if __name__ == "__main__":
