@@ -45,6 +45,17 @@ _CALLERS = {
     "a budget of the organisation": Caller("acme-id", "acme", "k3", limits=Limits(usd_per_month=1e6)),
     "every limit there is, of both": Caller("acme-id", "acme", "k4", limits=_ALL, key_limits=_ALL),
 }
+_PRICED = """
+[[model]]
+name = "openai/d0-n20"
+abilities = []
+window = 100_000
+price = { input = 0.1, output = 0.4 }
+ttft_ms = 100
+tokens_per_s = 100
+source = "the fake provider of this bench"
+quality.default = [0.1, 0.1]
+"""
 _COST = picodollars(0.001)
 _ALONE, _CROWD, _AT_A_TIME = 5_000, 20_000, 64
 _ROUNDS, _SECONDS, _CONNECTIONS = 8, 2.0, 32
@@ -53,6 +64,10 @@ _ROUNDS, _SECONDS, _CONNECTIONS = 8, 2.0, 32
 def through(folder: Path) -> None:
     """What a client sees: one line for each key."""
     stand.build()
+    policies = folder / "one" / "policies"
+    policies.mkdir(parents=True)
+    shipped = (stand.ROOT / "policies" / "models.toml").read_text("utf-8")
+    (policies / "models.toml").write_text(shipped + _PRICED, "utf-8")  # a budget is for what has a price
     with (
         Stand(folder, Plan(seconds=_SECONDS), cores(), lambda _: None) as here,
         here.new_gateway("one", ("OPENAI",)) as at,

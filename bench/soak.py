@@ -1,7 +1,7 @@
 """`make soak`: half an hour at half load, and nothing may grow: memory, sockets, or what is held of limits and paces.
 
 The load is `make chaos`'s own, one call in fifty with a fault, so that the ways of failing are walked for half an hour,
-too. Memory is the gateway's whole tree; its slope after the first fifth of the time is told with its error, and grows
+too. Memory is the gateway's whole tree; its slope after the first third of the time is told with its error, and grows
 only what grows by more than twice that.
 """
 
@@ -28,7 +28,7 @@ from bench.weather import MODEL, Told, Weather, judged, progress
 MOST_MB_AN_HOUR: Final = 1.0
 MOST_ERRORS: Final = 0.001  # beyond those that faults after the first word make
 FAULTS: Final = 0.02
-WARM: Final = 0.2  # of the time
+WARM: Final = 1 / 3  # of the time: what a worker remembers of conversations and prompts is full after 50,000 requests
 SETTLED: Final = 8.0  # s after the load, in which idle connections and leases go
 _EVERY: Final = 5.0  # s between two looks
 _MB: Final = 1024 * 1024

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 
-MOST: Final = 50_000  # conversations that are remembered; some 200 bytes each
+MOST: Final = 20_000  # conversations that are remembered; some 300 bytes each
 CACHE_SECONDS: Final = 300.0  # how long providers keep a prompt cache warm, at least
 _SEEN: Final = 4096  # bytes of a message that tell conversations apart
 
