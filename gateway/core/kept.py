@@ -36,9 +36,9 @@ class Found(NamedTuple):
     """What a store knows of an answer; `asked` is false where it did not answer."""
 
     kept: Kept | None = None
-    sealed: bytes = b""  # as it is kept
     call: Call | None = None  # another worker's, which is under way
     asked: bool = True
+    sealed: bytes = b""  # the answer as it is kept
 
 
 class Word(Struct, frozen=True):

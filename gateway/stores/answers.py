@@ -114,7 +114,7 @@ class Answers:
         sealed: bytes = replies[0] if name and replies[0] is not None else b""
         kept = self._opened(name, sealed, _decode) if sealed else None
         theirs = _call(replies[-1]) if claim and replies[-2] is None else None
-        return Found(kept, sealed, theirs)
+        return Found(kept, theirs, sealed=sealed)
 
     async def still(self, organisation: str, key: bytes, sealed: bytes) -> bool:
         """Whether what is kept under `key` is what it was, byte for byte; takes at most 50 ms."""

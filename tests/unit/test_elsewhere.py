@@ -113,7 +113,8 @@ def test_who_asks_before_the_claim_is_confirmed_hears_the_call_all_the_same(run:
         first = asyncio.create_task(one.ask())
         await store.claimed.wait()
         second = asyncio.create_task(other.ask())
-        await street.answered.wait()
+        async with asyncio.timeout(10):
+            await street.answered.wait()
         store.slow["one"].set()
         assert await first == (WORDS, MISS)
         assert await second == (WORDS, JOINED)
