@@ -158,9 +158,9 @@ def test_an_edit_of_the_documents_is_felt_at_once(start_gateway: StartGateway, p
 
 
 def test_limits_count_a_known_request_too(start_gateway: StartGateway, providers: Fakes) -> None:
-    gateway = start_gateway("openai", DEFAULT_REQUESTS_PER_DAY="6")
+    gateway = start_gateway("openai", DEFAULT_REQUESTS_PER_DAY="40")
     known(gateway)
-    said = [ask(gateway, OPENAI.model, temperature=0) for _ in range(7)]
+    said = [ask(gateway, OPENAI.model, temperature=0) for _ in range(41)]
     well = [told for told in said if told.status == 200]
     assert {cached(told) for told in well} == {"hit"}
     left = [int(told.headers["x-ratelimit-remaining-requests"]) for told in well]
