@@ -23,7 +23,6 @@ from gateway.stores.breaker import Unavailable
 FRESH: Final = 60.0  # s
 STALE: Final = 600.0  # s; how long what is known is good while nobody can be asked
 _PATIENCE: Final = 0.05  # s, from the asking on, that what is known waits for what is newer
-_RESPITE: Final = 5.0  # s, after waiting in vain, for which what is known waits no more
 _TRIES: Final = 3  # to get an answer during which nothing was heard
 _UNKNOWN: Final = 2.0  # s for which what was not found is not asked for again
 
@@ -49,7 +48,6 @@ class Remembered(Generic[Name, Found]):
         self._again = again
         self._answers: OrderedDict[Name, Answer[Found]] = OrderedDict()
         self._asking: dict[Name, tuple[asyncio.Task[Answer[Found]], float]] = {}  # and since when
-        self._in_vain = -_RESPITE  # when an answer was waited for that did not come
         self._heard = 0  # changes; what was asked while one came may be from before it
         self._doubted: dict[Name, None] = {}  # what is to be asked for again, in the order in which it was asked
         self._renewing: asyncio.Task[None] | None = None
@@ -76,11 +74,10 @@ class Remembered(Generic[Name, Found]):
         known = self._good(name, now)
         if known is not None:
             left = began + _PATIENCE - now
-            if left > 0 and now - self._in_vain > _RESPITE:
+            if left > 0:
                 await asyncio.wait([task], timeout=left)
                 known = self._good(name, time.monotonic())  # something may have been heard meanwhile
             if not task.done() and known is not None:
-                self._in_vain = max(self._in_vain, now)
                 return known, False
         try:
             return (await asyncio.shield(task)).found, True
