@@ -182,8 +182,7 @@ async def answer(
     reply = Reply(request, route, begun, watch, decision, services.prices, debug=wishes.debug, limits=limits)
     closing.callback(reply.close)
     if kept is None and (replayed := begun.opened.share.replayed) is not None and _is_certain(course, begun):
-        library = policy.library
-        reply.certain = Certain(course.request, route, course.conversation(), library, replayed)
+        reply.certain = Certain(course.request, route, course.conversation(), policy.library, replayed)
     return reply
 
 
