@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import BadRequest, Draining, Internal, Overloaded, SyntraError, UpstreamError
+from gateway.core.let_go import let_go
 from gateway.core.telling import InBand, Telling, as_chat
 from gateway.http.intake import Head, Left, named, read_body, read_head
 from gateway.http.twin import DEGRADED, REPLAYED, Again, Twin
@@ -134,6 +135,7 @@ class Visit:
             self._task = None
             if self._watch is not None:
                 self._watch.cancel()
+                self._watch = None
 
     def answered(self, model: str, decision: str) -> None:
         """Who has begun to answer, for the log."""
@@ -216,6 +218,7 @@ class Visit:
         if self.twin is not None:
             self.twin.end(failure)
             self.twin = None
+        let_go(failure)
 
     async def _start(self, status: int, headers: Headers) -> None:
         self._started = True

@@ -29,6 +29,7 @@ from gateway.core.errors import (
 )
 from gateway.core.events import Chunk
 from gateway.core.health import REFUSED, Cooldown, Health
+from gateway.core.let_go import let_go
 from gateway.core.pace import Pace
 from gateway.core.retries import Retries, pause
 from gateway.core.tokens import estimate_prompt
@@ -129,29 +130,35 @@ class Fallback:
         asked = _Asked(
             credentials, circle, candidates[-1], organisation, request, deadline, moves, tried, [], set(), [], set()
         )
+        try:
+            begun = await self._in_turn(candidates, asked)
+        finally:
+            for failure in asked.failures:
+                let_go(failure)
+        closing.callback(begun.opened.close)
+        return begun
+
+    async def _in_turn(self, candidates: Sequence[Candidate], asked: _Asked) -> Begun:
+        """The first answer that begins, of candidates that are asked one after the other."""
         for at, candidate in enumerate(candidates):
             # The last is asked whatever is thought of it, if nobody was: better than to answer nothing. A pin is one.
             last_hope = not asked.failures and candidate is candidates[-1]
             if asked.failures and (candidate.name in asked.seen or not _is_for(candidate, asked.failures[-1])):
                 continue
             if not last_hope and not await self._may_try(candidate):
-                tried(Tried(candidate))
+                asked.tried(Tried(candidate))
                 continue
             if asked.failures and not await self._once_more(candidate, asked):
                 break
             others = candidates[at + 1 :]
-            hedged = LATENESS in moves and others and not asked.failures
+            hedged = LATENESS in asked.moves and others and not asked.failures
             try:
                 if hedged:
-                    begun = await self._whoever_is_first(candidate, others, asked)
-                else:
-                    begun = await self._attempt(candidate, asked)
+                    return await self._whoever_is_first(candidate, others, asked)
+                return await self._attempt(candidate, asked)
             except (UpstreamError, ContextTooLong) as error:
-                if not _moves_on(error, moves):
+                if not _moves_on(error, asked.moves):
                     break
-            else:
-                closing.callback(begun.opened.close)
-                return begun
         raise _worst(asked.failures)
 
     async def _once_more(self, candidate: Candidate, asked: _Asked) -> bool:

@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamSilent
+from gateway.core.errors import UpstreamBroken, UpstreamError, UpstreamSilent
 
 BODY_LIMIT = 32 * 1024 * 1024  # bytes of one reply
 _HIGH_WATER = 256 * 1024  # bytes that may wait here before the provider is asked to pause
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._blocks: list[bytes] = []
         self._buffered = 0
         self._paused = False
-        self._failure: SyntraError | None = None
+        self._failure: tuple[type[UpstreamError], str] | None = None  # raised anew: an error holds who has raised it
         self._on_end: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._due = 0.0
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self.closed:
             self._transport.write(request)
         else:
-            self._fail(UpstreamBroken("The connection to the provider was closed."))
+            self._fail(UpstreamBroken, "The connection to the provider was closed.")
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds`; costs nothing while that lies behind the running timer."""
@@ -136,7 +136,8 @@ class Connection(asyncio.Protocol):
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            kind, words = self._failure
+            raise kind(words)
 
     # The timer: one for all waits, armed again only when it fires too early.
 
@@ -159,16 +160,16 @@ class Connection(asyncio.Protocol):
         if self._loop.time() < self._due - 0.001:
             self._arm()
             return
-        self._fail(UpstreamSilent("The provider did not answer in time."))
+        self._fail(UpstreamSilent, "The provider did not answer in time.")
         self.abort()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, error: SyntraError) -> None:
+    def _fail(self, kind: type[UpstreamError], words: str) -> None:
         if self._failure is None and not self._complete:
-            self._failure = error
+            self._failure = kind, words
         self._wake()
 
     # What the event loop calls.
@@ -182,13 +183,13 @@ class Connection(asyncio.Protocol):
             self.abort()  # bytes that nobody asked for: the connection cannot be trusted with another exchange
             return
         if self.received > BODY_LIMIT:
-            self._fail(UpstreamBroken("The provider's reply is larger than 32 MiB."))
+            self._fail(UpstreamBroken, "The provider's reply is larger than 32 MiB.")
             self.abort()
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._fail(UpstreamBroken("The provider's reply is not valid HTTP."))
+            self._fail(UpstreamBroken, "The provider's reply is not valid HTTP.")
             self.abort()
         self._wake()
 
@@ -198,9 +199,11 @@ class Connection(asyncio.Protocol):
             if exc is None and self.status and not self._framed:
                 self._complete = True  # a body that ends with the connection ends here
             else:
-                self._fail(UpstreamBroken("The provider closed the connection before its reply was complete."))
+                self._fail(UpstreamBroken, "The provider closed the connection before its reply was complete.")
         self._disarm()
         self._wake()
+        self._transport = None
+        del self._parser  # no circles
 
     # What the parser calls.
 

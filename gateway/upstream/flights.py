@@ -14,6 +14,7 @@ from typing import Final
 from gateway.core.errors import SyntraError
 from gateway.core.ids import uuid7
 from gateway.core.kept import Replayed
+from gateway.core.let_go import let_go
 from gateway.upstream.count import Counted
 from gateway.upstream.incoming import JOINED, MISS, Cache, Incoming, Progress
 
@@ -135,6 +136,7 @@ class Flight:
         self._gone(self)
         if self.led is not None:
             self.led(self)
+        let_go(self.failure)
         self.payer = self.failure = self.keep = self.led = self.dial = None  # no circles
         if self.incoming is not None:
             self._give_back()

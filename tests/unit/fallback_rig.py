@@ -26,6 +26,7 @@ from gateway.upstream.dialect import Provider
 from gateway.upstream.egress import Egress
 from gateway.upstream.openai_wire import OpenAIWire
 from gateway.upstream.providers import Candidate, Places, Upstream
+from gateway.upstream.share import Circle
 from gateway.upstream.wire import Wire
 from tests.fakes.server import Reply, Request, Server
 
@@ -116,6 +117,7 @@ class Scene:
         self.pacer = Pacer({}, dict, None, workers=1)
         self.moves: tuple[str, ...] = ()
         self.spent = False  # the budget for retries
+        self.circle: Circle | None = None
 
     @staticmethod
     def _handler(script: str) -> Callable[[Request, Reply], Any]:
@@ -142,7 +144,14 @@ class Scene:
                 pass
         request, deadline = asked(), Deadline(seconds)
         return await fallback.begin(
-            self.candidates, {}, request, deadline, stack, tried=self.tried.append, moves=self.moves
+            self.candidates,
+            {},
+            request,
+            deadline,
+            stack,
+            tried=self.tried.append,
+            circle=self.circle,
+            moves=self.moves,
         )
 
     def retry(self, *, made: bool) -> None:

@@ -19,6 +19,7 @@ from gateway.core.deadline import Deadline
 from gateway.core.errors import Internal, StreamGone, SyntraError, UpstreamError
 from gateway.core.events import Chunk
 from gateway.core.ids import uuid7
+from gateway.core.let_go import let_go
 from gateway.http.threads.events import STEPS, encode
 from gateway.pipeline import Services, Wishes, answer
 from gateway.reply import Reply
@@ -146,6 +147,7 @@ class Run:
             log.exception("a defect")
             self.error = Internal("Syntra failed on this request; the log has more under its request id.")
         self._ending = True
+        let_go(self.error)
         await self._end()
 
     async def _make(self) -> None:
