@@ -46,7 +46,7 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     first = weather.first()
     weather.spoil(first, SHARE)
     task = shown.add_task(f"faults at {first}", total=round(rate * seconds), told="")
-    before = sum(one["calls"] for one in weather.stats().values())
+    before = weather.calls()
 
     def heard(told: Told) -> None:
         counts = told["counts"]
@@ -56,10 +56,10 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     told, host = shared(lambda: judged(weather, MODEL, rate, seconds, heard))
     weather.spoil(first, 0)
     counts, sent = told["counts"], told["sent"]
-    stats = weather.stats()
-    calls = sum(one["calls"] for one in stats.values()) - before
-    faults = sum(number for name, number in stats[first]["faults"].items() if name)
-    unheard = sum(stats[first]["faults"].get(name, 0) for name in ("reset", "empty"))
+    seen = weather.stats()[first]
+    calls = weather.calls() - before
+    faults = sum(number for name, number in seen["faults"].items() if name)
+    unheard = sum(seen["faults"].get(name, 0) for name in ("reset", "empty"))
     lies = {name: counts.get(name, 0) for name in LIES}
     errors = counts.get("before", 0) + counts.get("after", 0)
     time.sleep(CALM)
@@ -76,7 +76,7 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
         ("errors after it, in band", f"{counts.get('after', 0)}", "", True),
         ("what they said", ", ".join(f"{kind} {number}" for kind, number in sorted(told["kinds"].items())), "", True),
         ("errors that a client saw", f"{errors / sent:.2%}", f"≤ {MOST_ERRORS:.1%}", errors <= MOST_ERRORS * sent),
-        ("faults that were met", f"{faults} in {stats[first]['calls']} calls of {first}", "", faults > 0),
+        ("faults that were met", f"{faults} in {seen['calls']} calls of {first}", "", faults > 0),
         ("calls to providers", f"{calls / sent:.3f} × requests", f"≤ {MOST_CALLS}", calls <= MOST_CALLS * sent),
         (
             "requests in the ledger",
@@ -102,9 +102,9 @@ def hedging(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     _load(weather, "a slow tail: learned", rate, seconds / 2, shown)  # how long a first word takes here
 
     def counted(name: str, model: str) -> tuple[Told, int]:
-        before = sum(one["calls"] for one in weather.stats().values())
+        before = weather.calls()
         told = _load(weather, name, rate, seconds, shown, model)
-        return told, sum(one["calls"] for one in weather.stats().values()) - before
+        return told, weather.calls() - before
 
     names = ("a slow tail", MODEL), ("a slow tail, hedged", HEDGING)
     both = [quietly(partial(counted, *one), partial(_noisy, shown, one[0]))[0] for one in names]

@@ -94,6 +94,10 @@ class Weather:
         """What each provider has seen."""
         return {name: _json(f"{origin}/stats") for name, origin in self.upstreams.items()}
 
+    def calls(self) -> int:
+        """How many all of them have seen."""
+        return sum(one["calls"] for one in self.stats().values())
+
     def samples(self) -> dict[str, float]:
         """The gateway's own counts."""
         asked = urllib.request.Request(f"{self.url}/metrics", headers={"authorization": f"Bearer {self.key}"})  # noqa: S310
