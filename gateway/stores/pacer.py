@@ -26,7 +26,7 @@ from gateway.core.ids import uuid7
 from gateway.core.tempo import SAYS, Gate, Learned, held_for
 from gateway.stores.breaker import Unavailable
 from gateway.stores.script import Scripts
-from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Valkey
+from gateway.stores.valkey import BACKGROUND_DEADLINE, Command, Refused, Unheard, Valkey
 from policies.documents import Tempo
 
 LEASE_SECONDS: Final = 30.0  # what a worker that was killed holds comes back after this
@@ -247,11 +247,14 @@ class Pacer:
         )
         try:
             (reply,) = await self._scripts.pipeline(self._valkey, [call])
-        except Unavailable:
+        except Unheard:
+            self.left(lane, name)  # it may have been taken all the same
             return None
         except asyncio.CancelledError:
-            self.left(lane, name)  # it may have been taken all the same
+            self.left(lane, name)
             raise
+        except Unavailable:
+            return None
         return None if isinstance(reply, Refused) else reply / 1e3
 
     def left(self, lane: _Lane, name: str) -> None:

@@ -25,7 +25,7 @@ from tests.fakes.caller import ask
 from tests.fakes.gateway import OPENAI, PLAIN, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
-from tests.fakes.valkey import Engine
+from tests.fakes.valkey import Engine, Wire
 from tests.unit.wire_rig import Run
 
 SAME = [{"role": "user", "content": "What all of us ask."}]
@@ -163,6 +163,24 @@ def test_the_places_of_a_worker_that_was_killed_come_back(
             began = time.monotonic()
             assert await enter(other)
             assert time.monotonic() - began < 4
+
+    run(story())
+
+
+def test_a_place_of_which_valkey_tells_too_late_is_given_back(run: Run[Any], engine: Engine) -> None:
+    async def story() -> None:
+        async with (
+            Wire(engine.port) as wire,
+            worker(f"redis://127.0.0.1:{wire.port}/0", concurrency=2, wait=1) as one,
+            Valkey(place(engine.url)) as direct,
+        ):
+            (await one.enter(MINI, "acme", Deadline(60)))()  # from now on Valkey knows the script
+            wire.delay = 0.2
+            release = await one.enter(MINI, "acme", Deadline(60))  # let in by the worker's own share
+            wire.delay = 0.0
+            await asyncio.sleep(0.3)
+            release()
+            assert await direct.run("ZCARD", "syntra:pace:{openai:env}:run", within=5) == 0
 
     run(story())
 
