@@ -15,14 +15,14 @@ import httpx
 import pytest
 
 from gateway.stages.memory.notes import HEAD
-from tests.conformance.test_memory import User, wait_for
 from tests.conftest import StartGateway
 from tests.fakes.gateway import PINS, ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Script
 from tests.fakes.server import Request
 from tests.fakes.threads import FrontEnd
-from tests.unit.test_vectors import Engine
+from tests.fakes.users import User, wait_for
+from tests.fakes.vectors import Engine
 
 Fakes = Mapping[str, Provider]
 PAGE: Final = ROOT / "docs" / "a-week.md"

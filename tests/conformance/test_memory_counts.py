@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from tests.conformance.test_memory import User, wait_for
 from tests.conftest import StartGateway
 from tests.fakes.gateway import Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
+from tests.fakes.users import User, wait_for
 
 Fakes = Mapping[str, Provider]
 

@@ -1,7 +1,8 @@
-"""What the tests of the embedded engines need: data directories, and a look at the processes behind them."""
+"""What the tests of the embedded engines need: data directories, a look at the processes behind them, and what they keep."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,14 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
+import valkey
+
+from gateway.core.secret import Secret
 from gateway.stores.embedded.words import Places
+from gateway.stores.vectors import chosen, vector
+from gateway.stores.vectors_talk import Point
 from tests.fakes.gateway import ROOT
 
 ALL = ("postgres", "valkey", "vectors")
+AS_ROOT = os.geteuid() == 0
 
 # Holds engines until its stdin ends, and says where they are, or why they are not.
 HOLDER = """
@@ -138,3 +147,49 @@ def kill_all(data: Path) -> None:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     assert gone(data)
+
+
+def sql(places: Places, query: str, role: str = "postgres") -> Any:
+    with psycopg.connect(places.postgres.replace("//postgres@", f"//{role}@"), autocommit=True) as connection:
+        found = connection.execute(query.encode())
+        return found.fetchall() if found.description else None
+
+
+def cache(places: Places) -> Any:
+    return closing(valkey.Valkey.from_url(places.valkey))
+
+
+async def counted(places: Places, *keep: Point) -> int:
+    store = chosen(places.vectors, "", Secret(""))
+    assert store is not None
+    async with store:
+        mine = store.of("acme", "ann")
+        if keep:
+            await mine.upsert(keep)
+        return await mine.count()
+
+
+def refuses_nothing(places: Places) -> bool:
+    """Whether all three answer."""
+    try:
+        with cache(places) as client:
+            client.ping()
+        sql(places, "select 1")
+        asyncio.run(counted(places))
+    except Exception:  # whatever it is that does not answer yet
+        return False
+    return True
+
+
+def write(places: Places) -> None:
+    sql(places, "create table if not exists note (text text)")
+    sql(places, "insert into note values ('kept')")
+    with cache(places) as client:
+        client.set("spent", 42)
+    assert asyncio.run(counted(places, Point("p", vector([1.0] * 256)))) == 1
+
+
+def is_kept(places: Places) -> bool:
+    with cache(places) as client:
+        spent = client.get("spent")
+    return (sql(places, "select text from note"), spent, asyncio.run(counted(places))) == ([("kept",)], b"42", 1)

@@ -21,7 +21,7 @@ from gateway.stores.limits import ASK, NOT_ASKED, SCRIPTS, SharedLimits, Spent
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
-from tests.faults.test_cooldowns import until
+from tests.fakes.valkey import until
 
 CENT = picodollars(0.01)
 CALLER = Caller("acme-id", "acme", "k1")

@@ -13,6 +13,7 @@ import httpx
 from tests.fakes.gateway import PLAIN, Gateway
 
 SECONDS = 30.0
+MODEL = "openai/gpt-4o-mini"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class FrontEnd:
     def thread(self, **wanted: object) -> str:
         return str(self.ok("POST", "", wanted)["id"])
 
-    def say(self, thread: str, content: object, model: str = "openai/gpt-4o-mini", **more: object) -> Any:
+    def say(self, thread: str, content: object, model: str = MODEL, **more: object) -> Any:
         return self.ok("POST", f"/{thread}/messages", {"content": content, "model": model, **more})
 
     def listed(self, thread: str) -> list[tuple[str, Any]]:
@@ -102,7 +103,7 @@ class FrontEnd:
                 list(events)
             return stream
 
-    def stream(self, thread: str, content: object, model: str = "openai/gpt-4o-mini", **headers: str) -> Stream:
+    def stream(self, thread: str, content: object, model: str = MODEL, **headers: str) -> Stream:
         return self.hear(f"/{thread}/messages/stream", {"content": content, "model": model}, **headers)
 
 

@@ -1,10 +1,12 @@
-"""A real Valkey for tests, and a wire to it that can be slow."""
+"""A real Valkey for tests, a wire to it that can be slow, and a wait for what comes of either."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -118,3 +120,12 @@ class Wire:
                     continue
                 writer.write(block)
                 await writer.drain()
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> float:
+    """Waits until a condition holds; the milliseconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "not in time"
+        await asyncio.sleep(0.001)
+    return (time.monotonic() - began) * 1e3

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,17 +19,16 @@ from gateway.stores.answers import Answers
 from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
 from tests.conftest import StartGateway
-from tests.fakes.caller import HELLO, Told, ask
+from tests.fakes.caller import HELLO
 from tests.fakes.gateway import ANTHROPIC, GOOGLE, OPENAI, PLAIN, Gateway, Pin
 from tests.fakes.listeners import Listener
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, Script, ToolCall, Usage
 from tests.fakes.server import wait_for
-from tests.fakes.valkey import Engine, Wire
+from tests.faults.answers_rig import MINI, cached, certain
 from tests.laps import laps
 
 Fakes = Mapping[str, Provider]
-MINI = OPENAI.model
 wires = pytest.mark.parametrize("pin", [OPENAI, ANTHROPIC, GOOGLE], ids=str)
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 
@@ -45,16 +43,6 @@ def nothing_kept(gateway: Gateway) -> Iterator[valkey.Valkey]:
     with valkey.Valkey.from_url(gateway.stores["VALKEY_URL"]) as client:
         client.flushdb()
         yield client
-
-
-def certain(gateway: Gateway, model: str = MINI, *, wish: str = "", **body: Any) -> Told:
-    headers = {"x-syntra-cache-control": wish} if wish else {}
-    return ask(gateway, model, headers=headers, **{"temperature": 0, **body})
-
-
-def cached(told: Told) -> str:
-    assert told.headers["cache-control"] == "no-store"
-    return told.headers["x-syntra-cache"]
 
 
 def kept(gateway: Gateway) -> int:
@@ -238,23 +226,6 @@ def test_what_is_kept_cannot_be_read_in_valkey(gateway: Gateway, providers: Fake
     assert cached(certain(gateway)) == "miss"
 
 
-def test_the_documents_say_how_long_and_how_much_is_kept(start_gateway: StartGateway, providers: Fakes) -> None:
-    gateway = start_gateway("openai")
-    policies = gateway.data / "policies"
-    policies.mkdir(exist_ok=True)
-    (policies / "organisations.toml").write_text(
-        'kind = "organisations"\nversion = 1\n[organisation.default.sharing]\nkept_s = 1\nmost_kept = 3000\n'
-    )
-    wait_for(lambda: "is in force" in gateway.log.read_text())
-    providers["openai"].script(pieces=("x" * 4000,))
-    certain(gateway)
-    providers["openai"].script()
-    assert cached(certain(gateway)) == "miss"
-    wait_for(lambda: cached(certain(gateway)) == "hit")
-    time.sleep(1.1)
-    assert cached(certain(gateway)) == "miss"
-
-
 def test_another_gateway_on_the_same_stores_has_what_one_has_kept(
     start_gateway: StartGateway, gateway: Gateway, providers: Fakes, database: str
 ) -> None:
@@ -268,29 +239,6 @@ def test_another_gateway_on_the_same_stores_has_what_one_has_kept(
 
 
 SECRETS = {"SECRET_KEY": "secret", "ENCRYPTION_KEY": "encryption"}
-
-
-def test_without_valkey_nothing_is_kept_and_it_is_said_and_counted(
-    start_gateway: StartGateway, providers: Fakes, tmp_path: Path
-) -> None:
-    with Engine(tmp_path) as engine:
-        gateway = start_gateway("openai", VALKEY_URL=engine.url)
-        certain(gateway)
-        wait_for(lambda: cached(certain(gateway)) == "hit")
-        engine.kill()
-        told = wait_for(lambda: _degraded(certain(gateway)))
-        assert (told.status, cached(told), told.text) == (200, "miss", Script().text)
-        assert "cache" not in ask(gateway, MINI).headers.get("x-syntra-degraded", "")
-
-    def counted() -> bool:
-        page = httpx.get(f"{gateway.origin}/metrics", headers=gateway.headers, verify=PLAIN).text
-        return 'syntra_degraded_total{what="cache"}' in page and 'syntra_cache_total{outcome="hit"}' in page
-
-    assert wait_for(counted)
-
-
-def _degraded(told: Told) -> Told | None:
-    return told if "cache" in told.headers.get("x-syntra-degraded", "") else None
 
 
 def test_a_hit_takes_a_millisecond(gateway: Gateway, providers: Fakes) -> None:
@@ -381,23 +329,3 @@ def test_it_is_not_where_anything_but_the_question_differs(
     wait_for(lambda: asks(lenient, "what's the capital of france") == "hit")
     more = dict(other)
     assert asks(lenient, "what is the capital of France", *more.pop("before", ()), **more) == "miss"
-
-
-def test_nobody_waits_for_a_slow_valkey_longer_than_its_time(tmp_path: Path) -> None:
-    async def story() -> list[tuple[bool, float]]:
-        found = []
-        async with Wire(port) as wire, Valkey(place(f"redis://127.0.0.1:{wire.port}/0")) as client:
-            answers = Answers(client, b"x" * 32)
-            wire.delay = 0.5
-            for _ in range(8):
-                began = time.monotonic()
-                asked = (await answers.find("org", b"1")).asked
-                found.append((asked, time.monotonic() - began))
-        return found
-
-    with Engine(tmp_path) as engine:
-        port = engine.port
-        found = asyncio.run(story())
-    assert not any(asked for asked, _ in found)
-    assert all(took < 0.2 for _, took in found)
-    assert min(took for _, took in found[-3:]) < 0.02  # after five of those nobody waits at all

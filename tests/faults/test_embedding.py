@@ -28,11 +28,11 @@ from gateway.stores.embedding import Encoder
 from gateway.stores.postgres import Postgres
 from gateway.stores.vectors import Vectors
 from gateway.stores.vectors_link import Link
-from tests.conformance.test_memory import OPENAI, User, wait_for
 from tests.conftest import StartGateway
 from tests.fakes.embeddings import Embeddings
 from tests.fakes.provider import Provider
 from tests.fakes.tenants import set_up
+from tests.fakes.users import OPENAI, User, wait_for
 
 NOW = datetime.now(UTC)
 SAID = ["I see a physician on Mondays.", "My bicycle is green.", "We bought a piano for the hall."]

@@ -23,8 +23,7 @@ from gateway.stores import leases as leases_module
 from gateway.stores import valkey as valkey_module
 from tests.fakes.engines import ValkeyEngine
 from tests.fakes.limits import CENT, EVERYTHING, Worker, limited, worker
-from tests.fakes.valkey import Engine, Wire
-from tests.faults.test_cooldowns import until
+from tests.fakes.valkey import Engine, Wire, until
 from tests.unit.wire_rig import Run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.engines import ValkeyEngine
 from tests.fakes.limits import CENT, EVERYTHING, Counter, Worker, limited, worker
-from tests.faults.test_cooldowns import until
+from tests.fakes.valkey import until
 from tests.unit.wire_rig import Run
 
 NOON = calendar.timegm((2026, 3, 31, 12, 0, 0)) * 1000

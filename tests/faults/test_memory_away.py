@@ -21,11 +21,11 @@ from gateway.stores.breaker import Unavailable
 from gateway.stores.postgres import Postgres
 from gateway.stores.vectors import Vectors
 from gateway.stores.vectors_talk import Refused, Reply, Request
-from tests.conformance.test_memory import OPENAI, User, said
 from tests.conftest import StartGateway
 from tests.fakes.gateway import PLAIN, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.tenants import set_up
+from tests.fakes.users import OPENAI, User, said
 
 Fakes = Mapping[str, Provider]
 ORGANISATION = "0199f0c1-b2a4-7d3e-8f60-718293a4b5c6"

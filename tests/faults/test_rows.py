@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rows import ROWS, Row
+from tests.faults.row import Row
+from tests.faults.rows import ROWS
 
 TESTS = Path(__file__).resolve().parents[1]
 NUMBERS = {"U": 26, "C": 12, "S": 11, "P": 8, "T": 4}

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conformance.test_memory import OPENAI, User, said, wait_for
 from tests.conftest import StartGateway
 from tests.fakes.gateway import Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.supermemory import KEY, Supermemory, result
+from tests.fakes.users import OPENAI, User, said, wait_for
 
 Fakes = Mapping[str, Provider]
 CELLO = "On Fridays I practise the cello."

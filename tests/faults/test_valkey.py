@@ -17,8 +17,7 @@ from gateway.stores import valkey as module
 from gateway.stores.breaker import Breaker, Respite, Unavailable
 from gateway.stores.valkey import DEADLINE, Late, Refused, Valkey
 from gateway.stores.valkey_place import place
-from tests.fakes.valkey import Engine, Wire
-from tests.faults.test_cooldowns import until
+from tests.fakes.valkey import Engine, Wire, until
 from tests.laps import laps
 from tests.unit.wire_rig import TLS, Run, provider_tls
 

@@ -1,4 +1,4 @@
-"""A ledger as a worker has it, and what PostgreSQL has of it."""
+"""A ledger as a worker has it, an organisation for it, and what PostgreSQL has of both."""
 
 from __future__ import annotations
 
@@ -85,3 +85,14 @@ async def level(ledger: Ledger, seconds: float = 20.0) -> None:
 
 def journals(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.jsonl") if path.name != "refused.jsonl")
+
+
+def organisation(url: str) -> str:
+    name = uuid7()
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("insert into syntra.organisation (id, name) values (%s, %s)", (name, name))
+    return name
+
+
+def once(kept: list[str]) -> Counter[str]:
+    return Counter(dict.fromkeys(kept, 1))

@@ -42,7 +42,7 @@ from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.engines import ValkeyEngine
 from tests.fakes.limits import Counter
-from tests.faults.test_cooldowns import until
+from tests.fakes.valkey import until
 
 CENT = nanodollars(0.01)
 TTL = 10.0
