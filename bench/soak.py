@@ -1,8 +1,9 @@
 """`make soak`: half an hour at half load, and nothing may grow: memory, sockets, or what is held of limits and paces.
 
 The load is `make chaos`'s own, one call in fifty with a fault, so that the ways of failing are walked for half an hour,
-too. Memory is the gateway's whole tree; its slope after the first third of the time is told with its error, and grows
-only what grows by more than twice that.
+too. Before it comes a warm-up: full load, one call in ten with a fault, so that what a worker remembers is full and as
+much is under way at once as will ever be. Memory is the gateway's whole tree; its slope is told with its error, and
+grows only what grows by more than twice that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from bench.weather import MODEL, Told, Weather, judged, progress
 MOST_MB_AN_HOUR: Final = 1.0
 MOST_ERRORS: Final = 0.001  # beyond those that faults after the first word make
 FAULTS: Final = 0.02
-WARM: Final = 1 / 3  # of the time: what a worker remembers of conversations and prompts is full after 50,000 requests
+WARM_FAULTS: Final = 0.1
+WARM: Final = 1 / 5  # of the time, at twice the rate: what a worker remembers is full after 50,000 requests
 SETTLED: Final = 8.0  # s after the load, in which idle connections and leases go
 _EVERY: Final = 5.0  # s between two looks
 _MB: Final = 1024 * 1024
@@ -87,28 +89,33 @@ def held(weather: Weather) -> int:
 def soak(weather: Weather, rate: float, seconds: float, console: Console) -> list[Verdict]:
     """The load, and what is left of it."""
     first = weather.first()
-    weather.spoil(first, FAULTS)
-    sockets = weather.running.sockets()
-    watch = Watch(weather)
-    watch.start()
     with progress(console) as shown:
-        task = shown.add_task("soak", total=round(rate * seconds), told="")
 
-        def heard(told: Told) -> None:
-            memory = watch.memory[-1][1] / _MB if watch.memory else 0
-            words = f"{memory:.0f} MB, {told['counts'].get('right', 0)} right"
-            shown.update(task, completed=sum(told["counts"].values()), told=words)
+        def load(name: str, rate: float, seconds: float, faults: float) -> Told:
+            weather.spoil(first, faults)
+            task = shown.add_task(name, total=round(rate * seconds), told="")
 
-        told = judged(weather, MODEL, rate, seconds, heard)
-    watch.stop()
+            def heard(told: Told) -> None:
+                words = f"{weather.running.resident() / _MB:.0f} MB, {told['counts'].get('right', 0)} right"
+                shown.update(task, completed=sum(told["counts"].values()), told=words)
+
+            return judged(weather, MODEL, rate, seconds, heard)
+
+        warm = load("warm-up", 2 * rate, WARM * seconds, WARM_FAULTS)
+        time.sleep(SETTLED)
+        sockets = weather.running.sockets()
+        watch = Watch(weather)
+        watch.start()
+        told = load("soak", rate, seconds, FAULTS)
+        watch.stop()
     time.sleep(SETTLED)
-    points = [point for point in watch.memory if point[0] > WARM * seconds]
+    points = watch.memory
     grown = slope(points) if len(points) > 2 else Slope(math.nan, math.nan)
     an_hour = Slope(grown.value * 3600 / _MB, grown.error * 3600 / _MB)
     after, leased = weather.running.sockets(), held(weather)
     flying = max(0.0, weather.total("syntra_in_flight_requests") - 1)  # who asks is one
     counts, sent = told["counts"], told["sent"]
-    lies = sent - counts.get("right", 0) - counts.get("before", 0) - counts.get("after", 0)
+    lies = _lies(told) + _lies(warm)
     before = counts.get("before", 0)
     return [
         (
@@ -120,11 +127,17 @@ def soak(weather: Weather, rate: float, seconds: float, console: Console) -> lis
         ("sockets of the gateway", f"{sockets} before, {after} after", "no more by 16", after <= sockets + 16),
         ("requests in flight", f"{flying:g}", "0", flying == 0),
         ("places and leases held", f"{leased}", "0", leased == 0),
-        ("answers that were lies", f"{lies} of {sent}", "0", lies == 0),
+        ("answers that were lies", f"{lies} of {sent + warm['sent']}", "0", lies == 0),
         ("errors before the first word", f"{before}", f"≤ {MOST_ERRORS:.1%}", before <= MOST_ERRORS * sent),
         ("errors after it, in band", f"{counts.get('after', 0)}", "", True),
+        ("what the errors said", f"{told['kinds'] or 'nothing'}; in the warm-up {warm['kinds']}", "", True),
         ("first word, p50 and p99", f"{told['p50_ms']:.1f} and {told['p99_ms']:.0f} ms", "", True),
     ]
+
+
+def _lies(told: Told) -> int:
+    """Answers that were neither right nor told as errors."""
+    return int(told["sent"]) - sum(told["counts"].get(name, 0) for name in ("right", "before", "after"))
 
 
 def main() -> int:

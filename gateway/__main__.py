@@ -16,6 +16,7 @@ from pathlib import Path
 import rich_click as click
 from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 from rich.console import Console
@@ -37,6 +38,9 @@ from gateway.upstream.proxy import Proxy
 from policies.documents import DocumentError
 
 _AWAY = 75  # what `gateway.prepare` exits with where the database does not answer
+# ms that a connection may wait for its next request; clients (Go: 90 s) and proxies (60 s) must be the ones who end it,
+# since a request that crosses our end of it on the wire is lost.
+_IDLE_MS = 120_000
 _KILL_GRACE = 10  # s after the drain before a worker that hangs is killed
 _OVERLAP = 30  # s more for one that is replaced: it serves until the next is there
 
@@ -187,6 +191,7 @@ def _granian(settings: Settings, rolling: Rolling) -> None:
         workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MS),
         websockets=False,
         backlog=4096,
         backpressure=16384,  # requests in flight per worker; open streams are cheap and must not starve health checks

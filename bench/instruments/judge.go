@@ -12,6 +12,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +101,8 @@ func one(client *http.Client, url, key, model string, n int, due time.Time) {
 		status = reply.StatusCode
 		verdict, kind, first = read(reply, expected(n), stream, due)
 		reply.Body.Close()
+	} else {
+		kind = "no reply: " + errors.Unwrap(err).Error() // without the URL
 	}
 	all.Lock()
 	defer all.Unlock()
@@ -137,6 +140,9 @@ func read(reply *http.Response, right string, stream bool, due time.Time) (strin
 	if !stream || reply.StatusCode != 200 {
 		b, err := io.ReadAll(reply.Body)
 		take(b)
+		if err != nil {
+			kind = "a broken body: " + err.Error()
+		}
 		return judge(said.String(), right, told, err == nil && finished), kind, first
 	}
 	in := bufio.NewReader(reply.Body)
@@ -148,6 +154,9 @@ func read(reply *http.Response, right string, stream bool, due time.Time) (strin
 			} else {
 				take(data)
 			}
+		}
+		if err != nil && err != io.EOF && !told {
+			kind = "a broken stream: " + err.Error()
 		}
 		if err != nil {
 			break
