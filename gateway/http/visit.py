@@ -27,6 +27,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 _COMMON = ((b"cache-control", b"no-store"), (b"vary", b"Authorization"), (b"x-content-type-options", b"nosniff"))
 _EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
+_LAST_WORDS = 0.1  # s for an error to be on the wire before the stream is cut behind it: the cut discards what is not
 PING = b": ping\n"  # one line end: a blank line would end an event, and some clients then parse an empty one
 
 
@@ -211,6 +212,7 @@ class Visit:
             await self.whole(told.status, (JSON, *told.headers, *error.headers, *error.told), told.body)
         elif self._in_band is not None:
             await self._write(self._in_band(error), more=True)
+            await asyncio.sleep(_LAST_WORDS)
         self._over(error)
 
     def _over(self, failure: BaseException | None) -> None:
