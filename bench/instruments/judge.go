@@ -155,10 +155,10 @@ func read(reply *http.Response, right string, stream bool, due time.Time) (strin
 				take(data)
 			}
 		}
-		if err != nil && err != io.EOF && !told {
-			kind = "a broken stream: " + err.Error()
-		}
 		if err != nil {
+			if err != io.EOF && !told {
+				kind = "a broken stream: " + err.Error()
+			}
 			break
 		}
 	}

@@ -6,8 +6,20 @@ from typing import Any
 
 from tests.fakes.caller import Told, ask
 from tests.fakes.gateway import OPENAI, Gateway
+from tests.fakes.server import wait_for
 
 MINI = OPENAI.model
+
+
+def shared_by(gateway: Gateway, rules: str) -> Gateway:
+    """The same, once its documents say that answers are shared by these rules."""
+    policies = gateway.data / "policies"
+    policies.mkdir(exist_ok=True)
+    (policies / "organisations.toml").write_text(
+        f'kind = "organisations"\nversion = 1\n[organisation.default.sharing]\n{rules}\n'
+    )
+    wait_for(lambda: "is in force" in gateway.log.read_text())
+    return gateway
 
 
 def certain(gateway: Gateway, model: str = MINI, *, wish: str = "", **body: Any) -> Told:

@@ -25,7 +25,7 @@ from tests.fakes.listeners import Listener
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, Script, ToolCall, Usage
 from tests.fakes.server import wait_for
-from tests.faults.answers_rig import MINI, cached, certain
+from tests.faults.answers_rig import MINI, cached, certain, shared_by
 from tests.laps import laps
 
 Fakes = Mapping[str, Provider]
@@ -282,14 +282,7 @@ def test_no_more_is_kept_than_there_is_room_for(gateway: Gateway) -> None:
 @pytest.fixture(scope="module")
 def lenient(start_gateway: StartGateway) -> Gateway:
     """A gateway whose documents let an answer do for a question that asks the same."""
-    gateway = start_gateway("openai")
-    policies = gateway.data / "policies"
-    policies.mkdir(exist_ok=True)
-    (policies / "organisations.toml").write_text(
-        'kind = "organisations"\nversion = 1\n[organisation.default.sharing]\nnear = 0.9\n'
-    )
-    wait_for(lambda: "is in force" in gateway.log.read_text())
-    return gateway
+    return shared_by(start_gateway("openai"), "near = 0.9")
 
 
 CAPITAL = "What is the capital of France?"

@@ -19,19 +19,13 @@ from tests.fakes.provider import Provider
 from tests.fakes.script import Script
 from tests.fakes.server import wait_for
 from tests.fakes.valkey import Engine, Wire
-from tests.faults.answers_rig import MINI, cached, certain
+from tests.faults.answers_rig import MINI, cached, certain, shared_by
 
 Fakes = Mapping[str, Provider]
 
 
 def test_the_documents_say_how_long_and_how_much_is_kept(start_gateway: StartGateway, providers: Fakes) -> None:
-    gateway = start_gateway("openai")
-    policies = gateway.data / "policies"
-    policies.mkdir(exist_ok=True)
-    (policies / "organisations.toml").write_text(
-        'kind = "organisations"\nversion = 1\n[organisation.default.sharing]\nkept_s = 1\nmost_kept = 3000\n'
-    )
-    wait_for(lambda: "is in force" in gateway.log.read_text())
+    gateway = shared_by(start_gateway("openai"), "kept_s = 1\nmost_kept = 3000")
     providers["openai"].script(pieces=("x" * 4000,))
     certain(gateway)
     providers["openai"].script()

@@ -18,6 +18,8 @@ from tests.fakes.caller import HELLO, Told, ask
 from tests.fakes.gateway import ANTHROPIC, OPENAI, PLAIN, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.server import wait_for
+from tests.faults import answers_rig
+from tests.faults.answers_rig import cached
 
 Fakes = Mapping[str, Provider]
 MODELS = {"pinned": OPENAI.model, "translated": ANTHROPIC.model, "chosen": "syntra"}
@@ -37,13 +39,9 @@ def store(gateway: Gateway) -> Iterator[valkey.Valkey]:
 
 
 def certain(gateway: Gateway, model: str = OPENAI.model, **body: Any) -> Told:
-    told = ask(gateway, model, **{"temperature": 0, **body})
+    told = answers_rig.certain(gateway, model, **body)
     assert told.status == 200
     return told
-
-
-def cached(told: Told) -> str:
-    return told.headers["x-syntra-cache"]
 
 
 def known(gateway: Gateway, model: str = OPENAI.model, **body: Any) -> Told:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-import psycopg
 import pytest
 import uvloop
 
@@ -30,14 +30,7 @@ def place(database: str) -> PostgresPlace:
 @pytest.fixture
 def organise(place: PostgresPlace, database: str) -> Organise:
     """Makes an organisation, and gives its id."""
-
-    def make() -> str:
-        name = uuid7()
-        with psycopg.connect(database, autocommit=True) as owner:
-            owner.execute("insert into syntra.organisation (id, name) values (%s, %s)", (name, name))
-        return name
-
-    return make
+    return partial(organisation, database)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
 from gateway.upstream.share import Circle
+from tests.fakes.doors import visit
 from tests.unit.fallback_rig import Scene
 from tests.unit.test_fallback_moves import late
 
@@ -54,17 +55,6 @@ def circles() -> Iterator[list[object]]:
         gc.enable()
 
 
-def visit(lounge: Lounge, heard: list[Any]) -> Visit:
-    async def receive() -> Any:
-        await asyncio.sleep(60)
-
-    async def send(message: Any) -> None:
-        heard.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
-    return Visit(scope, receive, send, lounge)  # type: ignore[arg-type]
-
-
 async def serve(scene: Scene) -> list[Any]:
     """What a client hears of a request to the scene, whatever becomes of it."""
     heard: list[Any] = []
@@ -78,7 +68,7 @@ async def serve(scene: Scene) -> list[Any]:
                 pass
         await one.whole(200, (), b"{}")
 
-    await visit(lounge, heard).run(answered)
+    await visit(lounge, heard.append).run(answered)
     await asyncio.sleep(0.05)  # connections and watches end on the loop's next rounds
     return heard
 
@@ -110,7 +100,7 @@ def test_attempts_that_raced_leave_nothing_in_circles(scripts: tuple[str, ...]) 
 def test_a_stopped_visit_leaves_nothing_in_circles() -> None:
     async def stopped() -> list[Any]:
         heard: list[Any] = []
-        one = visit(Lounge(1), heard)
+        one = visit(Lounge(1), heard.append)
 
         async def forever(there: Visit, _: Head) -> None:
             there.watch()

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from gateway.core.errors import SyntraError, UpstreamBroken
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
-
-SCOPE = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
+from tests.fakes.doors import visit
 
 
 def test_a_stream_is_not_cut_before_its_error_is_on_the_wire() -> None:
     written: list[float] = []
 
-    async def receive() -> Any:
-        await asyncio.sleep(60)
-
-    async def send(_: Any) -> None:
-        written.append(time.monotonic())
-
-    async def serve(visit: Visit, _: Head) -> None:
+    async def serve(there: Visit, _: Head) -> None:
         def told(error: SyntraError) -> bytes:
             return error.body()
 
-        await visit.start_stream((), told)
+        await there.start_stream((), told)
         raise UpstreamBroken("It broke off.")
 
     async def run() -> float:
-        await Visit(SCOPE, receive, send, Lounge(1)).run(serve)  # type: ignore[arg-type]
+        await visit(Lounge(1), lambda _: written.append(time.monotonic())).run(serve)
         return time.monotonic()
 
     over = asyncio.run(run())
