@@ -305,6 +305,8 @@ class Admission:
         except Unavailable:
             self._nobody_says()
             return NOBODY
+        finally:
+            del task  # where it has failed, this frame would hold the failure, and the failure this frame
         self._told = False
         return spent
 

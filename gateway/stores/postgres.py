@@ -138,14 +138,16 @@ class Postgres:
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait([task], timeout=seconds)
+            if not task.done():
+                self._abandon(task)
+                raise TimeoutError
+            return task.result()
         except asyncio.CancelledError:  # what was begun for somebody who has left comes to its end all the same
             self._abandoned.add(task)
             task.add_done_callback(self._forget)
             raise
-        if not task.done():
-            self._abandon(task)
-            raise TimeoutError
-        return task.result()
+        finally:
+            del task  # where it has failed, this frame would hold the failure, and the failure this frame
 
     def _look(self) -> None:
         self._looking = asyncio.get_running_loop().create_task(self._ask_for_life())

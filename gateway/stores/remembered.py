@@ -86,6 +86,8 @@ class Remembered(Generic[Name, Found]):
             if known is None:
                 raise
             return known, False
+        finally:
+            del task  # where it has failed, this frame would hold the failure, and the failure this frame
 
     def _good(self, name: Name, now: float) -> Found | None:
         """What is good where the store does not say."""

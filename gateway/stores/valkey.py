@@ -238,9 +238,9 @@ class Valkey:
         if within is None and not self._breaker.allows:
             raise Unavailable("Valkey is slow")
         began = time.monotonic()
-        answer = link.ask(commands, DEADLINE if within is None else within)
         try:
-            replies = await answer
+            # Not by a name: where it fails, this frame would hold the failure, and the failure this frame.
+            replies = await link.ask(commands, DEADLINE if within is None else within)
         except Late:
             if within is None:
                 self._breaker.failed(time.monotonic(), began)

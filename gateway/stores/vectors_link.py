@@ -59,7 +59,10 @@ class Link:
         answer: asyncio.Future[talk.Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         self._writer.write(talk.LENGTH.pack(len(asked)) + asked)
-        return await answer
+        try:
+            return await answer
+        finally:
+            del answer  # where it has failed, this frame would hold the failure, and the failure this frame
 
     async def _stay(self) -> None:
         failures = 0

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from gateway.core.chat import parse
 from gateway.core.closing import Closing
 from gateway.core.errors import SyntraError
 from gateway.core.let_go import let_go
 from gateway.http.intake import Head
 from gateway.http.lounge import Lounge
 from gateway.http.visit import Visit
+from gateway.stages.memory import Recalled, Recollection, Scope
+from gateway.stages.memory.shelf import Shelf
+from gateway.stores.breaker import Unavailable
+from gateway.stores.memories import Kept
+from gateway.stores.postgres import Postgres
+from gateway.stores.postgres_place import place as postgres_place
+from gateway.stores.valkey import Valkey
+from gateway.stores.valkey_place import place
+from gateway.stores.vectors import Vectors
+from gateway.stores.vectors_link import Link
 from gateway.upstream.share import Circle
 from tests.fakes.doors import visit
 from tests.unit.fallback_rig import Scene
@@ -115,6 +127,93 @@ def test_a_stopped_visit_leaves_nothing_in_circles() -> None:
     with circles() as found:
         heard = asyncio.run(stopped())
     assert heard[0]["status"] == 500
+    assert not found
+
+
+@asynccontextmanager
+async def answering(path: Path, answer: bytes, after: float) -> AsyncIterator[None]:
+    """A socket at which every question is answered, so late; or else broken off."""
+    writers = []
+
+    async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while await reader.read(65536) and answer:
+            await asyncio.sleep(after)
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(heard, path):
+        yield
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(after)
+
+
+async def unanswered(question: Awaitable[object]) -> None:
+    """Ask what nobody answers in time."""
+    with pytest.raises(Unavailable):
+        await question
+
+
+def test_a_valkey_that_does_not_answer_leaves_nothing_in_circles(tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "valkey"
+        async with answering(path, b"+PONG\r\n", 0.1), Valkey(place(f"unix://{path}")) as valkey:
+            with circles() as found:
+                await unanswered(valkey.run("PING", within=0.03))
+                await valkey.run("PING", within=5)  # what was late has been heard, and thrown away
+            assert not found
+
+    asyncio.run(scene())
+
+
+def test_vectors_that_break_off_leave_nothing_in_circles(tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "vectors"
+        async with answering(path, b"", 0.0), Vectors(Link(str(path))) as vectors:
+            with circles() as found:
+                await unanswered(vectors.of("acme", "ann").count())
+                await asyncio.sleep(0.01)
+            assert not found
+
+    asyncio.run(scene())
+
+
+def test_a_database_that_fails_leaves_nothing_in_circles() -> None:
+    async def broken() -> None:
+        await asyncio.sleep(0)
+        raise Unavailable("PostgreSQL is away")
+
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    async def scene() -> None:
+        postgres = Postgres(postgres_place("postgresql://u:p@127.0.0.1:9/nowhere"))
+        for work in (broken(), slow()):
+            with pytest.raises((Unavailable, TimeoutError)):
+                await postgres._at_most(work, 0.02)  # `soon` asks only a database that is there
+        await asyncio.sleep(0.01)
+
+    with circles() as found:
+        asyncio.run(scene())
+    assert not found
+
+
+def test_a_recall_that_is_not_answered_leaves_nothing_in_circles() -> None:
+    class Away(Shelf):
+        def __init__(self) -> None:
+            """Nothing is asked of it."""
+
+        def of(self, organisation: str, person: str) -> Kept:
+            raise Unavailable(f"PostgreSQL does not know {organisation} and {person}")
+
+    async def scene() -> Recalled:
+        await asyncio.sleep(0)
+        request = parse(b'{"model": "syntra", "messages": [{"role": "user", "content": "What is my dog called?"}]}')
+        return await Recollection(Away()).recall(Scope("acme", "ann", "read", "a talk"), request, 600)
+
+    with circles() as found:
+        assert asyncio.run(scene()).degraded == ("memory",)
     assert not found
 
 

@@ -16,6 +16,7 @@ from psycopg import Error
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.let_go import let_go
 from gateway.core.memories import Memory, Mode, least
 from gateway.core.noting import last_words, with_notes
 from gateway.core.owner import person_of
@@ -136,6 +137,7 @@ class Recollection:
             memories = task.result()
         except (Unavailable, Error) as error:
             log.debug("nothing was recalled: %s", error)
+            let_go(error)
             return Recalled(request, degraded=(MEMORY,))
         degraded = tuple(sorted(heard.lacking))
         if not memories:
@@ -259,6 +261,7 @@ class Recollection:
         self._late.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("a late recall failed: %s", type(error).__name__)
+            let_go(error)
 
 
 def _put(known: OrderedDict[K, V], key: K, value: V) -> None:
