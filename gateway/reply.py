@@ -15,6 +15,7 @@ from gateway.core.errors import UpstreamError
 from gateway.core.events import Chunk, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.core.kept import Replayed
+from gateway.core.let_go import let_go
 from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
@@ -134,6 +135,7 @@ class Reply:
                 pieced = self._continuing
                 begun = await pieced.begun_by_another(self._begun.candidate, error) if pieced is not None else None
                 self._cut = self._cut or error
+                let_go(error)  # it is kept here and by the answer that has failed
                 if begun is None or pieced is None:
                     self.decision.outcome.ended = CUT
                     raise self._cut from None  # not of what came of going on

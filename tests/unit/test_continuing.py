@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import UpstreamBroken
+from gateway.core.let_go import let_go
 from gateway.core.seam import last_words
+from tests.fakes.circles import circles
 from tests.fakes.gateway import KINDS
 from tests.fakes.inside import Inside, inside
 from tests.fakes.provider import Provider
@@ -141,6 +143,29 @@ def test_a_second_cut_is_told_as_the_first_was(cut: Fakes, policies: Path) -> No
     events, worker = asked(cut, policies, CHAT, fails=True)
     assert (BEFORE + AFTER).replace("Claude", "Syntra").startswith(text_of(events))
     assert len(requests_of(worker)) == 2
+
+
+@pytest.mark.parametrize("second", [None, Fault.EOF_MID], ids=["whole", "cut again"])
+def test_what_goes_on_leaves_nothing_in_circles(cut: Fakes, policies: Path, second: Fault | None) -> None:
+    cut["kimi"].says = GOES_ON.but(fault=second, after=2)
+
+    async def ask(worker: Inside) -> bool:
+        try:
+            await worker.ask("/v1/chat/completions", CHAT)
+        except UpstreamBroken as error:
+            let_go(error)  # as whoever tells it does
+            return False
+        return True
+
+    async def scene() -> None:
+        async with inside(cut, policies.parent, policies=policies) as worker:
+            with circles() as found:
+                assert await ask(worker) == (second is None)
+                worker.decision = None
+                await asyncio.sleep(0.05)
+            assert not found
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -30,6 +28,7 @@ from gateway.stores.valkey_place import place
 from gateway.stores.vectors import Vectors
 from gateway.stores.vectors_link import Link
 from gateway.upstream.share import Circle
+from tests.fakes.circles import circles
 from tests.fakes.doors import visit
 from tests.unit.fallback_rig import Scene
 from tests.unit.test_fallback_moves import late
@@ -45,26 +44,6 @@ SCRIPTS = [
     ("comments then silent", "500"),
     ("error", "busy error"),
 ]
-
-
-@contextmanager
-def circles() -> Iterator[list[object]]:
-    """What of the gateway's own was left in circles, by the end."""
-    found: list[object] = []
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        yield found
-        gc.collect()
-        for one in gc.garbage:
-            ours = isinstance(one, FrameType) and "/gateway/" in one.f_code.co_filename
-            if ours or isinstance(one, SyntraError | Visit):
-                found.append(one)
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 async def serve(scene: Scene) -> list[Any]:
