@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from zlib import crc32
 
 from msgspec import Struct
 
 from gateway.core.words import split
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Mode = Literal["off", "read", "read-write"]
 MODES: Final[tuple[Mode, ...]] = ("off", "read", "read-write")  # each allows what those before it do, and more
 Kind = Literal["statement", "fact"]
 LONGEST: Final = 4000  # characters of one memory
+
+M = TypeVar("M", int, "NDArray[np.int64]")
 
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _ASKS: Final = 1 << 31
@@ -68,18 +74,18 @@ class New(Struct, frozen=True):
         return (_ASKS if asks else 0) | talk << 16 | day
 
 
-# A memory as the vectors name it, taken apart by arithmetic alone: a recall does it a hundred times.
+# A memory as the vectors name it, or a column of them, taken apart by arithmetic alone.
 def place(mark: int) -> int:
     """Its place among all that its user has said."""
     return mark >> 32
 
 
-def talk(mark: int) -> int:
+def talk(mark: M) -> M:
     """Equal for memories of one talk."""
     return mark >> 16 & _TALKS
 
 
-def parts(mark: int) -> tuple[int, int, int]:
+def parts(mark: M) -> tuple[M, M, M]:
     """What ranking asks of it: where it was said, whether it asks (not 0), and when, in days since 2000.
 
     Where is a number that is one more for what was said next in the same talk, and far away for any other talk's.

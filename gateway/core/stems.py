@@ -55,9 +55,12 @@ def content(text: str) -> list[str]:
     return [word for word in ends(split(text.replace("'s ", " "))) if word[0].isalnum() and word not in COMMON]
 
 
-def within(text: str) -> set[str]:
-    """The stems of all words of a text that say what it is about."""
-    return {stem(word) for word in set(split(text)) - COMMON}
+def within(text: str, wanted: Iterable[str]) -> set[str]:
+    """The stems of those words of a text that say what it is about and may have a stem that is wanted."""
+    text = text.lower()
+    # All but the last letter of a stem stands in every word that has it: most words need not be cut to be told apart.
+    begins = tuple({begin for one in wanted if (begin := one[:-1] or one) in text})
+    return {stem(word) for word in split(text) if word.startswith(begins) and word not in COMMON} if begins else set()
 
 
 @lru_cache(_REMEMBERED)

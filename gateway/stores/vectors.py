@@ -13,7 +13,10 @@ import logging
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gateway.core.secret import Secret
 from gateway.stores import vectors_talk as talk
@@ -25,6 +28,20 @@ log = logging.getLogger("syntra")
 DEADLINE: Final = 0.150  # s; a search that a request waits for
 BACKGROUND_DEADLINE: Final = 5.0  # s; what nobody waits for
 _HEARTBEAT: Final = 1.0
+
+
+_KEY: Final = np.dtype([("scope", np.uint64), ("mark", ">i8")])  # of a marked point
+
+
+class Marks(NamedTuple):
+    """Marked points in columns, the best first."""
+
+    marks: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    near: NDArray[np.float64]  # the cosines of the texts, 0 where it is not among the nearest by text
+
+
+NOTHING: Final = Marks(np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
 class Backend(Protocol):
@@ -165,10 +182,8 @@ class Scoped:
             log.error("the store of vectors gave %d points of others; they were dropped", len(reply.hits) - len(mine))
         return mine
 
-    async def marks(
-        self, text: bytes, words: talk.Words, limit: int, dimensions: int = talk.DIMENSIONS
-    ) -> list[tuple[int, float, float]]:
-        """The marks of the nearest by text and by words, the best first, each with its score and its cosine.
+    async def marks(self, text: bytes, words: talk.Words, limit: int, dimensions: int = talk.DIMENSIONS) -> Marks:
+        """The marks of the nearest by text and by words, the best first.
 
         By words alone where there is no text: among the points that have vectors of so many `dimensions`.
         """
@@ -176,12 +191,14 @@ class Scoped:
         reply = await self._vectors.soon(asked)
         if not isinstance(reply, talk.Bare):
             _done(reply)
-            return []
-        whose = talk.scope(self._organisation, self._user)
-        mine = [(int.from_bytes(key[8:]), score, near) for key, score, near in reply.found if key.startswith(whose)]
-        if len(mine) < len(reply.found):
-            log.error("the store of vectors gave %d points of others; they were dropped", len(reply.found) - len(mine))
-        return mine
+            return NOTHING
+        keys = np.frombuffer(reply.keys, _KEY)
+        found = Marks(keys["mark"].astype(np.int64), *(np.frombuffer(of, "<f8") for of in (reply.scores, reply.near)))
+        mine = keys["scope"] == np.frombuffer(talk.scope(self._organisation, self._user), np.uint64)
+        if mine.all():
+            return found
+        log.error("the store of vectors gave %d points of others; they were dropped", len(keys) - int(mine.sum()))
+        return Marks(*(column[mine] for column in found))
 
     async def delete(self, ids: Sequence[str] = (), marks: Sequence[int] = ()) -> None:
         """Forget points."""

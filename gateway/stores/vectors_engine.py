@@ -58,7 +58,7 @@ class Shards:
             case talk.Search():
                 found = self._search(request)
                 if request.bare:
-                    return talk.Bare([(key.to_bytes(16), score, near) for key, score, near in found])
+                    return talk.bare([(key.to_bytes(16), score, near) for key, score, near in found])
                 return talk.Hits(self._told(talk.among(request), found))
             case talk.Upsert(organisation, user, points):
                 return self._upsert(organisation, user, points)

@@ -121,7 +121,7 @@ class Server:
     async def _search(self, asked: talk.Search) -> talk.Reply:
         length = talk.among(asked)
         if length not in self._lengths and not await self._client.collection_exists(_collection(length)):
-            return talk.Bare([]) if asked.bare else talk.Hits([])
+            return talk.Bare() if asked.bare else talk.Hits([])
         self._lengths.add(length)
         mine = _of(asked.organisation, asked.user, asked.where)
         # How rare a word is must not depend on what others have written: it would tell of it.
@@ -134,7 +134,7 @@ class Server:
             params = models.SearchParams(idf=corpus)
             ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
         if not ways:
-            return talk.Bare([]) if asked.bare else talk.Hits([])
+            return talk.Bare() if asked.bare else talk.Hits([])
         for way in ways:
             way.filter, way.limit, way.with_payload = mine, asked.limit, not asked.bare
         answers = [answer.points for answer in await self._client.query_batch_points(_collection(length), ways)]
@@ -145,7 +145,7 @@ class Server:
         else:
             found = [(key, score, score if asked.text else 0.0) for key, score in scored[0]]
         if asked.bare:
-            return talk.Bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
+            return talk.bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
         return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
 
     async def _see_to_collection(self, length: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 import pytest
 
 from gateway.core import chat, stems
@@ -14,8 +16,9 @@ from gateway.core.memories import LONGEST, Memory, New, cleaned, least, parts, p
 from gateway.core.native import MESSAGES, RESPONSES, Native
 from gateway.core.noting import with_notes
 from gateway.stages.memory import notes, person
-from gateway.stages.memory.ranking import Found, rank
+from gateway.stages.memory.ranking import rank
 from gateway.stages.memory.worth import facts, statements
+from gateway.stores.vectors import Marks
 from gateway.stores.vectors_talk import fused
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -139,14 +142,23 @@ def test_the_strictest_word_holds() -> None:
 # What is found, and its order.
 
 
-def found(score: float, at_place: int = 0, thread: str = "t", text: str = "so.", at: datetime = OLD) -> Found:
-    mark = at_place << 32 | New(text, at, thread=thread).tail
-    return Found(mark, score, 0.0)
+def found(
+    score: float, at_place: int = 0, thread: str = "t", text: str = "so.", at: datetime = OLD
+) -> tuple[int, float, float]:
+    return at_place << 32 | New(text, at, thread=thread).tail, score, score / 2
 
 
-def order(*some: Found) -> list[int]:
+def columns(some: Sequence[tuple[int, float, float]]) -> Marks:
+    marks, scores, near = zip(*some, strict=True)
+    return Marks(np.array(marks), np.array(scores), np.array(near))
+
+
+def order(*some: tuple[int, float, float]) -> list[int]:
     """The places of what was found, in the order in which they are told."""
-    return [place(one.mark) for one in rank(some, NOW.timestamp(), 100)]
+    ranked = rank(columns(some), NOW.timestamp(), 100)
+    near = {mark: near for mark, _, near in some}
+    assert ranked.near.tolist() == [near[mark] for mark in ranked.marks.tolist()]
+    return [place(mark) for mark in ranked.marks.tolist()]
 
 
 def test_scores_are_added_and_not_ranks() -> None:

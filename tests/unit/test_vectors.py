@@ -156,14 +156,14 @@ def test_a_mark_is_found_and_deleted_by_whoever_it_belongs_to(
             await ann.upsert([Point("a", NEAR, Words((1,), (1.0,)), mark=2**63 - 1), Point("b", FAR, mark=0)])
             await bob.upsert([Point("a", FAR, Words((1,), (1.0,)), mark=2**63 - 1)])
             found = await ann.marks(NEAR, Words((1,), (1.0,)), 5)
-            assert [mark for mark, _, _ in found] == [2**63 - 1, 0]
-            assert found[0][1] == pytest.approx(1.0)
-            assert found[0][2] > 0.9 > found[1][2]
+            assert found.marks.tolist() == [2**63 - 1, 0]
+            assert found.scores[0] == pytest.approx(1.0)
+            assert found.near[0] > 0.9 > found.near[1]
             await bob.delete(marks=[0, 2**63 - 1])
             assert await bob.count() == 0
             assert await ann.count() == 2
             await ann.delete(marks=[0])
-            assert [mark for mark, _, _ in await ann.marks(NEAR, Words((), ()), 5)] == [2**63 - 1]
+            assert (await ann.marks(NEAR, Words((), ()), 5)).marks.tolist() == [2**63 - 1]
 
     run(scene())
 
@@ -199,4 +199,5 @@ def test_every_hit_is_looked_at_again(run: Run[Any], caplog: pytest.LogCaptureFi
     found = run(Vectors(Careless()).of("acme", "ann").search(NEAR))
     assert [hit.id for hit in found] == ["acme ann"]
     assert "3 points of others" in caplog.text
-    assert run(Vectors(Careless()).of("acme", "ann").marks(NEAR, Words((), ()), 5)) == [(0, 1.0, 1.0)]
+    marks = run(Vectors(Careless()).of("acme", "ann").marks(NEAR, Words((), ()), 5))
+    assert [column.tolist() for column in marks] == [[0], [1.0], [1.0]]

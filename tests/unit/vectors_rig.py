@@ -12,7 +12,7 @@ import uvloop
 from gateway.core.ids import uuid7
 from gateway.stores import vectors_talk as talk
 from gateway.stores.vectors import vector
-from gateway.stores.vectors_talk import Bare, Hit, Hits, Reply, Request, Search
+from gateway.stores.vectors_talk import Hit, Hits, Reply, Request, Search
 from tests.unit.wire_rig import Run
 
 
@@ -62,5 +62,5 @@ class Careless:
         await asyncio.sleep(self.delay)
         whose = [("acme", "ann"), ("acme", "bob"), ("evil", "ann"), ("", "")]
         if isinstance(request, Search) and request.bare:
-            return Bare([(talk.scope(*one) + bytes(8), 1.0, 1.0) for one in whose])
+            return talk.bare([(talk.scope(*one) + bytes(8), 1.0, 1.0) for one in whose])
         return Hits([Hit(f"{organisation} {user}", 1.0, organisation, user, {}) for organisation, user in whose])

@@ -17,12 +17,11 @@ from psycopg import Error
 from gateway.core import stems
 from gateway.core.ids import uuid7
 from gateway.core.memories import Memory
-from gateway.stages.memory.ranking import Found
 from gateway.stores.breaker import Unavailable
 from gateway.stores.dense import Dense
 from gateway.stores.embedding import Floats
 from gateway.stores.memories import Kept, Memories
-from gateway.stores.vectors import Scoped, Vectors, vector
+from gateway.stores.vectors import Marks, Scoped, Vectors, vector
 from gateway.stores.vectors_talk import Point, Words
 
 log = logging.getLogger("syntra")
@@ -49,7 +48,7 @@ class Index:
         self._generation = ""
         self._wake = asyncio.Event()
 
-    async def search(self, kept: Kept, text: str, words: Sequence[str], lacking: Callable[[], None]) -> list[Found]:
+    async def search(self, kept: Kept, text: str, words: Sequence[str], lacking: Callable[[], None]) -> Marks:
         """What may be about a text, in which these words say what it is about; within 150 ms.
 
         By its words alone where the model of texts is away or late, which `lacking` hears.
@@ -64,11 +63,13 @@ class Index:
             lacking()
             dense = b""
         try:
-            found = await self._of(kept).marks(dense, sparse, _CANDIDATES, dimensions)
+            return await self._of(kept).marks(dense, sparse, _CANDIDATES, dimensions)
         except ValueError as error:  # a collection of other dimensions
             raise Unavailable(str(error)) from None
-        near = self._dense.near
-        return [Found(mark, score, near(cosine) if cosine else 0.0) for mark, score, cosine in found]
+
+    def near(self, cosine: float) -> float:
+        """How near two texts are; 0 where nothing is known of that."""
+        return self._dense.near(cosine) if cosine else 0.0
 
     async def put(self, kept: Kept, memories: Sequence[Memory]) -> None:
         """Make memories findable."""

@@ -60,16 +60,18 @@ class Shelf:
             return []
         hits = await self._index.search(kept, text, words, lacking)
         ranked = rank(hits, time.time(), min(limit, MOST))
-        least = min((one.near for one in hits if one.near), default=0.0)
-        if not ranked:
+        marks = ranked.marks.tolist()
+        if not marks:
             return []
-        found = await kept.told([one.mark for one in ranked])
+        found = await kept.told(marks)
+        nearest = hits.near[hits.near != 0]
+        least = self._index.near(float(nearest.min())) if nearest.size else 0.0
         rare = {stems.stem(word): self._encoder.rarity(word) for word in words if word not in _IDLE}
         told = []
-        for one in ranked:
-            memory = found.get(one.mark)
+        for mark, near in zip(marks, ranked.near.tolist(), strict=True):
+            memory = found.get(mark)
             if memory is not None:  # what is not true any more is not told, whatever the vectors say
-                told.append(Told(memory, (one.near or least) + _shared(rare, memory.text)))
+                told.append(Told(memory, (self._index.near(near) or least) + _shared(rare, memory.text)))
         return told
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
@@ -131,5 +133,5 @@ def _shared(rare: dict[str, float], text: str) -> float:
     whole = sum(rare.values())
     if not whole:
         return 0.0
-    own = stems.within(text)
+    own = stems.within(text, rare)
     return sum(weight for one, weight in rare.items() if one in own) / whole
