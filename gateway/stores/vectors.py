@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, Self
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from gateway.core.secret import Secret
@@ -158,10 +159,20 @@ class Scoped:
     def __init__(self, vectors: Vectors, organisation: str, user: str) -> None:
         self._vectors = vectors
         self._organisation, self._user = organisation, user
+        self._scope = talk.scope(organisation, user)
+        self._turn = int.from_bytes(self._scope[:4])
+
+    def _own(self, words: talk.Words) -> talk.Words:
+        """Words by numbers that are this user's alone.
+
+        Who has a word is a list in the store: it would be looked through for one user however many others have it too.
+        """
+        return talk.Words(tuple([index ^ self._turn for index in words.indices]), words.values)
 
     async def upsert(self, points: Sequence[talk.Point]) -> None:
         """Keep points; one of the same id is replaced."""
-        _done(await self._vectors.later(talk.Upsert(self._organisation, self._user, list(points))))
+        own = [structs.replace(point, words=self._own(point.words)) for point in points]
+        _done(await self._vectors.later(talk.Upsert(self._organisation, self._user, own)))
 
     async def search(
         self,
@@ -171,7 +182,7 @@ class Scoped:
         limit: int = 10,
     ) -> list[talk.Hit]:
         """The nearest by text, by words, or by both; within 150 ms."""
-        words = words or talk.Words((), ())
+        words = self._own(words or talk.Words((), ()))
         asked = talk.Search(self._organisation, self._user, text, words, dict(where or {}), limit)
         reply = await self._vectors.soon(asked)
         if not isinstance(reply, talk.Hits):
@@ -187,14 +198,15 @@ class Scoped:
 
         By words alone where there is no text: among the points that have vectors of so many `dimensions`.
         """
-        asked = talk.Search(self._organisation, self._user, text, words, limit=limit, bare=True, dimensions=dimensions)
+        own = self._own(words)
+        asked = talk.Search(self._organisation, self._user, text, own, limit=limit, bare=True, dimensions=dimensions)
         reply = await self._vectors.soon(asked)
         if not isinstance(reply, talk.Bare):
             _done(reply)
             return NOTHING
         keys = np.frombuffer(reply.keys, _KEY)
         found = Marks(keys["mark"].astype(np.int64), *(np.frombuffer(of, "<f8") for of in (reply.scores, reply.near)))
-        mine = keys["scope"] == np.frombuffer(talk.scope(self._organisation, self._user), np.uint64)
+        mine = keys["scope"] == np.frombuffer(self._scope, np.uint64)
         if mine.all():
             return found
         log.error("the store of vectors gave %d points of others; they were dropped", len(keys) - int(mine.sum()))

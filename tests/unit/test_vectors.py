@@ -195,6 +195,30 @@ def test_a_vector_of_another_size_is_refused_and_the_rest_goes_on(
     run(scene())
 
 
+def test_a_word_goes_by_another_number_with_every_user(run: Run[Any]) -> None:
+    """Else a user's search would take longer the more others there are, and a word of theirs could be met."""
+    heard: list[talk.Request] = []
+
+    class Listening(Careless):
+        async def ask(self, request: talk.Request) -> talk.Reply:
+            heard.append(request)
+            return talk.Done()
+
+    async def scene() -> None:
+        vectors, words = Vectors(Listening()), Words((1, 2, 2**32 - 1), (1.0, 2.0, 3.0))
+        for whose in (("acme", "ann"), ("acme", "bob"), ("evil", "ann")):
+            scoped = vectors.of(*whose)
+            await scoped.upsert([Point("a", NEAR, words)])
+            await scoped.search(NEAR, words)
+            await scoped.marks(NEAR, words, 5)
+
+    run(scene())
+    told = [one.points[0].words if isinstance(one, talk.Upsert) else one.words for one in heard]  # type: ignore[union-attr]
+    assert told[0::3] == told[1::3] == told[2::3]
+    assert len({index for words in told for index in words.indices}) == 9
+    assert all(words.values == (1.0, 2.0, 3.0) and max(words.indices) < 2**32 for words in told)
+
+
 def test_every_hit_is_looked_at_again(run: Run[Any], caplog: pytest.LogCaptureFixture) -> None:
     found = run(Vectors(Careless()).of("acme", "ann").search(NEAR))
     assert [hit.id for hit in found] == ["acme ann"]
