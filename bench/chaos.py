@@ -25,7 +25,7 @@ from rich.table import Table
 from bench import stand
 from bench.processes import quietly, shared
 from bench.stand import StandError
-from bench.weather import HEDGING, MODEL, Told, Weather, hurt, judged, progress
+from bench.weather import HEDGING, MODEL, Told, Weather, hurt, judged, load, progress
 
 SHARE: Final = 0.2
 CALM: Final = 3.0  # s after a trouble, for the stores to heal
@@ -99,11 +99,11 @@ def hedging(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     """A slow tail at the provider that is asked first: what asking another one, where that is late, cuts and costs."""
     first = weather.first()
     weather.slow(first, TAIL)
-    _load(weather, "a slow tail: learned", rate, seconds / 2, shown)  # how long a first word takes here
+    load(weather, "a slow tail: learned", rate, seconds / 2, shown)  # how long a first word takes here
 
     def counted(name: str, model: str) -> tuple[Told, int]:
         before = weather.calls()
-        told = _load(weather, name, rate, seconds, shown, model)
+        told = load(weather, name, rate, seconds, shown, model)
         return told, weather.calls() - before
 
     names = ("a slow tail", MODEL), ("a slow tail, hedged", HEDGING)
@@ -202,7 +202,7 @@ def stores(weather: Weather, rate: float, seconds: float, shown: Progress) -> li
             thread = threading.Thread(target=work, args=(weather, over))
             thread.start()
             try:
-                told = _load(weather, name, rate, seconds, shown)
+                told = load(weather, name, rate, seconds, shown)
             finally:
                 over.set()
                 thread.join()
@@ -240,15 +240,6 @@ def _taken(share: float) -> str:
 
 def _noisy(shown: Progress, name: str, share: float) -> None:
     shown.console.print(f"{name}: again, {_taken(share)} of the machine meanwhile")
-
-
-def _load(weather: Weather, name: str, rate: float, seconds: float, shown: Progress, model: str = MODEL) -> Told:
-    task = shown.add_task(name, total=round(rate * seconds), told="")
-
-    def heard(told: Told) -> None:
-        shown.update(task, completed=sum(told["counts"].values()), told=str(told["counts"]))
-
-    return judged(weather, model, rate, seconds, heard)
 
 
 def table(title: str, verdicts: Sequence[Verdict]) -> Table:

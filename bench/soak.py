@@ -24,7 +24,7 @@ from rich.console import Console
 from bench import stand
 from bench.chaos import Verdict, table
 from bench.stand import StandError
-from bench.weather import MODEL, Told, Weather, judged, progress
+from bench.weather import Told, Weather, load, progress
 
 MOST_MB_AN_HOUR: Final = 1.0
 MOST_ERRORS: Final = 0.001  # beyond those that faults after the first word make
@@ -91,22 +91,19 @@ def soak(weather: Weather, rate: float, seconds: float, console: Console) -> lis
     first = weather.first()
     with progress(console) as shown:
 
-        def load(name: str, rate: float, seconds: float, faults: float) -> Told:
+        def spoiled(name: str, rate: float, seconds: float, faults: float) -> Told:
             weather.spoil(first, faults)
-            task = shown.add_task(name, total=round(rate * seconds), told="")
+            return load(weather, name, rate, seconds, shown, words=words)
 
-            def heard(told: Told) -> None:
-                words = f"{weather.running.resident() / _MB:.0f} MB, {told['counts'].get('right', 0)} right"
-                shown.update(task, completed=sum(told["counts"].values()), told=words)
+        def words(told: Told) -> str:
+            return f"{weather.running.resident() / _MB:.0f} MB, {told['counts'].get('right', 0)} right"
 
-            return judged(weather, MODEL, rate, seconds, heard)
-
-        warm = load("warm-up", 2 * rate, WARM * seconds, WARM_FAULTS)
+        warm = spoiled("warm-up", 2 * rate, WARM * seconds, WARM_FAULTS)
         time.sleep(SETTLED)
         sockets = weather.running.sockets()
         watch = Watch(weather)
         watch.start()
-        told = load("soak", rate, seconds, FAULTS)
+        told = spoiled("soak", rate, seconds, FAULTS)
         watch.stop()
     time.sleep(SETTLED)
     points = watch.memory

@@ -188,6 +188,24 @@ def progress(console: Console) -> Iterator[Progress]:
         yield shown
 
 
+def load(
+    weather: Weather,
+    name: str,
+    rate: float,
+    seconds: float,
+    shown: Progress,
+    model: str = MODEL,
+    words: Callable[[Told], str] = lambda told: str(told["counts"]),
+) -> Told:
+    """A load that is judged, with its bar, beside which are these words."""
+    task = shown.add_task(name, total=round(rate * seconds), told="")
+
+    def heard(told: Told) -> None:
+        shown.update(task, completed=sum(told["counts"].values()), told=words(told))
+
+    return judged(weather, model, rate, seconds, heard)
+
+
 def hurt(pids: list[int], number: signal.Signals) -> None:
     """Send a signal to each that is still there."""
     for pid in pids:
