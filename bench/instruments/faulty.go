@@ -2,8 +2,8 @@
 //
 //	go run faulty.go 127.0.0.1:9200 0.2
 //
-// POST /share/0.1 changes the share, POST /tail/0.05 makes first words take 30 to 70 ms and in 5 % of the calls 1.5 s. The right answer follows from the last number in the prompt, so that whoever asks knows whether it is right. Where the last
-// message is an assistant's, the answer goes on behind it. GET /stats tells the calls, the whole answers, their tokens and
+// POST /share/0.1 changes the share, POST /tail/0.05 makes first words take 30 to 70 ms and in 5 % of the calls 1.5 s. The right answer follows from the last number in the prompt, so that whoever asks knows whether it is right. Who is
+// shown the last words of an answer that was cut (between <<< and >>>) says them again and goes on. GET /stats tells the calls, the whole answers, their tokens and
 // the faults; both are for who measures.
 package main
 
@@ -54,6 +54,7 @@ type stats struct {
 
 var seen = stats{Faults: map[string]int{}}
 var number = regexp.MustCompile(`number (\d+)`)
+var shown = regexp.MustCompile(`(?s)<<<(.+)>>>`)
 
 func text(raw json.RawMessage) string {
 	var s string
@@ -71,15 +72,17 @@ func text(raw json.RawMessage) string {
 }
 
 func pieces(q request) []string {
-	which, before := "0", ""
-	for k, m := range q.Messages {
+	which, last := "0", ""
+	for _, m := range q.Messages {
 		if m.Role == "user" {
-			if found := number.FindAllStringSubmatch(text(m.Content), -1); found != nil {
+			said := text(m.Content)
+			if found := number.FindAllStringSubmatch(said, -1); found != nil {
 				which = found[len(found)-1][1]
 			}
-		}
-		if m.Role == "assistant" && k == len(q.Messages)-1 {
-			before = text(m.Content)
+			last = ""
+			if found := shown.FindStringSubmatch(said); found != nil {
+				last = found[1]
+			}
 		}
 	}
 	out := make([]string, words)
@@ -87,8 +90,9 @@ func pieces(q request) []string {
 		out[k] = fmt.Sprintf("a%s-%d ", which, k)
 	}
 	whole := strings.Join(out, "")
-	if before != "" && strings.HasPrefix(whole, before) {
-		return strings.SplitAfter(whole[len(before):], " ")
+	if at := strings.Index(whole, last); last != "" && at >= 0 {
+		left := strings.SplitAfter(whole[at:], " ")
+		return left[:len(left)-1] // behind the last space is nothing
 	}
 	return out
 }
