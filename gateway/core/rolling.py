@@ -8,6 +8,8 @@ another has come.
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -55,3 +57,29 @@ class Rolling:
             return False
         began = (self._folder / _UNDER_WAY).stat().st_mtime_ns
         return any(mark.stat().st_mtime_ns >= began for mark in self._folder.glob("serves-*"))
+
+
+def turn_away() -> None:
+    """Let this process take no connection any more; those that it shares its listening socket with go on.
+
+    The socket cannot be closed: whoever accepts holds it, in Rust. So another takes its place, which nobody knows of.
+    """
+    if sys.platform != "linux":
+        return
+    with socket.socket(socket.AF_UNIX) as nobodys:
+        nobodys.bind("")  # a name that the kernel makes up
+        nobodys.listen(1)
+        nobodys.setblocking(False)
+        for entry in list(Path("/proc/self/fd").iterdir()):
+            if _listens(int(entry.name)):
+                os.dup2(nobodys.fileno(), int(entry.name))
+
+
+def _listens(fd: int) -> bool:
+    """Whether connections over the network are accepted there."""
+    try:
+        with socket.socket(fileno=os.dup(fd)) as found:
+            inet = found.family in (socket.AF_INET, socket.AF_INET6)
+            return inet and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:  # no socket, or closed meanwhile
+        return False

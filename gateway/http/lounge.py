@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 
 from gateway.core.errors import BodyTooSlow, Draining
-from gateway.core.rolling import Rolling
+from gateway.core.rolling import Rolling, turn_away
 from gateway.http.intake import Left
 from gateway.http.visit import Visit
 
+_PARTING = 0.5  # s in which who has just come gets to ask
 _GLANCE = 0.1  # s until a visit is watched for leaving: most are over by then, and a watch costs a task
 _TICK = 0.5  # s between two looks around; one for all visits, so that a stream costs no timer of its own
 _QUIET = 15.0  # s without a byte before a heartbeat; below every proxy's idle limit that we know of
@@ -104,7 +105,9 @@ class Lounge:
         until = time.monotonic() + _MOST_OVERLAP
         while not self._rolling.followed and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)  # another process says so, in a file
-        _hand_over()  # from now on Granian takes no connection, and waits for those that are there
+        turn_away()
+        await asyncio.sleep(_PARTING)
+        _hand_over()  # Granian waits for the connections that are there; one that has not asked yet it would cut
         await self._finish()
 
     async def _finish(self) -> None:
