@@ -25,7 +25,7 @@ from rich.table import Table
 from bench import stand
 from bench.processes import quietly, shared
 from bench.stand import StandError
-from bench.weather import HEDGING, MODEL, Told, Weather, hurt, judged, load, progress
+from bench.weather import HEDGING, MODEL, Told, Weather, hurt, load, progress
 
 SHARE: Final = 0.2
 CALM: Final = 3.0  # s after a trouble, for the stores to heal
@@ -33,7 +33,6 @@ FLAP: Final = 0.7  # s
 MOST_CALLS: Final = 1.2  # times the requests
 MOST_ERRORS: Final = 0.005  # of the requests
 MOST_ADDED_MS: Final = 20.0  # at p99
-PARTS: Final = ("mixture", "hedging", "stores")
 TAIL: Final = 0.05  # of the calls, with a first word after 1.5 s
 LEAST_CUT: Final = 0.4  # of the first word's p99
 MOST_HEDGES: Final = 0.06  # of the requests
@@ -46,15 +45,8 @@ def mixture(weather: Weather, rate: float, seconds: float, shown: Progress) -> l
     """All faults in a fifth of the calls."""
     first = weather.first()
     weather.spoil(first, SHARE)
-    task = shown.add_task(f"faults at {first}", total=round(rate * seconds), told="")
     before = weather.calls()
-
-    def heard(told: Told) -> None:
-        counts = told["counts"]
-        words = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
-        shown.update(task, completed=sum(counts.values()), told=words)
-
-    told, host = shared(lambda: judged(weather, MODEL, rate, seconds, heard))
+    told, host = shared(lambda: load(weather, f"faults at {first}", rate, seconds, shown))
     weather.spoil(first, 0)
     counts, sent = told["counts"], told["sent"]
     seen = weather.stats()[first]
@@ -255,6 +247,13 @@ def table(title: str, verdicts: Sequence[Verdict]) -> Table:
     return made
 
 
+PARTS: Final = {
+    "mixture": (f"All faults in {SHARE:.0%} of the calls", mixture),
+    "hedging": (f"A first word that is slow in {TAIL:.0%} of the calls", hedging),
+    "stores": ("Stores hurt", stores),
+}
+
+
 def main() -> int:
     """0 when every bar is reached, 1 when one is missed, 2 when nothing can be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
@@ -264,17 +263,13 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, help="one of the three")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 150)
-    parts = {
-        "mixture": (f"All faults in {SHARE:.0%} of the calls", options.seconds, mixture),
-        "hedging": (f"A first word that is slow in {TAIL:.0%} of the calls", options.cell, hedging),
-        "stores": ("Stores hurt", options.cell, stores),
-    }
     try:
         stand.build()
         found: list[tuple[str, list[Verdict]]] = []
         with progress(console) as shown:
             for name in [options.only] if options.only else PARTS:
-                title, seconds, part = parts[name]
+                title, part = PARTS[name]
+                seconds = options.seconds if part is mixture else options.cell
                 # Of its own: a provider that has just failed rests for two minutes, and cannot stand in for another.
                 with tempfile.TemporaryDirectory(prefix="syntra-chaos-") as folder, Weather(Path(folder)) as weather:
                     found.append((title, part(weather, options.rate, seconds, shown)))

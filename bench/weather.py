@@ -195,7 +195,7 @@ def load(
     seconds: float,
     shown: Progress,
     model: str = MODEL,
-    words: Callable[[Told], str] = lambda told: str(told["counts"]),
+    words: Callable[[Told], str] = lambda told: ", ".join(f"{name} {n}" for name, n in sorted(told["counts"].items())),
 ) -> Told:
     """A load that is judged, with its bar, beside which are these words."""
     task = shown.add_task(name, total=round(rate * seconds), told="")

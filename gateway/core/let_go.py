@@ -1,4 +1,8 @@
-"""Errors that have been dealt with, and what they hold on to."""
+"""Errors that have been dealt with, and what they hold on to.
+
+A frame that awaits a task or future by a name makes the same circle where that fails: the name holds the failure, whose
+traceback holds the frame. There the name is deleted, or there is none.
+"""
 
 from __future__ import annotations
 

@@ -78,8 +78,11 @@ def turn_away() -> None:
 def _listens(fd: int) -> bool:
     """Whether connections over the network are accepted there."""
     try:
-        with socket.socket(fileno=os.dup(fd)) as found:
-            inet = found.family in (socket.AF_INET, socket.AF_INET6)
-            return inet and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        found = socket.socket(fileno=fd)
     except OSError:  # no socket, or closed meanwhile
         return False
+    try:
+        inet = found.family in (socket.AF_INET, socket.AF_INET6)
+        return inet and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    finally:
+        found.detach()  # it is another's

@@ -306,7 +306,7 @@ class Admission:
             self._nobody_says()
             return NOBODY
         finally:
-            del task  # where it has failed, this frame would hold the failure, and the failure this frame
+            del task  # no circle where it has failed: core/let_go.py
         self._told = False
         return spent
 

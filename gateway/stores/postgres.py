@@ -147,7 +147,7 @@ class Postgres:
             task.add_done_callback(self._forget)
             raise
         finally:
-            del task  # where it has failed, this frame would hold the failure, and the failure this frame
+            del task  # no circle where it has failed: core/let_go.py
 
     def _look(self) -> None:
         self._looking = asyncio.get_running_loop().create_task(self._ask_for_life())

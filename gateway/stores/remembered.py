@@ -87,7 +87,7 @@ class Remembered(Generic[Name, Found]):
                 raise
             return known, False
         finally:
-            del task  # where it has failed, this frame would hold the failure, and the failure this frame
+            del task  # no circle where it has failed: core/let_go.py
 
     def _good(self, name: Name, now: float) -> Found | None:
         """What is good where the store does not say."""

@@ -239,7 +239,7 @@ class Valkey:
             raise Unavailable("Valkey is slow")
         began = time.monotonic()
         try:
-            # Not by a name: where it fails, this frame would hold the failure, and the failure this frame.
+            # Not by a name: no circle where it fails (core/let_go.py).
             replies = await link.ask(commands, DEADLINE if within is None else within)
         except Late:
             if within is None:

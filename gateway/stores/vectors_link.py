@@ -62,7 +62,7 @@ class Link:
         try:
             return await answer
         finally:
-            del answer  # where it has failed, this frame would hold the failure, and the failure this frame
+            del answer  # no circle where it has failed: core/let_go.py
 
     async def _stay(self) -> None:
         failures = 0

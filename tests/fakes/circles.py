@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from gateway.core.errors import SyntraError
 from gateway.http.visit import Visit
 
 
@@ -22,7 +23,7 @@ def circles() -> Iterator[list[object]]:
         gc.collect()
         for one in gc.garbage:
             ours = isinstance(one, FrameType) and "/gateway/" in one.f_code.co_filename
-            if ours or isinstance(one, Visit):
+            if ours or isinstance(one, SyntraError | Visit):
                 found.append(one)
     finally:
         gc.set_debug(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 Check = Callable[[Any, str], None]
@@ -122,14 +123,10 @@ def either(*checks: Check) -> Check:
     """The first check that agrees wins; the last one's objection is the one that is told."""
 
     def check(value: Any, at: str) -> None:
-        objection: Refused | None = None
-        for option in checks:
-            try:
+        for option in checks[:-1]:
+            with suppress(Refused):
                 return option(value, at)
-            except Refused as refused:
-                objection = refused
-        assert objection is not None
-        raise objection
+        return checks[-1](value, at)
 
     return check
 
