@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -22,6 +21,7 @@ from litestar.types import ASGIApp
 from gateway import settings
 from gateway.backing import Backing
 from gateway.books import Books
+from gateway.core import heap
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.core.rolling import Rolling
@@ -78,7 +78,6 @@ from gateway.upstream.verify import Verify
 _SWITCH = (
     0.001  # s; a thread that adds up metrics or reads documents must give the loop its turn sooner than by default
 )
-_GC = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Python's own thresholds cost 2 % of a core
 
 
 class Application(Litestar):
@@ -182,9 +181,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             loop.create_task(metrics.follow()),
             loop.create_task(lines.follow()),
         ]
-        gc.collect()
-        gc.freeze()  # what the start has made stays; looking through it again and again only costs latency
-        gc.set_threshold(*_GC)
+        heap.settle()
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
-from gateway.core.words import ends, split
+from gateway.core.words import ends, split, word_at
 
 _SATURATION: Final = 0.9  # k1: how soon saying a word again says nothing more
 _LENGTH: Final = 0.3  # b: how much a long text loses
@@ -55,12 +55,26 @@ def content(text: str) -> list[str]:
     return [word for word in ends(split(text.replace("'s ", " "))) if word[0].isalnum() and word not in COMMON]
 
 
-def within(text: str, wanted: Iterable[str]) -> set[str]:
-    """The stems of those words of a text that say what it is about and may have a stem that is wanted."""
+def within(text: str, wanted: Iterable[str]) -> list[str]:
+    """Those of the wanted stems that a text has, in their order."""
     text = text.lower()
-    # All but the last letter of a stem stands in every word that has it: most words need not be cut to be told apart.
-    begins = tuple({begin for one in wanted if (begin := one[:-1] or one) in text})
-    return {stem(word) for word in split(text) if word.startswith(begins) and word not in COMMON} if begins else set()
+    if text.isascii():
+        return [one for one in wanted if _stands(one, text)]
+    own = {stem(word) for word in split(text) if word not in COMMON}
+    return [one for one in wanted if one in own]
+
+
+def _stands(stemmed: str, text: str) -> bool:
+    """Whether a text in lower case has a word of this stem: most are told apart without that any is cut."""
+    begin = stemmed[:-1] or stemmed  # all but the last letter of a stem stands in every word that has it
+    at = text.find(begin)
+    while at >= 0:
+        if not text[at - 1 : at].isalnum():
+            word = word_at(text, at)
+            if stem(word) == stemmed and word not in COMMON:
+                return True
+        at = text.find(begin, at + 1)
+    return False
 
 
 @lru_cache(_REMEMBERED)

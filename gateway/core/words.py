@@ -22,3 +22,9 @@ def split(text: str) -> list[str]:
 def ends(words: list[str]) -> list[str]:
     """The words; of very many only those at the beginning and at the end."""
     return words if len(words) <= EARLY + LATE else words[:EARLY] + words[-LATE:]
+
+
+def word_at(text: str, place: int) -> str:
+    """The word that begins at this place of an ASCII text in lower case."""
+    found = _ASCII.match(text, place)
+    return found[0] if found else ""

@@ -17,6 +17,7 @@ from gateway.stores.vectors import NOTHING, Marks
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 TODAY = int(day_of(NOW))
+TEXTS = st.text("aeiousdlyng7_'. ", max_size=40) | st.text("aeiousdlyng7_'. é你好", max_size=40)
 MARKS = st.builds(
     lambda place, asks, talk, day: place << 32 | asks << 31 | talk << 16 | day,
     st.integers(0, 12) | st.just(2**31 - 1),
@@ -50,8 +51,8 @@ def test_of_nothing_nothing_is_told() -> None:
     assert not rank(NOTHING, NOW, 9).marks.size
 
 
-@given(st.text("aeiousdlyng é", max_size=40), st.text("aeiousdlyng é", max_size=40))
+@given(TEXTS, TEXTS)
 def test_no_word_that_is_asked_for_is_overlooked(text: str, asked: str) -> None:
-    wanted = {stems.stem(word) for word in split(asked)} - {""}
+    wanted = [stems.stem(word) for word in split(asked) if word[0].isalnum()]
     all_of_them = {stems.stem(word) for word in split(text) if word not in stems.COMMON}
-    assert stems.within(text, wanted) & wanted == all_of_them & wanted
+    assert stems.within(text, wanted) == [one for one in wanted if one in all_of_them]

@@ -83,9 +83,10 @@ LITELLM = "gateway.upstream.translate"
 STORES = {"gateway.stores.postgres", "gateway.stores.schema"}  # psycopg's connections, to DATABASE_URL alone
 ENGINES = "gateway.stores.embedded"
 NEAR = {f"{ENGINES}.hold", f"{ENGINES}.sockets", "gateway.stores.vectors_link"}  # sockets in the data directory
-# Who starts processes: our own modules, and the engines' programs as they come in their wheels; ctypes is for prctl.
+# Who starts processes: our own modules, and the engines' programs as they come in their wheels.
 STARTS = {("gateway.__main__", "subprocess"), (f"{ENGINES}.hold", "subprocess"), (f"{ENGINES}.child", "subprocess")} | {
-    *((f"{ENGINES}.child", "ctypes"), (f"{ENGINES}.lowered", "subprocess"), (f"{ENGINES}.valkey", "subprocess"))
+    *((f"{ENGINES}.lowered", "subprocess"), (f"{ENGINES}.valkey", "subprocess")),
+    *((f"{ENGINES}.child", "ctypes"), ("gateway.core.heap", "ctypes")),  # prctl and mallopt
 }
 DIALS = {"gateway.upstream.wire", "gateway.upstream.connection", "gateway.upstream.proxy"}
 CLIENTS = {"aiohttp", "ftplib", "http.client", "httpcore", "httptools", "httpx", "openai", "requests", "smtplib"} | {

@@ -67,11 +67,13 @@ class Shelf:
         nearest = hits.near[hits.near != 0]
         least = self._index.near(float(nearest.min())) if nearest.size else 0.0
         rare = {stems.stem(word): self._encoder.rarity(word) for word in words if word not in _IDLE}
+        asked = sum(rare.values()) or 1.0
         told = []
         for mark, near in zip(marks, ranked.near.tolist(), strict=True):
             memory = found.get(mark)
             if memory is not None:  # what is not true any more is not told, whatever the vectors say
-                told.append(Told(memory, (self._index.near(near) or least) + _shared(rare, memory.text)))
+                shared = sum(rare[one] for one in stems.within(memory.text, rare))
+                told.append(Told(memory, (self._index.near(near) or least) + shared / asked))
         return told
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
@@ -126,12 +128,3 @@ def _batches(wanted: Sequence[New]) -> Iterator[Sequence[New]]:
         return
     for start in range(0, len(wanted), _BATCH):
         yield wanted[start : start + _BATCH]
-
-
-def _shared(rare: dict[str, float], text: str) -> float:
-    """The part of what is asked, by rarity, that a memory shares."""
-    whole = sum(rare.values())
-    if not whole:
-        return 0.0
-    own = stems.within(text, rare)
-    return sum(weight for one, weight in rare.items() if one in own) / whole
