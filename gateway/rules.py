@@ -23,6 +23,7 @@ from gateway.stores.embedding import Encoder
 from gateway.stores.expectation import Expectation
 from gateway.stores.tokenizer import Tokenizer
 from gateway.upstream.documents import folders
+from gateway.upstream.offers import catalogued
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
 from policies.documents import DocumentError, Tempo
@@ -59,12 +60,14 @@ class Rules:
         reads: bool,
         rewrites: bool = True,
     ) -> None:
-        self._watcher = Watcher(folders(folder), lambda name: known.get(name) is not None)
+        self._watcher = Watcher(folders(folder), lambda name: known.mapped(name) is not None)
+        self._known = known
         self._reads = reads
         self._pace = pace
         self._refused = ""
         parts = self._made(self._watcher.library)
         self.library = parts.library
+        known.take(catalogued(self.library.models, known))
         self.tokenizer = Tokenizer()
         self.persona = Persona(self.library.persona)
         self.policy = Policy(self.library, known, live, health, pace, lengths)
@@ -140,6 +143,7 @@ class Rules:
 
     def _take(self, parts: Parts) -> None:
         self.library = parts.library
+        self._known.take(catalogued(self.library.models, self._known))
         self.reader.take(parts.classifier, parts.library.intents, parts.expectations)
         self.policies.take(parts.library)
         if self.assumed:

@@ -24,6 +24,19 @@ def offers(models: Models, prices: Prices, live: Collection[str]) -> list[Offer]
     return [offer(entry, prices.get(entry.name)) for entry in models.model if entry.name.partition("/")[0] in live]
 
 
+def catalogued(models: Models, prices: Prices) -> dict[str, Known]:
+    """What is known of the catalogue's models, by name: what the document says over what the map says."""
+    return {entry.name: _known(entry, prices.mapped(entry.name)) for entry in models.model}
+
+
+def _known(entry: Model, mapped: Known | None) -> Known:
+    said = offer(entry, mapped)
+    known = mapped or Known(entry.name, "chat", None, 0, 0)
+    return msgspec.structs.replace(
+        known, price=said.price, window=said.window, most_output=said.most_output, abilities=said.abilities
+    )
+
+
 def offer(entry: Model, known: Known | None) -> Offer:
     """One entry of the catalogue over what the map says of it."""
     able = entry.abilities if entry.abilities is not None else known.abilities if known else _UNKNOWN_ABILITIES

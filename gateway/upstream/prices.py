@@ -1,4 +1,7 @@
-"""What models cost, hold and can do, read from LiteLLM's price map as data: importing litellm for it takes seconds."""
+"""What models cost, hold and can do, read from LiteLLM's price map as data: importing litellm for it takes seconds.
+
+What the documents say of a model stands over that, for who chooses and for who bills.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +64,22 @@ class Prices:
     """The models of some providers, by `provider/model`; those of `unlisted` providers are known but not named."""
 
     def __init__(self, models: Mapping[str, Model], unlisted: Collection[str] = ()) -> None:
-        self._models = models
+        self._map = models
+        self._unlisted = unlisted
+        self.take({})
+
+    def take(self, said: Mapping[str, Model]) -> None:
+        """From now on the documents say this of some models, whatever the map has of them."""
+        self._models = {**self._map, **said}
         self._names = sorted(
-            name for name, model in models.items() if model.tariff is None and name.partition("/")[0] not in unlisted
+            name
+            for name, model in self._models.items()
+            if model.tariff is None and name.partition("/")[0] not in self._unlisted
         )
+
+    def mapped(self, name: str) -> Model | None:
+        """What the map has of `provider/model`, whatever the documents say."""
+        return self._map.get(name)
 
     def get(self, name: str) -> Model | None:
         """What is known of `provider/model`."""

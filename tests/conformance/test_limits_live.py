@@ -14,12 +14,21 @@ import httpx
 import openai
 import pytest
 
+from policies.library import HERE
 from tests.conftest import StartGateway
 from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.kept import Client
 from tests.fakes.provider import Provider
 
 MODEL = "openai/gpt-4o-mini"
+OUR_OWN = """
+[[model]]
+name = "openai/our-own"
+price = { input = 2, output = 30 }
+window = 8000
+source = "a model that no map of prices knows"
+quality.default = [0.1, 0.1]
+"""
 NewKey = Callable[..., str]
 
 
@@ -86,6 +95,28 @@ def test_a_model_whose_price_nobody_knows_is_no_way_around_a_budget(
         return httpx.post(f"{gateway.base_url}{path}", headers=headers, json=body).status_code
 
     assert (status(new_key(usd_per_day=5)), status(new_key(requests_per_day=5))) == (403, 200)
+
+
+def test_what_the_catalogue_says_of_a_price_is_what_a_budget_and_a_bill_go_by(
+    gateway: Gateway, new_key: NewKey
+) -> None:
+    document = gateway.data / "policies" / "models.toml"
+    document.parent.mkdir(exist_ok=True)
+    document.write_text((HERE / "models.toml").read_text("utf-8") + OUR_OWN, "utf-8")
+    body = {"model": "openai/our-own", "messages": [{"role": "user", "content": "Say hello."}]}
+    headers = {"authorization": f"Bearer {new_key(usd_per_day=5)}"}
+    until = time.monotonic() + 10
+    try:
+        while (
+            reply := httpx.post(gateway.base_url + "/chat/completions", headers=headers, json=body)
+        ).status_code != 200:
+            assert (reply.status_code, time.monotonic() < until) == (403, True), reply.text
+            time.sleep(0.1)
+        used = reply.json()["usage"]
+        expected = (2 * used["prompt_tokens"] + 30 * used["completion_tokens"]) / 1e6
+        assert _cost(gateway, reply) == pytest.approx(expected)
+    finally:
+        document.unlink()
 
 
 def test_a_spent_budget_is_a_402_that_no_client_retries(gateway: Gateway, new_key: NewKey) -> None:

@@ -15,7 +15,11 @@ import pytest
 
 from gateway.core.events import CompletionDetails, PromptDetails, Usage
 from gateway.core.money import dollars
+from gateway.upstream.offers import catalogued
 from gateway.upstream.prices import Prices, load
+from policies.documents import Model as Entry
+from policies.documents import Models
+from policies.documents import Price as Said
 
 PROVIDERS = ["openai", "anthropic", "google", "perplexity", "kimi", "openrouter"]
 
@@ -219,3 +223,16 @@ def test_reading_the_map_does_not_import_litellm() -> None:
     code = "import sys; from gateway.upstream.prices import load; load(['openai']); print('litellm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "False"
+
+
+def test_what_the_documents_say_no_more_is_as_the_map_has_it_again() -> None:
+    prices = load(PROVIDERS)
+    mapped = prices.get("openai/gpt-4o-mini")
+    entry = Entry("openai/gpt-4o-mini", {}, "a contract of ours", price=Said(input=1, output=2), window=999)
+    prices.take(catalogued(Models(1, [entry], []), prices))
+    said = prices.get("openai/gpt-4o-mini")
+    assert said is not None
+    assert said.price is not None
+    assert (said.price.input, said.price.output, said.window) == (1_000_000, 2_000_000, 999)
+    prices.take(catalogued(Models(1, [Entry("openai/gpt-4o-mini", {}, "no contract")], []), prices))
+    assert prices.get("openai/gpt-4o-mini") == mapped
