@@ -54,7 +54,7 @@ INSIDE = (
         "nobody waits longer than 50 ms; after five such waits nobody waits",
         (
             "faults/test_valkey.py::test_slow_is_treated_as_down_and_nobody_waits_longer_than_the_deadline",
-            "faults/test_valkey.py::test_five_failures_open_the_breaker_and_no_request_is_sent_to_find_out",
+            "unit/test_breaker.py::test_five_failures_open_the_breaker_and_no_request_is_sent_to_find_out",
         ),
     ),
     Row(

