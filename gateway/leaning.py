@@ -43,13 +43,16 @@ class Leaning:
         self._made: OrderedDict[bytes, str] = OrderedDict()
         self._respite = Respite("The model that completes follow-ups")
 
-    async def words(self, ask: Ask, request: ChatRequest) -> str | None:
-        """The user's last words made self-contained; None where they stand alone, or nothing came in time."""
+    async def words(self, ask: Ask, whose: Sequence[str], request: ChatRequest) -> str | None:
+        """The user's last words made self-contained; None where they stand alone, or nothing came in time.
+
+        `whose` words they are: what was made of them is for nobody else's.
+        """
         messages = request.body.messages
         said = [message.text().strip() for message in islice(_users(messages), TURNS)][::-1]
         if not leans(said):
             return None
-        key = blake2b("\0".join(said).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        key = _key(*whose, _quoted(messages[: _last(messages) + 1]))
         known = self._made.get(key)
         if known is not None or messages[-1].role != "user":
             return known or None
@@ -73,6 +76,15 @@ class Leaning:
         if len(self._made) > _REMEMBERED:
             self._made.popitem(last=False)
         return made or None
+
+
+def _key(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _last(messages: Sequence[Message]) -> int:
+    """Where the user has spoken last; the steps of a tool loop stand behind that."""
+    return max(at for at, message in enumerate(messages) if message.role == "user")
 
 
 def _users(messages: Sequence[Message]) -> list[Message]:

@@ -25,10 +25,10 @@ class Completions:
         self._total_seconds = total_seconds
 
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
-        """One request; nobody speaks in a text that goes on, so there is no persona unless it is asked for."""
+        """One request. Nobody speaks in a text that goes on: no persona unless it is asked for, and no memory."""
         asked = completions.parse(await visit.body(head, self._body_seconds))
         wishes = wishes_of(head, visit, "completions")
-        wishes = structs.replace(wishes, persona=bool(wishes.persona))
+        wishes = structs.replace(wishes, persona=bool(wishes.persona), memory="off")
         told = Answer(asked)
         deadline = Deadline(self._total_seconds)
         headers: list[tuple[bytes, bytes]] = []

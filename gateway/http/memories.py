@@ -29,6 +29,7 @@ _PAGE: Final = 20
 _EXPORTED: Final = 1000  # rows that are read at once
 _ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AWAY: Final = "The store of memories does not answer now; please try again."
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _NOBODY: Final = (
     "Whose memories? Use a key that is one person's, or name the user in the header x-syntra-user or in `?user=`."
 )
@@ -104,6 +105,8 @@ class MemoriesDesk:
         who = person(caller, head.user, query.get("user", [""])[-1])
         if not who:
             raise BadRequest(_NOBODY, param="user", code="no_user")
+        if not who.isprintable():
+            raise BadRequest("A user's name has no control characters.", param="user", code="invalid_value")
         name = visit.path.removeprefix(PATH).strip("/")
         routes = self._routes.get(name, self._routes["{id}"])
         if "/" in name:
@@ -128,7 +131,7 @@ class MemoriesDesk:
             ranked = [_shown(one.memory) | {"relevance": round(one.relevance, 3)} for one in told]
             await _told(asked, {"object": "list", "data": ranked, "has_more": False})
             return
-        found = await asked.kept.page(_id(asked.value("after")) or None, limit + 1)
+        found = await asked.kept.page(await _cursor(asked), limit + 1)
         data = [_shown(one) for one in found[:limit]]
         ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
         await _told(asked, {"object": "list", "data": data, **ends, "has_more": len(found) > limit})
@@ -141,7 +144,7 @@ class MemoriesDesk:
         if mode != "read-write":
             raise Conflict(f"Nothing may be remembered: memory is {mode} for this key, user or request.")
         now = datetime.now(UTC)
-        wanted = [New(_text(one.text), one.at or now, thread=one.thread) for one in said]
+        wanted = [New(_text(one.text), _moment(one.at) or now, thread=one.thread) for one in said]
         added, findable = await self._shelf.add(asked.kept, wanted)
         shown = [_shown(one) for one in added]
         late = () if findable else ((b"x-syntra-degraded", b"memory"),)
@@ -227,6 +230,22 @@ def _text(text: str) -> str:
     if not found:
         raise BadRequest("There is nothing in 'text'.", param="text", code="invalid_value")
     return found
+
+
+def _moment(at: datetime | None) -> datetime | None:
+    """When something was said, where that can be: no calendar of ours goes on for ever."""
+    if at is not None and not _EARLIEST < at < _LATEST:
+        raise BadRequest(f"'at' lies between {_EARLIEST.year} and {_LATEST.year}.", param="at", code="invalid_value")
+    return at
+
+
+async def _cursor(asked: _Asked) -> str | None:
+    """The memory behind which a page begins; one that is gone has no place any more."""
+    name = asked.value("after")
+    after = _id(name)
+    if name and not (after and await asked.kept.find([after])):
+        raise BadRequest("'after' is the id of a memory that is kept.", param="after", code="invalid_value")
+    return after or None
 
 
 def _limit(asked: _Asked) -> int:

@@ -83,7 +83,7 @@ class Threads:
         handler = methods.get(visit.method)
         if handler is None:
             raise WrongMethod(f"This URL takes {' or '.join(methods)}, not {visit.method}.", ", ".join(methods))
-        whose = owner(caller, visit.header(b"x-syntra-user"))
+        whose = owner(caller, head.user)
         if not caller.user and whose.startswith("user "):
             caller = structs.replace(caller, user=whose.removeprefix("user "))
         thread, message = (_id(parts, at) for at in (0, 2))

@@ -79,11 +79,16 @@ REQUEST: Final = re.compile(
     r"|(?:てください|て下さい|教えて|してくれ|して欲しい|してほしい)[。！]?$|(?:해\s?줘|해\s?주세요|알려\s?줘|써\s?줘)[.!]?$",
     re.IGNORECASE,
 )
+# A sentence with one of these says what nobody should hear again, however it says it.
 SECRET: Final = re.compile(
-    r"\b(?:password|passwort|passwd|kennwort|mot de passe|contraseña|senha|wachtwoord|hasło|пароль|şifre|api[ _-]?key|"
-    r"secret key|token|pin|cvv|iban|ssn)\w*\s*(?:is|:|=|ist|lautet|est|es|è|é|-|—|to)\s*\S"
-    r"|(?:密码|密碼|パスワード|비밀번호)\s*(?:是|为|は|은|는|:|：|=)"
-    r"|\b(?:sk|pk|ghp|xox[bp]|AKIA|AIza)[-_A-Za-z0-9]{12,}|\b(?:\d[ -]?){13,19}\b|-----BEGIN",
+    r"\b(?:pass(?:word|code|phrase|wd)|passwort|passwörter|kennwort|kennwörter|mots? de passe|contraseña|senha|wachtwoord|"
+    r"hasł[oa]|парол|şifre|(?:api|secret|private|access|recovery|licen[cs]e)[ _-]?keys?\b|"
+    r"(?:access|security|recovery|verification|unlock|door|alarm|secret|entry) code|pin[ -]?(?:code|number|nummer)|"
+    r"(?-i:PIN)\b|(?:cvv|cvc|iban|ssn)\b|social security|sozialversicherungsnummer|"
+    r"(?:credit card|debit card|passport|bank account|account) (?:number|no\b)|kreditkartennummer|kontonummer)"
+    r"|\b(?:token|pin)\w*\s*(?:is|:|=|ist|lautet|est|es|è|é|-|—|to)\s*\S"
+    r"|密[码碼]|口令|パスワード|暗証番号|비밀번호|암호"
+    r"|\b(?:sk|pk|ghp|xox[bp]|AKIA|AIza)[-_A-Za-z0-9]{12,}|\b(?:\d[ -]?){13,19}\b|\b\d{3}-\d{2}-\d{4}\b|-----BEGIN",
     re.IGNORECASE,
 )
 
