@@ -130,9 +130,10 @@ async def answer(
     policy = services.policies.of(caller)
     meaning = policy.names.meaning(caller.name, request.body.model, wishes.policy)  # 400, 404
     if services.leaning is not None and _is_read(services, course, caller, meaning):
-        ask = partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS)
         whose = caller.organisation, caller.key_id, memory.person(caller, request.body.user, wishes.user)
-        course.words = await services.leaning.words(ask, whose, request)
+        course.words = await services.leaning.words(
+            partial(beside, services, caller, aside.REWRITE, _ASIDE_SECONDS), whose, request
+        )
     facts = await _facts(services, policy, course, meaning)
     decision.facts = None if facts is PINNED else facts
     if meaning.pinned is None:

@@ -81,8 +81,8 @@ REQUEST: Final = re.compile(
 )
 # A sentence with one of these says what nobody should hear again, however it says it.
 SECRET: Final = re.compile(
-    r"\b(?:pass(?:word|code|phrase|wd)|passwort|passwörter|kennwort|kennwörter|mots? de passe|contraseña|senha|wachtwoord|"
-    r"hasł[oa]|парол|şifre|(?:api|secret|private|access|recovery|licen[cs]e)[ _-]?keys?\b|"
+    r"\b(?:pass(?:word|code|phrase|wd)|passwort|passwörter|kennwort|kennwörter|mots? de passe|contraseña|senha|"
+    r"wachtwoord|hasł[oa]|парол|şifre|(?:api|secret|private|access|recovery|licen[cs]e)[ _-]?keys?\b|"
     r"(?:access|security|recovery|verification|unlock|door|alarm|secret|entry) code|pin[ -]?(?:code|number|nummer)|"
     r"(?-i:PIN)\b|(?:cvv|cvc|iban|ssn)\b|social security|sozialversicherungsnummer|"
     r"(?:credit card|debit card|passport|bank account|account) (?:number|no\b)|kreditkartennummer|kontonummer)"
