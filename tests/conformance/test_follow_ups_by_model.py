@@ -93,6 +93,22 @@ def test_what_is_no_completion_is_left_to_the_rules(home: Gateway, providers: Fa
     assert asides(providers["openai"])
 
 
+def test_what_was_made_in_one_talk_is_for_nobody_elses(home: Gateway, providers: Fakes) -> None:
+    completing(providers["openai"], Script(pieces=("Is Project Falcon ready?",)))
+
+    def talk(answer: str, user: str) -> None:
+        question = {"role": "user", "content": "What is the project of this week called?"}
+        messages = [question, {"role": "assistant", "content": answer}, {"role": "user", "content": "Is it ready?"}]
+        assert ask(home, "openai/gpt-4o-mini", messages=messages, headers={"x-syntra-user": user}).status == 200
+
+    before = len(asides(providers["openai"]))
+    talk("It is called Falcon.", "ada")
+    talk("It is called Falcon.", "grace")
+    talk("It is called Daisy.", "grace")
+    talk("It is called Daisy.", "grace")
+    assert len(asides(providers["openai"])) == before + 3
+
+
 def test_a_model_that_is_slow_is_not_waited_for(home: Gateway, providers: Fakes) -> None:
     completing(providers["openai"], Script(fault=Fault.HANG_HEAD))
     began = time.monotonic()

@@ -160,6 +160,35 @@ def test_memories_are_listed_searched_corrected_and_forgotten(ann: User) -> None
     assert ann.texts() == []
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "body"),
+    [
+        ("?user=a%00b", "GET", None),
+        ("?after=00000000000000000000000000000000", "GET", None),
+        ("?after=nothing", "GET", None),
+        ("", "POST", {"text": "I play the cello.", "at": "0001-01-01T00:00:00+14:00"}),
+        ("", "POST", {"text": "I play the cello.", "at": "9999-12-31T23:59:59-14:00"}),
+    ],
+)
+def test_what_cannot_be_is_refused_and_says_what(home: Gateway, path: str, method: str, body: object) -> None:
+    who = {} if "user=" in path else {"x-syntra-user": "ann"}
+    reply = httpx.request(
+        method, f"{home.origin}/api/memories{path}", headers={**home.headers, **who}, json=body, timeout=10
+    )
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["param"] in ("user", "after", "at")
+
+
+def test_a_text_that_goes_on_is_told_nothing_and_tells_nothing(ann: User, providers: Fakes) -> None:
+    ann.add("My favourite tea is Darjeeling.")
+    body = {"model": OPENAI, "prompt": "My name is Dracula. The favourite tea in my castle is", "max_tokens": 20}
+    assert httpx.post(f"{ann.gateway.base_url}/completions", json=body, headers=ann.headers).status_code == 200
+    assert "Darjeeling" not in said(providers["openai"])
+    ann.chat("I play the cello.")
+    ann.knows("I play the cello.")
+    assert not any("Dracula" in text for text in ann.texts())
+
+
 def test_many_are_added_at_once_in_their_order_with_their_dates(ann: User, providers: Fakes) -> None:
     wanted = [
         {"text": f"Note {k} about the number {k}.", "at": f"2023-05-{k + 1:02}T10:00:00Z", "thread": "t"}

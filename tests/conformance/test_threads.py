@@ -51,6 +51,19 @@ def test_the_first_question_names_a_thread_that_has_no_name(ada: FrontEnd) -> No
     assert ada.ok("GET", f"/{thread}")["title"].startswith("What shall I pack")
 
 
+def test_a_name_is_the_same_in_threads_as_everywhere(gateway: Gateway, providers: Fakes) -> None:
+    for name in ("李雷", "Анна", "Jürgen"):
+        headers = {**gateway.headers, "x-syntra-user": name.encode()}  # type: ignore[dict-item]
+        fact = {"text": "My favourite tea is Darjeeling."}
+        assert httpx.post(f"{gateway.origin}/api/memories", json=fact, headers=headers).status_code == 201
+        made = httpx.post(f"{gateway.origin}/api/threads", json={}, headers=headers)
+        assert made.status_code == 201, made.text
+        asked = {"content": "Which tea is my favourite?", "model": MODEL}
+        path = f"{gateway.origin}/api/threads/{made.json()['id']}/messages"
+        assert httpx.post(path, json=asked, headers=headers).status_code == 200
+        assert "Darjeeling" in providers["openai"].last.json["messages"][-1]["content"]
+
+
 def test_threads_come_in_pages_the_one_last_written_to_first(gateway: Gateway, providers: Fakes) -> None:
     grace = FrontEnd(gateway, user="grace")
     threads = [grace.thread(title=str(number)) for number in range(5)]
