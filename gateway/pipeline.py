@@ -306,6 +306,8 @@ def _tried(decision: Decision, prices: Prices, tried: Tried) -> None:
 def settle(services: Services, course: Course, error: BaseException | None) -> None:
     """The request is over, one way or another."""
     decision, wishes = course.decision, course.wishes
+    if isinstance(error, SyntraError) and isinstance(error.considered, Route):
+        _note(decision, error.considered)
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome

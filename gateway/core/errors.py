@@ -19,8 +19,7 @@ SyntraError
 ├── AllCooling                     429  every candidate rests; says how long
 ├── RateLimited                    429  a limit of the key or its organisation; says how long
 ├── BudgetSpent                    402  insufficient_quota, and no retry helps
-├── WrongMethod                    405
-├── BadKey                         401  invalid_api_key
+├── WrongMethod, BadKey            405; 401 invalid_api_key
 ├── Draining                       503  this process is going away
 ├── Overloaded                     503  this process has more to do than it can
 ├── StoreAway                      503  a store that this needs does not answer; never a 401
@@ -63,6 +62,7 @@ class SyntraError(Exception):
     retry_after: int = 0  # whole seconds after which it may have passed; 0 where nobody knows
     final: bool = False  # whether asking again cannot help, which no status tells all clients
     limits: Sequence[tuple[bytes, bytes]] = ()  # headers, x-ratelimit-…
+    considered: object = None  # where nobody could serve: the Route without candidates
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
@@ -88,8 +88,8 @@ class SyntraError(Exception):
 
     def body(self) -> bytes:
         """OpenAI's error object as JSON."""
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        return msgspec.json.encode({"error": error})
+        told = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return msgspec.json.encode({"error": told})
 
 
 class BadRequest(SyntraError):

@@ -105,8 +105,11 @@ class Policy:
             plan = self._nearest(meaning.absent, facts, live, allowed)
         else:
             plan = self.plan(meaning.policy, facts, live, allowed)
+        version = self.library.version
         if not plan.chain:
-            raise _nothing(plan, facts, live)
+            error = _nothing(plan, facts, live)
+            error.considered = Route((), False, plan, version, live, self._searching, meaning.absent)
+            raise error
         named = {candidate.name: candidate for _, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
         routing = self.library.routing.get(plan.policy)
@@ -114,7 +117,7 @@ class Policy:
             candidates,
             pinned=False,
             plan=plan,
-            document=self.library.version,
+            document=version,
             live=live,
             searching=self._searching,
             instead_of=meaning.absent,

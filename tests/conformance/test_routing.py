@@ -121,7 +121,11 @@ def test_what_nobody_can_serve_is_a_400_with_each_models_reason(gateway: Gateway
     for said in ("perplexity/sonar: cannot do: tools", "google/gemini-2.5-flash-lite: cannot do: search"):
         assert said in told.json["error"]["message"]
     assert told.headers["x-syntra-intent"]
-    assert decided(gateway, told)["outcome"]["ended"] == "no_candidate"
+    kept = decided(gateway, told)
+    assert kept["outcome"]["ended"] == "no_candidate"
+    assert kept["document"]
+    assert all(one["reasons"] for one in kept["candidates"])
+    assert kept["candidates"]
     assert asked(providers) == []
 
 
