@@ -83,20 +83,30 @@ class Hired:
         self._prices = prices
         self._reference = reference
         self._respite = Respite(f"The embedding {candidate.name}")
+        self._patience = Respite(f"The embedding {candidate.name}, to be measured,")
         self._measured: tuple[Ruler, int] | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[Sequence[Floats]]] = set()
         self._refused = ""
 
     async def ready(self) -> int:
-        """As its first vectors were."""
-        if self._measured is None:
+        """As its first vectors were; who asks five times in vain does not wait for them any more."""
+        if not self._length:
+            now = time.monotonic()
             if self._measuring is None or self._measuring.done():
                 self._measuring = asyncio.create_task(self._measure(), name="the embedding's measure")
-            await asyncio.wait([self._measuring], timeout=SECONDS)
-        if self._measured is None:
+            if self._patience.allows(now):
+                await asyncio.wait([self._measuring], timeout=SECONDS)
+                if not self._length:
+                    self._patience.failed(time.monotonic(), now)
+        if not self._length:
             raise Unavailable(f"{self.name} has not answered yet")
-        return self._measured[1]
+        return self._length
+
+    @property
+    def _length(self) -> int:
+        """The numbers of its vectors, 0 until it has been measured."""
+        return self._measured[1] if self._measured is not None else 0
 
     async def question(self, text: str, words: Sequence[str], organisation: str) -> Floats:
         """Of the whole text, if it comes within 100 ms."""

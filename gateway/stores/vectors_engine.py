@@ -110,23 +110,20 @@ class Shards:
         return talk.Done()
 
     def _search(self, asked: talk.Search) -> list[tuple[int, float, float]]:
-        shard = self._shards.get(talk.among(asked))
+        length = talk.among(asked)
+        if not length:
+            return talk.joined(_by_words(shard, asked) for shard in self._shards.values())
+        shard = self._shards.get(length)
         if shard is None:
             return []
-        own = _of(asked.organisation, asked.user)
-        mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
-        by_text: list[talk.Scored[int]] = []
-        by_words: list[talk.Scored[int]] = []
-        if asked.text:
-            by_text = _found(shard, qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT), mine, asked.limit)
+        by_words = _by_words(shard, asked) if asked.words.indices else []
+        if not asked.text:
+            return [(key, score, 0.0) for key, score in by_words]
+        near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
+        by_text = _found(shard, near, _of(asked.organisation, asked.user, asked.where), asked.limit)
         if asked.words.indices:
-            # How rare a word is must not depend on what others have written: it would tell of it.
-            corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
-            query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
-            by_words = _found(shard, query, mine, asked.limit, corpus)
-        if asked.text and asked.words.indices:
             return talk.fused(by_text, by_words)
-        return [(key, score, score) for key, score in by_text] or [(key, score, 0.0) for key, score in by_words]
+        return [(key, score, score) for key, score in by_text]
 
     def _told(self, length: int, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
         if not found:
@@ -135,6 +132,15 @@ class Shards:
         read = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
         said = {_number(record.id): record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
+
+
+def _by_words(shard: qdrant.EdgeShard, asked: talk.Search) -> list[talk.Scored[int]]:
+    own = _of(asked.organisation, asked.user)
+    # How rare a word is must not depend on what others have written: it would tell of it.
+    corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
+    query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
+    mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
+    return _found(shard, query, mine, asked.limit, corpus)
 
 
 def _found(

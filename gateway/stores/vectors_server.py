@@ -120,30 +120,24 @@ class Server:
 
     async def _search(self, asked: talk.Search) -> talk.Reply:
         length = talk.among(asked)
-        if length not in self._lengths and not await self._client.collection_exists(_collection(length)):
+        names = [_collection(length)] if length else await self._ours()
+        if length and length not in self._lengths and not await self._client.collection_exists(names[0]):
+            names = []
+        elif length:
+            self._lengths.add(length)
+        ways = _ways(asked)
+        if not names or not ways:
             return talk.Bare() if asked.bare else talk.Hits([])
-        self._lengths.add(length)
-        mine = _of(asked.organisation, asked.user, asked.where)
-        # How rare a word is must not depend on what others have written: it would tell of it.
-        corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
-        ways = []
-        if asked.text:
-            query: Any = talk.floats(asked.text)
-            ways.append(models.QueryRequest(query=query, using=talk.TEXT))
-        if asked.words.indices:
-            params = models.SearchParams(idf=corpus)
-            ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
-        if not ways:
-            return talk.Bare() if asked.bare else talk.Hits([])
-        for way in ways:
-            way.filter, way.limit, way.with_payload = mine, asked.limit, not asked.bare
-        answers = [answer.points for answer in await self._client.query_batch_points(_collection(length), ways)]
-        said = {point.id: point.payload for points in answers for point in points}
-        scored = [[(point.id, point.score) for point in points] for points in answers]
-        if len(scored) == 2:
+        several = [await self._client.query_batch_points(name, ways) for name in names]
+        points = [answer.points for answers in several for answer in answers]
+        said = {point.id: point.payload for some in points for point in some}
+        scored = [[(point.id, point.score) for point in some] for some in points]
+        if not asked.text:
+            found = talk.joined(scored)
+        elif len(scored) == 2:
             found = talk.fused(*scored)
         else:
-            found = [(key, score, score if asked.text else 0.0) for key, score in scored[0]]
+            found = [(key, score, score) for key, score in scored[0]]
         if asked.bare:
             return talk.bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
         return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
@@ -181,6 +175,23 @@ class Server:
 def _collection(length: int) -> str:
     """The collection of vectors of this length."""
     return COLLECTION if length == talk.DIMENSIONS else f"{COLLECTION}-{length}"
+
+
+def _ways(asked: talk.Search) -> list[models.QueryRequest]:
+    """The searches that a question is made of: by text, by words."""
+    ways = []
+    if asked.text:
+        query: Any = talk.floats(asked.text)
+        ways.append(models.QueryRequest(query=query, using=talk.TEXT))
+    if asked.words.indices:
+        # How rare a word is must not depend on what others have written: it would tell of it.
+        corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
+        params = models.SearchParams(idf=corpus)
+        ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
+    for way in ways:
+        way.filter = _of(asked.organisation, asked.user, asked.where)
+        way.limit, way.with_payload = asked.limit, not asked.bare
+    return ways
 
 
 def _of(organisation: str, user: str, where: dict[str, str] | None = None) -> models.Filter:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -72,7 +73,7 @@ class Search(Struct, tag=True):
     """The nearest by text, by words, or by both; `where` names values that `data` must have.
 
     `limit` is of each kind: by both, twice as many may be found. Where there is no text, `dimensions` says among which
-    points: those of another length are another model's.
+    points: those of another length are another model's. Where nobody knows which are the latest it is 0: among all.
     """
 
     organisation: str
@@ -224,8 +225,16 @@ def length(text: bytes) -> int:
 
 
 def among(asked: Search) -> int:
-    """The length of the points that are looked through."""
+    """The length of the points that are looked through; 0 for any."""
     return length(asked.text) if asked.text else asked.dimensions
+
+
+def joined(several: Iterable[Sequence[Scored[K]]]) -> list[tuple[K, float, float]]:
+    """What several searches by words have found, the best first, each point once."""
+    best: dict[K, float] = {}
+    for key, score in chain.from_iterable(several):
+        best[key] = max(score, best.get(key, score))
+    return [(key, score, 0.0) for key, score in sorted(best.items(), key=_score, reverse=True)]
 
 
 def floats(text: bytes) -> list[float]:

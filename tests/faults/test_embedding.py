@@ -183,6 +183,32 @@ def test_a_provider_that_is_late_leaves_words_to_search_by_and_is_soon_not_waite
     asyncio.run(scene())
 
 
+@pytest.mark.usefixtures("patient")
+def test_after_a_restart_a_provider_that_hangs_leaves_words_to_search_by_and_is_soon_not_waited_for(
+    database: str, vectors_socket: str, near: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = uuid7()
+
+    async def scene() -> None:
+        async with remembering(database, vectors_socket, near) as memory:
+            await memory.dense.ready()
+            await memory.shelf.add(memory.shelf.of(organisation, "ann"), [New(text, NOW) for text in SAID])
+        near.seconds = 30.0
+        monkeypatch.setattr(hired, "SECONDS", 0.4)
+        async with remembering(database, vectors_socket, near) as again:
+            ann = again.shelf.of(organisation, "ann")
+            lacking: list[None] = []
+            for _ in range(7):
+                began = time.monotonic()
+                found = await again.shelf.search(ann, "physician on Mondays", 5, lambda: lacking.append(None))
+                took = time.monotonic() - began
+                assert found[0].memory.text == SAID[0]
+            assert len(lacking) == 7
+            assert took < hired.SECONDS, "after five it is left alone"
+
+    asyncio.run(scene())
+
+
 def test_a_gateway_remembers_by_a_providers_vectors_and_bills_them(
     start_gateway: StartGateway, near: Embeddings, providers: dict[str, Provider]
 ) -> None:

@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient
 from gateway.core.ids import uuid7
 from gateway.core.secret import Secret
 from gateway.stores import vectors_talk as talk
-from gateway.stores.vectors import Backend, Vectors
+from gateway.stores.vectors import Backend, Vectors, vector
 from gateway.stores.vectors_link import Link
 from gateway.stores.vectors_server import Server
 from gateway.stores.vectors_talk import Hit, Point, Words
@@ -164,6 +164,22 @@ def test_a_mark_is_found_and_deleted_by_whoever_it_belongs_to(
             assert await ann.count() == 2
             await ann.delete(marks=[0])
             assert (await ann.marks(NEAR, Words((), ()), 5)).marks.tolist() == [2**63 - 1]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_words_are_found_whichever_model_has_read_the_text(
+    run: Run[Any], vectors_socket: str, anybody: str, kind: str
+) -> None:
+    async def scene() -> None:
+        async with Vectors(backend(kind, vectors_socket)) as vectors:
+            ann, words = vectors.of(anybody, "ann"), Words((1,), (1.0,))
+            await ann.upsert([Point("old", NEAR, words, mark=1), Point("both", NEAR, words, mark=2)])
+            longer = vector([0.1] * 384)
+            await ann.upsert([Point("both", longer, words, mark=2), Point("new", longer, words, mark=3)])
+            assert sorted((await ann.marks(b"", words, 5, dimensions=0)).marks.tolist()) == [1, 2, 3]
+            assert sorted((await ann.marks(b"", words, 5, dimensions=384)).marks.tolist()) == [2, 3]
 
     run(scene())
 

@@ -55,8 +55,9 @@ class Index:
         """
         asked = stems.asked(words)
         sparse = Words(tuple(asked), tuple(asked.values()))
-        dimensions = await self._dense.ready()
+        dimensions = 0  # of what was made by whatever model
         try:
+            dimensions = await self._dense.ready()
             dense = _packed(await self._dense.question(_ends(text), words, kept.organisation))
         except Unavailable as error:
             log.debug("memories are looked for by words alone: %s", error)
