@@ -71,6 +71,7 @@ from gateway.stages.moving import Moving
 from gateway.stores.cooldowns import Cooldowns
 from gateway.stores.responses import Responses
 from gateway.stores.streams import Streams
+from gateway.stores.turns import Turns
 from gateway.upstream import providers
 from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
@@ -131,7 +132,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     )
     books = Books(chosen.data_path, backing.postgres, metrics, pace, lengths)
     backing.remembering.bill(books.settle)
-    cooldowns = Cooldowns(health, backing.valkey)
+    cooldowns, turns = Cooldowns(health, backing.valkey), Turns(backing.valkey, rules.reader.answered)
     services = Services(
         rules.reader,
         rules.policies,
@@ -145,6 +146,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         outside.prices,
         backing.remembering.recollection if chosen.memory else None,
         Leaning() if chosen.rewrites == "on" and live else None,
+        turns,
     )
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
@@ -174,6 +176,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         await backing.open()
         books.open()
         await cooldowns.start()
+        await turns.start()
         lounge.serves()
         loop = asyncio.get_running_loop()
         background = [
@@ -195,6 +198,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             outside.close()
             await rules.tokenizer.close()
             await cooldowns.close()
+            await turns.close()
             await books.close()
             await backing.close()
 

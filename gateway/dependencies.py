@@ -55,6 +55,7 @@ DEPENDENCIES: Final = (
     Dependency("Valkey", "the pace of providers", valkey.DEADLINE, "each worker keeps its share of it"),
     Dependency("Valkey", "who probes after a rest", valkey.DEADLINE, "each worker probes by itself"),
     Dependency("Valkey", "who rests", 0, "each worker finds out by itself"),
+    Dependency("Valkey", "who goes on with a tool loop", 0, "each worker knows its own conversations"),
     Dependency(
         "Valkey", "kept answers, calls of other workers", valkey.DEADLINE, "each worker shares its own calls", "cache"
     ),

@@ -18,7 +18,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.closing import Closing
 from gateway.core.context import Summary
-from gateway.core.conversations import Turn, conversation
+from gateway.core.conversations import CALLS, Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
@@ -42,6 +42,7 @@ from gateway.stages.moving import CARRYING, Moving
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy, Route
 from gateway.stages.reader import Asked, Limits, Reader
+from gateway.stores.turns import Turns
 from gateway.upstream.names import Meaning
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import Candidate
@@ -67,6 +68,7 @@ class Services(Struct, frozen=True):
     prices: Prices
     memory: Recollection | None = None
     leaning: Leaning | None = None  # completes follow-ups by a model; else rules do
+    turns: Turns | None = None  # tells other workers who goes on with a tool loop
 
 
 def _untold(_: str) -> None:
@@ -317,8 +319,9 @@ def settle(services: Services, course: Course, error: BaseException | None) -> N
         else:
             services.memory.unanswered(course.scope)
     if outcome.ended == ANSWERED and outcome.usage is not None and not decision.pinned:
-        services.reader.answered(
-            course.conversation(), Turn(outcome.model, outcome.usage.total_tokens, time.monotonic())
-        )
+        key, turn = course.conversation(), Turn(outcome.model, outcome.usage.total_tokens, time.monotonic())
+        services.reader.answered(key, turn)
+        if services.turns is not None and outcome.finish in CALLS:
+            services.turns.tell(key, turn)
     if isinstance(error, SyntraError):
         error.told = (*told(decision, debug=wishes.debug), *course.admitted.headers)

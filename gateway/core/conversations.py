@@ -12,6 +12,7 @@ from gateway.core.chat import ChatRequest
 
 MOST: Final = 20_000  # conversations that are remembered; some 300 bytes each
 CACHE_SECONDS: Final = 300.0  # how long providers keep a prompt cache warm, at least
+CALLS: Final = frozenset({"tool_calls", "function_call"})  # ends of answers after which the turn goes on
 _SEEN: Final = 4096  # bytes of a message that tell conversations apart
 
 

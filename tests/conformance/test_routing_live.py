@@ -17,7 +17,7 @@ from tests.conftest import StartGateway
 from tests.fakes.caller import HELLO, ask, stream
 from tests.fakes.gateway import Gateway, provider_env, serving
 from tests.fakes.provider import Provider
-from tests.fakes.script import Fault, Script
+from tests.fakes.script import Fault, Script, ToolCall
 from tests.fakes.valkey import Engine
 
 Fakes = Mapping[str, Provider]
@@ -191,7 +191,7 @@ def test_a_decision_outlives_the_gateway_that_made_it(
 
 def test_two_workers_tell_of_each_others_decisions_and_counts(start_gateway: StartGateway, providers: Fakes) -> None:
     gateway = start_gateway("kimi", "--workers", "2")
-    names = [ask(gateway, "syntra").headers["x-syntra-decision"] for _ in range(12)]
+    names = [ask(gateway, "syntra").headers["x-syntra-decision"] for _ in range(40)]
     for name in names:
         assert decision(gateway, name)["outcome"]["ended"] == "answered"
     assert wait_for(lambda: samples(gateway).get('syntra_requests_total{status="200",surface="chat"}') == 12)
@@ -218,6 +218,25 @@ def test_many_streams_go_on_while_documents_change(two: Gateway, policies: Path,
 def test_a_request_with_tools_is_counted_by_where_it_went(two: Gateway, providers: Fakes) -> None:
     assert ask(two, "syntra", messages=HELLO, tools=[TOOL]).status == 200
     assert wait_for(lambda: any(name.startswith('syntra_routed_total{intent="') for name in samples(two)))
+
+
+def test_a_tool_loop_stays_with_its_model_whichever_worker_a_step_comes_to(
+    start_gateway: StartGateway, providers: Fakes
+) -> None:
+    gateway = start_gateway("openai kimi", "--workers", "2")
+    for fake in providers.values():
+        fake.script(tool_calls=(ToolCall("call_1", "look_up", "{}"),))
+    turn = user("Look up which port the service listens on, and why it does not start; tool loop two.")
+    best = decided(gateway, ask(gateway, "syntra", messages=turn, tools=[TOOL]))["plan"][0]["model"]
+    turn = user("Look up which port the service listens on, and why it does not start; tool loop three.")
+    with providers[best.partition("/")[0]].saying(Script(fault=Fault.SERVER_ERROR)):
+        first = ask(gateway, "syntra", messages=turn, tools=[TOOL], headers=DEBUG)
+    model = first.headers["x-syntra-model"]
+    assert model != best
+    said = first.json["choices"][0]["message"]
+    result = {"role": "tool", "tool_call_id": said["tool_calls"][0]["id"], "content": "8080"}
+    steps = [ask(gateway, "syntra", messages=[*turn, said, result], tools=[TOOL], headers=DEBUG) for _ in range(40)]
+    assert {step.headers["x-syntra-model"] for step in steps} == {model}
 
 
 def test_gateways_over_one_valkey_know_of_each_others_rests(
