@@ -69,6 +69,10 @@ def _price(said: Price | None, known: Tokens | None) -> Tokens | None:
         known = Tokens(changed["input"], changed["output"], cached, changed["input"])
     elif "input" in changed:
         changed |= {"cache_write": changed["input"]} | {"cached_input": changed.get("cached_input", changed["input"])}
+    if "input" in changed or "output" in changed:  # one price for prompts of any length
+        known = msgspec.structs.replace(known, long=None, long_from=0)
+    if "output" in changed:
+        known = msgspec.structs.replace(known, reasoning=None)
     return msgspec.structs.replace(known, **changed)
 
 

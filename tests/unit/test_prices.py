@@ -236,3 +236,19 @@ def test_what_the_documents_say_no_more_is_as_the_map_has_it_again() -> None:
     assert (said.price.input, said.price.output, said.window) == (1_000_000, 2_000_000, 999)
     prices.take(catalogued(Models(1, [Entry("openai/gpt-4o-mini", {}, "no contract")], []), prices))
     assert prices.get("openai/gpt-4o-mini") == mapped
+
+
+def test_a_price_of_the_documents_holds_for_long_prompts_and_for_thought_too() -> None:
+    prices = load(PROVIDERS)
+    tiered, thinking = "openai/gpt-5.4", "perplexity/sonar-deep-research"
+    for name in (tiered, thinking):
+        known = prices.get(name)
+        assert known is not None
+        assert known.price is not None
+        assert known.price.long if name == tiered else known.price.reasoning
+    free = Said(input=0, cached_input=0, output=0)
+    entries = [Entry(tiered, {}, "of ours", price=free), Entry(thinking, {}, "a contract", price=Said(output=2))]
+    prices.take(catalogued(Models(1, entries, []), prices))
+    assert prices.cost(tiered, Usage(300_000, 1000, 301_000, PromptDetails(cached_tokens=1000))) == 0
+    thought = Usage(0, 1000, 1000, None, CompletionDetails(reasoning_tokens=600))
+    assert prices.cost(thinking, thought) == 5 * 10**9 + 1000 * 2 * 10**6
