@@ -86,12 +86,12 @@ class Board:
 
     def _scored(self, offer: Offer, facts: Facts, live: Live, allowed: Collection[str] | None, enough: float) -> Scored:
         """One candidate in the formula and against the limits."""
-        said = facts.output_tokens + int(live.reasoning)
-        if facts.most_output:
-            said = min(said, facts.most_output)
+        said = spoken(facts, live)
         one = Scored(offer.name, ttft_ms=live.ttft_ms, duration_ms=live.ttft_ms + 1e3 * said / live.tokens_per_s)
         if offer.price is not None:
-            one.cost = offer.price.of(facts.tokens, said, facts.warm_tokens if offer.name == facts.warm else 0)
+            one.cost = offer.price.of(
+                facts.tokens, said * facts.choices, facts.warm_tokens if offer.name == facts.warm else 0
+            )
         one.quality = self._quality(offer, facts)
         one.score = self._score(one, offer, facts, enough)
         if offer.name not in self._listed:
@@ -151,14 +151,26 @@ def limit(offer: Offer, facts: Facts, live: Live) -> tuple[str, str]:
     if offer.most_output and facts.most_output > offer.most_output and not facts.ceiling:
         return TOO_SHORT, str(offer.most_output)
     if facts.max_cost is not None:
-        if offer.price is None:
-            return NO_PRICE, ""
-        ceiling = offer.price.of(facts.tokens, facts.most_output or facts.output_tokens)
-        if ceiling > facts.max_cost:
-            return TOO_DEAR, f"{ceiling / PICO:.6f}"
+        said = facts.choices * (facts.most_output or spoken(facts, live))
+        dear = over(None if offer.price is None else offer.price.of(facts.tokens, said), facts.max_cost)
+        if dear[0]:
+            return dear
     if facts.max_ttft_ms is not None and live.ttft_ms > facts.max_ttft_ms:
         return TOO_SLOW, ""
     return (COOLING, f"{live.cooling}, {live.cooling_s:.0f} s") if live.cooling else ("", "")
+
+
+def spoken(facts: Facts, live: Live) -> int:
+    """Tokens that one answer is expected to have, with what is thought before it."""
+    said = facts.output_tokens + int(live.reasoning)
+    return min(said, facts.most_output) if facts.most_output else said
+
+
+def over(cost: int | None, most: int) -> tuple[str, str]:
+    """How a cost breaks the request's own limit, as `limit` says it."""
+    if cost is None:
+        return NO_PRICE, ""
+    return (TOO_DEAR, f"{cost / PICO:.6f}") if cost > most else ("", "")
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -30,6 +30,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     exact: bool = False  # whether `tokens` were counted or estimated
     output_tokens: int = 256  # expected
     most_output: int = 0  # what the request allows at most; 0 where it does not say
+    choices: int = 1  # answers that are asked for at once
     ceiling: bool = False  # whether `most_output` may be lowered to what a model can say
     needs: tuple[str, ...] = ()
     turn: str = "user"  # or "tool": a step inside a tool loop

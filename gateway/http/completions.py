@@ -14,6 +14,7 @@ from gateway.http.chat import wishes_of
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Services, answer
+from gateway.stages.reader import Limits
 
 
 class Completions:
@@ -28,7 +29,8 @@ class Completions:
         """One request. Nobody speaks in a text that goes on: no persona unless it is asked for, and no memory."""
         asked = completions.parse(await visit.body(head, self._body_seconds))
         wishes = wishes_of(head, visit, "completions")
-        wishes = structs.replace(wishes, persona=bool(wishes.persona), memory="off")
+        limits = _each(wishes.limits, len(asked.requests))
+        wishes = structs.replace(wishes, persona=bool(wishes.persona), memory="off", limits=limits)
         told = Answer(asked)
         deadline = Deadline(self._total_seconds)
         headers: list[tuple[bytes, bytes]] = []
@@ -47,3 +49,8 @@ class Completions:
             await visit.end(told.end())
         else:
             await visit.whole(200, (JSON, *headers), told.reply())
+
+
+def _each(limits: Limits, prompts: int) -> Limits:
+    """What the limit of all leaves to each."""
+    return limits if limits.cost is None else structs.replace(limits, cost=limits.cost // prompts)

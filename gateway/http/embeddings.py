@@ -43,7 +43,7 @@ class Embeddings:
         name = request.body.model
         with Single(self._terms, visit, head, caller, "embeddings", name) as single:
             candidate = self._policies.of(caller).host(caller, "embeddings", name) or Candidate(SIMULATED, SYNTRA)
-            await single.admit(request.tokens, self._cost(candidate, request), candidate)
+            await single.admit(candidate, request.tokens, self._cost(candidate, request))
             embedded = await self._embed(candidate, caller, request, single)
             headers = single.headers(candidate)
             await visit.whole(200, (JSON, *headers, *warning(embedded.dropped)), embedded.body)

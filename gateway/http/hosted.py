@@ -52,7 +52,7 @@ class Hosted:
                     code="unsupported_model",
                 )
             used = expected(service, body)
-            await single.admit(used.input + used.output, self._cost(candidate, used))
+            await single.admit(candidate, used.input + used.output, self._cost(candidate, used), unpriced=True)
             passing = await self._ask(service, candidate, caller, body, used, single)
             try:
                 await self._pass(visit, passing, candidate, single)

@@ -11,7 +11,7 @@ from typing import Self
 from gateway.core.caller import Caller
 from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
-from gateway.core.errors import Paced, SyntraError, UpstreamBusy
+from gateway.core.errors import NothingFits, Paced, SyntraError, UpstreamBusy
 from gateway.core.ids import uuid7
 from gateway.core.money import Picodollars
 from gateway.http.intake import Head
@@ -26,6 +26,10 @@ from gateway.stores.pacer import Pacer
 from gateway.upstream.answer import Entry
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate
+from policies import engine
+from policies.engine import Scored
+from policies.facts import Facts
+from policies.reasons import reasons
 
 
 class Terms:
@@ -47,6 +51,7 @@ class Single:
         self._terms = terms
         self._visit = visit
         self._debug = head.debug
+        self._most = head.max_cost
         self._caller = caller
         self._admitted = FREE
         self._began = time.monotonic()
@@ -60,12 +65,29 @@ class Single:
         if isinstance(error, SyntraError):
             error.told = (*told(self.decision, debug=self._debug), *self._admitted.headers)
 
-    async def admit(self, tokens: int, cost: Picodollars | None, asked: Candidate | None = None) -> None:
-        """Let it in, if its key and its organisation may have what it is thought to take; raises 402, 403, 429, 503."""
+    async def admit(
+        self, candidate: Candidate, tokens: int, cost: Picodollars | None, *, unpriced: bool = False
+    ) -> None:
+        """Let it in, if itself, its key and its organisation allow what it is thought to take; raises 4xx, 503.
+
+        `unpriced` ones are let in by a budget too, where nobody knows their price.
+        """
         self._terms.settle.require_room()
+        self._refuse_over_limit(candidate, cost)
         if self._terms.admission.concerns(self._caller):
+            asked = None if unpriced else candidate
             self._admitted = await self._terms.admission.admit(self._caller, self.decision.id, tokens, cost, asked)
             self.decision.degraded += self._admitted.degraded
+
+    def _refuse_over_limit(self, candidate: Candidate, cost: Picodollars | None) -> None:
+        """Raise NothingFits where it is dearer than the request itself allows."""
+        if self._most is None or candidate.provider == SIMULATED:
+            return
+        one = Scored(candidate.name)
+        one.out, one.detail = engine.over(cost, self._most)
+        if one.out:
+            why = reasons(one, Facts(max_cost=self._most), enough=0.0, chosen=0, searches=False)[0]
+            raise NothingFits(f"No model can serve this request. {one.name}: {why}.", param="model")
 
     def entry(self, candidate: Candidate, deadline: Deadline) -> Entry:
         """Where its call waits until the provider's pace has room for it."""

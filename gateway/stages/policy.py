@@ -215,7 +215,8 @@ class Policy:
         unlimited = Offer(
             known.name, frozenset(facts.needs), 0, 0, known.price, {}, 0, known.ttft_ms, known.tokens_per_s
         )
-        one.out, one.detail = engine.limit(unlimited, facts, Live(one.ttft_ms, known.tokens_per_s, 0.0))
+        thought = self._lengths.reasoning(pinned.pace_key, known.reasoning * facts.complexity)
+        one.out, one.detail = engine.limit(unlimited, facts, Live(one.ttft_ms, known.tokens_per_s, thought))
         if one.out:
             raise _nothing(Plan("", 0.0, (), (one,)), facts, {})
 
@@ -229,7 +230,8 @@ class Policy:
             if allowed is not None and one.name not in allowed:
                 scored.out, scored.detail = engine.FORBIDDEN, ""
             if one.price is not None:
-                scored.cost = one.price.of(facts.tokens, facts.output_tokens)
+                said = engine.spoken(facts, live[one.name]) * facts.choices
+                scored.cost = one.price.of(facts.tokens, said)
             seen.append(scored)
         seen.sort(key=lambda one: (bool(one.out), -one.score, one.name))
         chain = tuple(one for one in seen if not one.out)[:_ASKED]

@@ -102,6 +102,7 @@ class Reader:
             exact=exact,
             output_tokens=min(expected, most) if most else expected,
             most_output=most,
+            choices=body.n or 1,
             ceiling=request.lenient,
             needs=tuple(sorted(_needs(request))),
             turn="tool" if body.messages[-1].role in ("tool", "function") else "user",

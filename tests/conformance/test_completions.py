@@ -77,6 +77,16 @@ def test_several_prompts_are_several_choices(stream: bool, gateway: Gateway, pro
     assert [request.json["messages"][1]["content"] for request in providers["openai"].requests] == prompts
 
 
+def test_the_prompts_share_the_limit_of_the_cost(gateway: Gateway, providers: Fakes) -> None:
+    asked: Any = {"model": "openai/gpt-4o", "max_tokens": 300, "extra_headers": {"x-syntra-max-cost-usd": "0.005"}}
+    with gateway.client() as client:
+        client.completions.create(prompt="One", **asked)
+        with pytest.raises(openai.BadRequestError) as raised:
+            client.completions.create(prompt=["One"] * 16, **asked)
+    assert raised.value.code == "no_candidate"
+    assert len(providers["openai"].requests) == 1
+
+
 @pytest.mark.parametrize("pin", [OPENAI, KIMI], ids=str)
 def test_logprobs_stand_side_by_side(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
     providers[pin.provider].script(logprobs=True)

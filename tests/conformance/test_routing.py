@@ -149,6 +149,29 @@ def test_a_requests_own_limits_are_hard(model: str, gateway: Gateway, providers:
     assert ask(gateway, model, headers={"x-syntra-max-cost-usd": "1", "x-syntra-max-ttft-ms": "60000"}).status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("embeddings", {"model": "openai/text-embedding-3-small", "input": "seven harbour masters"}),
+        ("audio/speech", {"model": "openai/tts-1", "voice": "alloy", "input": "seven harbour masters"}),
+        ("chat/completions", {"model": "openai/gpt-4o", "n": 8, "max_tokens": 900, "messages": HELLO}),
+    ],
+)
+def test_what_a_request_may_cost_is_kept_to_wherever_it_comes_in(
+    path: str, body: dict[str, Any], gateway: Gateway, providers: Fakes
+) -> None:
+    def post(most: str) -> httpx.Response:
+        headers = {**gateway.headers, "x-syntra-max-cost-usd": most}
+        return httpx.post(f"{gateway.base_url}/{path}", json=body, headers=headers, verify=PLAIN, timeout=10)
+
+    little = "0.01" if path.startswith("chat") else "0.00000001"
+    told = post(little)
+    assert (told.status_code, told.json()["error"]["code"]) == (400, "no_candidate")
+    assert f"{body['model']}: may cost $" in told.json()["error"]["message"]
+    assert asked(providers) == []
+    assert post("1").status_code == 200
+
+
 @pytest.mark.parametrize("value", ["", "0", "-1", "nan", "1e9", "cheap", "1,5", "9" * 40])
 @pytest.mark.parametrize("header", ["x-syntra-max-cost-usd", "x-syntra-max-ttft-ms"])
 def test_a_limit_that_is_no_number_is_a_400(header: str, value: str, gateway: Gateway, providers: Fakes) -> None:

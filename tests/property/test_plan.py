@@ -95,6 +95,7 @@ def all_facts(draw: st.DrawFn, board: Board) -> Facts:
         tokens=draw(st.integers(0, 2_000_000)),
         output_tokens=draw(st.integers(1, 4_000)),
         most_output=draw(st.sampled_from([0, 0, 500, 32_000])),
+        choices=draw(st.sampled_from([1, 1, 8])),
         needs=tuple(sorted(draw(st.sets(st.sampled_from(ABILITIES), max_size=2)))),
         turn=draw(st.sampled_from(["user", "tool"])),
         warm=draw(st.sampled_from(["", "gone/model", *(offer.name for offer in board.offers)])),
@@ -138,7 +139,11 @@ def test_a_plan_never_breaks_a_hard_limit(
         assert facts.max_ttft_ms is None or live[one.name].ttft_ms <= facts.max_ttft_ms
         if facts.max_cost is not None:
             assert offer.price is not None
-            assert offer.price.of(facts.tokens, facts.most_output or facts.output_tokens) <= facts.max_cost
+            assert one.cost is not None
+            assert one.cost <= facts.max_cost  # as the plan itself expects it, and ...
+            assert (
+                offer.price.of(facts.tokens, facts.choices * facts.most_output) <= facts.max_cost
+            )  # ... as is allowed
         assert not live[one.name].stated
         if live[one.name].cooling:  # only where nobody else is left
             well = [other for other in rested if engine.limit(other, facts, live[other.name]) == ("", "")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.core.money import PICO, Picodollars, Price
@@ -219,6 +220,17 @@ def test_a_hard_limit_is_told_in_words(limit: Limit) -> None:
     (one,) = plan.candidates
     assert (plan.chain, one.out, one.rank) == ((), limit.out, 0)
     assert reasons(one, limit.facts, enough=plan.enough, chosen=0, searches=False)[0] == limit.said
+
+
+def test_the_limit_of_the_cost_counts_thought_and_every_choice() -> None:
+    plain, thinking = offer("a/plain"), offer("b/thinks", reasoning=4000)
+    facts = Facts(intent="x", tokens=1000, output_tokens=1000, max_cost=3 * PICO // 1000)
+    assert chain([plain, thinking], facts) == ["a/plain"]
+    several = msgspec.structs.replace(facts, choices=3)
+    assert chain([plain], several) == []
+    unlimited = msgspec.structs.replace(several, max_cost=None)
+    plan = Board("test", routing(), [plain]).plan(unlimited, lives([plain]))
+    assert plan.chain[0].cost == 4 * PICO // 1000
 
 
 def test_what_is_not_in_the_policy_or_not_allowed_is_said_to_be_so() -> None:

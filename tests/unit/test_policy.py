@@ -108,6 +108,24 @@ def test_a_pin_keeps_to_the_requests_own_limits() -> None:
         Scene("openai").route(Meaning(pinned=Candidate("openai", "of-tomorrow")), max_cost=PICO)
 
 
+def test_a_pins_limit_counts_thought_and_every_choice() -> None:
+    scene, cent = Scene(*NAMES), PICO // 100
+    pin = Meaning(pinned=Candidate("openai", "gpt-4o"))
+    assert scene.route(pin, max_cost=cent, most_output=900).pinned
+    with pytest.raises(NothingFits, match=r"openai/gpt-4o: may cost \$0\.07"):
+        scene.route(pin, max_cost=cent, most_output=900, choices=8)
+    thinking = Meaning(pinned=Candidate("anthropic", "claude-opus-5-5"))
+    assert scene.route(thinking, max_cost=cent, complexity=0.0).pinned
+    with pytest.raises(NothingFits, match="may cost"):
+        scene.route(thinking, max_cost=cent, complexity=0.9)
+
+
+def test_no_plan_holds_whom_it_expects_to_cost_more_than_the_request_allows() -> None:
+    plan = Scene(*NAMES).route(Meaning(policy="best"), max_cost=PICO // 100, complexity=0.9).plan
+    assert plan.chain
+    assert all(one.cost is not None and one.cost <= PICO // 100 for one in plan.chain)
+
+
 def test_an_organisation_asks_only_whom_it_may() -> None:
     own = with_organisations(acme=Organisation(models=["kimi/*"]), default=Organisation())
     scene = Scene(*NAMES, library=own)
