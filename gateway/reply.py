@@ -23,11 +23,14 @@ from gateway.stages.fallback import Begun
 from gateway.stages.moving import Keeper
 from gateway.stages.policy import Route
 from gateway.upstream.count import OTHER_MODEL
+from gateway.upstream.incoming import MISS
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED
 from policies.library import Library
 
 Headers = list[tuple[bytes, bytes]]
+
+_MOST_HELD = 0.5  # of the time of a stream, for which its client may hold it up and its speed still be the model's
 
 
 class Watch(Struct, frozen=True):
@@ -88,6 +91,11 @@ class Reply:
         self._created = own.created if own and own.created else share.created or int(time.time())
         options = request.body.stream_options
         self._tells_usage = not request.body.stream or bool(options and options.include_usage)
+        # A reply in one piece has no first word, several choices come at once, and what others have read has waited.
+        streams = bool(request.body.stream) and (request.body.n or 1) == 1
+        self._tells_speed = streams and share.cache == MISS
+        self._left = time.monotonic()  # when the client was last given something
+        self._held = 0.0  # s that it has taken for all that it was given
         self._attend(begun)
         decision.outcome.ttft_ms, decision.outcome.cache = self._attempt.ttft_ms, share.cache
 
@@ -98,6 +106,7 @@ class Reply:
 
     async def next(self) -> Sequence[Chunk]:
         """Chunks that may leave now; empty when the answer is over and whole. Raises UpstreamError when it breaks."""
+        self._held += time.monotonic() - self._left
         while True:
             if self._waiting is not None:
                 batch, self._waiting = self._waiting, None
@@ -112,12 +121,14 @@ class Reply:
             if chunks:
                 self._keeper.take(chunks)
                 self._stamp(chunks)
+                self._left = time.monotonic()
                 return chunks
 
     def _attend(self, begun: Begun) -> None:
         """From now on it is this one that answers."""
         self._begun, self._share = begun, begun.opened.share
-        self._began = time.monotonic() - begun.ttft
+        self._spoke = time.monotonic()
+        self._began = self._spoke - begun.ttft
         self._used = Usage()
         ttft = round(begun.ttft * 1e3, 3)
         odd = _other_model(begun)
@@ -175,6 +186,9 @@ class Reply:
         if chunk.usage is not UNSET:
             outcome.ended = ANSWERED  # whole: who leaves from now on leaves after it
             self._count()
+            writing = time.monotonic() - self._spoke
+            if self._tells_speed and self._held <= _MOST_HELD * writing:
+                self._attempt.writing_ms = round(writing * 1e3, 3)
             if self._debug:
                 told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
             if pieced is not None and pieced.segments and outcome.usage is not None:

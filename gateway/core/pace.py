@@ -242,15 +242,11 @@ class _Mean:
 
 
 class Lengths:
-    """How many tokens answers have: means and not medians, because what they are read for is a sum of money.
-
-    A model's length for an intent leans on all models' length for it, and that on what the caller would say unseen.
-    """
+    """How many tokens answers have: means and not medians, because what they are read for is a sum of money."""
 
     def __init__(self, most_keys: int = MOST_KEYS) -> None:
         self._most = most_keys
         self._intents: OrderedDict[str, _Mean] = OrderedDict()
-        self._pairs: OrderedDict[tuple[str, Key], _Mean] = OrderedDict()
         self._thoughts: OrderedDict[Key, _Mean] = OrderedDict()
 
     def add(self, intent: str, model: Key, output: int, reasoning: int = 0) -> None:
@@ -258,15 +254,12 @@ class Lengths:
         reasoning = min(_MOST_TOKENS, max(0, reasoning))
         said = min(_MOST_TOKENS, max(0, output - reasoning))
         self._mean(self._intents, intent).add(said)
-        self._mean(self._pairs, (intent, model)).add(said)
         self._mean(self._thoughts, model).add(reasoning)
 
-    def expected(self, intent: str, given: float, model: Key | None = None) -> float:
-        """Tokens of an answer without reasoning, by a model or by any; `given` is what the documents say."""
-        general = self._intents.get(intent)
-        tokens = given if general is None else general.towards(given)
-        own = self._pairs.get((intent, model)) if model is not None else None
-        return tokens if own is None else own.towards(tokens)
+    def expected(self, intent: str, given: float) -> float:
+        """Tokens of an answer without reasoning, by any model; `given` is what the documents say."""
+        mean = self._intents.get(intent)
+        return given if mean is None else mean.towards(given)
 
     def reasoning(self, model: Key, given: float = 0.0) -> float:
         """Tokens that a model thinks before it answers; `given` is what the catalogue says."""

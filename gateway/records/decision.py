@@ -31,6 +31,7 @@ class Attempt(Struct, omit_defaults=True):
     estimated: bool = False  # the usage is our count, not the provider's
     odd: tuple[str, ...] = ()  # what the provider did otherwise than its wire has it, and was forgiven
     cache: Cache = MISS  # otherwise another request has asked, and it is billed to that
+    writing_ms: float | None = None  # from its first words to its last, where nothing but its model took that time
 
 
 class Outcome(Struct, omit_defaults=True):

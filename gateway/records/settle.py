@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # prometheus_client must not be imported before the parent ha
 
 _LEAST_TOKENS = 20  # of an answer whose speed says something
 _LEAST_SECONDS = 0.05
+_CUT_SHORT = ("length", "content_filter")  # finishes that say nothing of how long an answer would have been
 
 
 class Settle:
@@ -50,7 +51,7 @@ class Settle:
         outcome.cost = billing.total(decision.attempts)
         outcome.estimated = True in [attempt.estimated for attempt in decision.attempts]
         if outcome.ended == ANSWERED:
-            self._learn(decision, seconds)
+            self._learn(decision)
         self._metrics.settled(decision)
         rows = billing.rows(decision)
         for row in rows[:-1] or rows:
@@ -61,7 +62,7 @@ class Settle:
         cost = None if outcome.cost is None else Picodollars(outcome.cost)
         return Settled(rows[-1].input_tokens + rows[-1].output_tokens, cost)
 
-    def _learn(self, decision: Decision, seconds: float) -> None:
+    def _learn(self, decision: Decision) -> None:
         """How fast the model wrote, and how long answers of this kind are."""
         outcome, facts = decision.outcome, decision.facts
         if outcome.usage is None or outcome.cache != MISS:
@@ -74,11 +75,11 @@ class Settle:
         said = outcome.usage.completion_tokens
         provider, _, model = outcome.model.partition("/")
         key = provider, model
-        writing = seconds - (outcome.ttft_ms or 0.0) / 1e3
+        writing = (attempts[-1].writing_ms or 0.0) / 1e3
         if said >= _LEAST_TOKENS and writing >= _LEAST_SECONDS:
             self._pace.flowed(key, said / writing, time.monotonic())
-        if facts is not None and facts.confidence:
-            self._lengths.add(facts.intent, key, said, reasoning)
+        if facts is not None and facts.confidence and outcome.finish not in _CUT_SHORT:
+            self._lengths.add(facts.intent, key, said // facts.choices, reasoning // facts.choices)
 
 
 def _ended(error: BaseException | None) -> str:
