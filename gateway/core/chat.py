@@ -183,6 +183,7 @@ _FORBIDDEN = frozenset(
     defaultheaders extrabody extraquery customllmprovider modellist deploymentid organization project mockresponse
     sslverify authorization credentials""".split()
 )
+_LIMITS = ("max_tokens", "max_completion_tokens")  # two names for one thing
 _FORBIDDEN_PREFIXES = ("aws", "azure", "vertex", "litellm", "watsonx")
 
 T = TypeVar("T")
@@ -243,11 +244,14 @@ class ChatRequest(Struct, frozen=True):
 
     def at_most(self, tokens: int) -> ChatRequest:
         """The same request with its limit lowered to what a model can say, where it does not insist on its own."""
-        asked = self.body.max_tokens
-        if not self.lenient or not asked or not 0 < tokens < asked:
+        asked = [name for name in _LIMITS if 0 < tokens < (getattr(self.body, name) or 0)]
+        if not self.lenient or not asked:
             return self
-        fields = {**self.fields, "max_tokens": Raw(_encode(tokens))}
-        return msgspec.structs.replace(self, body=msgspec.structs.replace(self.body, max_tokens=tokens), fields=fields)
+        fields = {**self.fields, **dict.fromkeys(asked, Raw(_encode(tokens)))}
+        body = msgspec.structs.replace(self.body, **dict.fromkeys(asked, tokens))
+        return msgspec.structs.replace(
+            self, body=body, fields=fields, native=self.native and self.native.at_most(tokens)
+        )
 
     def with_system(self, text: str) -> ChatRequest:
         """The same request with `text` before everything else in its system prompt; the client's own bytes stay."""

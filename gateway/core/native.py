@@ -16,6 +16,8 @@ RESPONSES: Final = "responses"
 MESSAGES: Final = "messages"
 # Where each has its messages, and what it calls a part that is text.
 _SAID: Final = {RESPONSES: ("input", "input_text"), MESSAGES: ("messages", "text")}
+# And what it calls the most that an answer may have.
+_LIMIT: Final = {RESPONSES: "max_output_tokens", MESSAGES: "max_tokens"}
 
 _encode = msgspec.json.Encoder().encode
 _list = msgspec.json.Decoder(list[Raw])
@@ -54,6 +56,13 @@ class Native(Struct, frozen=True):
                 said[at] = Raw(_encode({**message, "content": content}))
                 return structs.replace(self, fields={**self.fields, place: Raw(_encode(said))})
         return self
+
+    def at_most(self, tokens: int) -> Native:
+        """The same with its limit, which is beyond what a model can say, lowered to that."""
+        name = _LIMIT[self.dialect]
+        return (
+            structs.replace(self, fields={**self.fields, name: Raw(_encode(tokens))}) if name in self.fields else self
+        )
 
     def without(self, names: frozenset[str]) -> Native:
         """The same without these fields."""

@@ -184,6 +184,17 @@ def test_a_forced_function_is_the_one_that_is_asked_for(pin: Pin, gateway: Gatew
 # natively
 
 
+@pytest.mark.parametrize("pin", [OPENAI, ANTHROPIC, GOOGLE], ids=str)
+def test_more_room_than_a_model_has_is_cut_to_what_it_has(pin: Pin, gateway: Gateway, providers: Fakes) -> None:
+    assert respond(gateway, pin.model, max_output_tokens=128_000).status == 200
+    last = providers[pin.provider].last
+    assert b"128000" not in last.body
+    if pin is OPENAI:
+        assert last.json["max_output_tokens"] == 16_384
+    assert respond(gateway, pin.model, max_output_tokens=777).status == 200
+    assert b"777" in providers[pin.provider].last.body
+
+
 def test_openai_is_asked_in_responses_and_what_chat_cannot_say_gets_through(gateway: Gateway, providers: Fakes) -> None:
     fake = providers["openai"]
     fake.script(reasoning=("Hm.", "Aha."), searches=1)
