@@ -105,6 +105,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     outside = Outside(chosen, environ)
     health, pace, lengths = Health(), Pace(), Lengths()
     live = list(outside.live)
+    rolling = Rolling.of(environ)
     rules = Rules(
         chosen.policies_path,
         live,
@@ -114,6 +115,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
         lengths,
         reads=chosen.reads_prompts,
         rewrites=chosen.rewrites != "off",
+        rolling=rolling,
     )
     metrics = Metrics(
         Path(environ[settings.COUNTS]) if settings.COUNTS in environ else None,
@@ -151,7 +153,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     metrics.watch(Watched(lambda: lounge.size, lambda: backing.states, lambda: books.ledger.waiting))
     lines = log.Requests(log.kind_of(chosen.log, sys.stderr))
     ended = partial(_ended, metrics, lines)
-    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told, Rolling.of(environ))
+    lounge = Lounge(chosen.drain_seconds, backing.elsewhere.told, rolling)
     door = Door(backing.keys.identify, lounge, ended, backing.twins)
     waits = {"body_seconds": chosen.body_seconds, "total_seconds": chosen.total_seconds}
     sign_in = SignIn(backing.people.get, lounge, ended, body_seconds=chosen.body_seconds)

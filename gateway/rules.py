@@ -15,6 +15,7 @@ from msgspec import Struct
 from gateway.core.caller import Caller
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.core.rolling import Rolling
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy
 from gateway.stages.reader import Reader
@@ -27,11 +28,12 @@ from gateway.upstream.offers import catalogued
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
 from policies.documents import DocumentError, Tempo
-from policies.library import Library
+from policies.library import Library, packed, unpacked
 from policies.quality import QualityError
 from policies.watcher import Watcher
 
 SECONDS: Final = 1.0  # between two looks at the folders
+_KEPT: Final = "documents"  # what the workers leave for each other: the last good ones
 _REFRESH: Final = 60  # looks between two in which what was measured long ago fades
 
 log = logging.getLogger("syntra")
@@ -59,13 +61,14 @@ class Rules:
         *,
         reads: bool,
         rewrites: bool = True,
+        rolling: Rolling | None = None,
     ) -> None:
-        self._watcher = Watcher(folders(folder), lambda name: known.mapped(name) is not None)
         self._known = known
         self._reads = reads
         self._pace = pace
+        self._rolling = rolling or Rolling(None)
         self._refused = ""
-        parts = self._made(self._watcher.library)
+        self._watcher, parts = self._begun(folders(folder))
         self.library = parts.library
         known.take(catalogued(self.library.models, known))
         self.tokenizer = Tokenizer()
@@ -97,6 +100,8 @@ class Rules:
 
     async def follow(self, told: Callable[[bool], None]) -> None:
         """Look after the files until cancelled; `told` hears of every edit, and whether it was taken."""
+        if self.error:
+            self._tell_refused(told)
         for tick in itertools.count():
             await asyncio.sleep(SECONDS)
             if tick % _REFRESH == 0:
@@ -108,11 +113,43 @@ class Rules:
                 log.info("policies: version %s is in force", self.library.version)
                 told(True)
             elif self.error and self.error != before:
-                log.error("policies: an edit was not taken, version %s stays: %s", self.library.version, self.error)
-                told(False)
+                self._tell_refused(told)
             elif before and not self.error:
                 log.info("policies: mended, version %s stays", self.library.version)
                 told(True)
+
+    def _tell_refused(self, told: Callable[[bool], None]) -> None:
+        log.error("policies: an edit was not taken, version %s stays: %s", self.library.version, self.error)
+        told(False)
+
+    def _begun(self, places: Sequence[Path]) -> tuple[Watcher, Parts]:
+        """The documents as they stand; where they are bad, those that another worker had in force.
+
+        A bad edit refuses the start of a server. That of a worker it must not: one that cannot start ends them all.
+        """
+
+        def known(name: str) -> bool:
+            return self._known.mapped(name) is not None
+
+        try:
+            watcher = Watcher(places, known)
+            parts = self._made(watcher.library)
+        except DocumentError as error:
+            good = self._rolling.kept(_KEPT)
+            if good is None:
+                raise
+            watcher = Watcher(places, known, unpacked(good))
+            watcher.error = str(error)
+            return watcher, self._made(watcher.library)
+        self._keep(parts)
+        return watcher, parts
+
+    def _keep(self, parts: Parts) -> None:
+        """Leave these documents to the workers that come later."""
+        try:
+            self._rolling.keep(_KEPT, packed(parts.library.sources))
+        except OSError as error:
+            log.warning("policies: a worker that comes later will not find these documents: %s", error.strerror)
 
     def _look(self) -> Parts | None:
         """The parts of a new library, if there is one that can be used."""
@@ -124,6 +161,7 @@ class Rules:
             self._refused = str(error)
             return None
         self._refused = ""
+        self._keep(parts)
         return parts
 
     def _made(self, library: Library) -> Parts:

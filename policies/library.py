@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, json
 
 from policies import checks
 from policies.documents import (
@@ -103,6 +103,17 @@ def digest(sources: Mapping[str, Source]) -> str:
     for name, source in sorted(sources.items()):
         whole.update(f"{name} {len(source.content)}\n".encode() + source.content)
     return whole.hexdigest()
+
+
+def packed(sources: Mapping[str, Source]) -> bytes:
+    """These files as one, to be kept."""
+    return json.encode({name: (str(source.path), source.content) for name, source in sources.items()})
+
+
+def unpacked(content: bytes) -> dict[str, Source]:
+    """What `packed` has made one of."""
+    files = json.decode(content, type=dict[str, tuple[str, bytes]])
+    return {name: Source(Path(path), held) for name, (path, held) in files.items()}
 
 
 def check(path: Path, library: Library) -> list[str]:

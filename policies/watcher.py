@@ -20,12 +20,13 @@ _SETTLED_NS: Final = 2_000_000_000
 class Watcher:
     """The documents of some folders as they change: `library` is the last good one, `error` what is wrong since."""
 
-    def __init__(self, folders: Sequence[Path], known: Known) -> None:
+    def __init__(self, folders: Sequence[Path], known: Known, good: Mapping[str, Source] | None = None) -> None:
+        """`good` were the files when they were last right; without them, raises DocumentError if they are not now."""
         self._folders = tuple(folders)
         self._known = known
-        self.library = Library.load(self._folders, known)
+        self.library = Library.load(self._folders, known) if good is None else Library.of(good, known)
         self.error = ""
-        self._tried = self.library.version
+        self._tried = self.library.version if good is None else ""
         self._seen: _Seen | None = None
         self._names = frozenset(self.library.sources)
         self._gone: frozenset[str] = frozenset()

@@ -2,7 +2,7 @@
 
 Granian ends the old worker a fixed time after it has started the new one, with the signal that also ends a server. So
 the parent marks that a restart is under way, each worker marks that it serves, and who is told to go leaves when
-another has come.
+another has come. In the same folder they leave what a later worker may need.
 """
 
 from __future__ import annotations
@@ -44,6 +44,21 @@ class Rolling:
         """The worker that says so takes requests from now on."""
         if self._folder is not None:
             (self._folder / f"serves-{os.getpid()}").touch()
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Leave something for the workers that come later, in place of what was left under this name before."""
+        if self._folder is None:
+            return
+        made = self._folder / f"{name}-{os.getpid()}"
+        made.touch(0o600)
+        made.write_bytes(content)
+        made.replace(self._folder / name)
+
+    def kept(self, name: str) -> bytes | None:
+        """What a worker has left, if one has."""
+        if self._folder is None or not (self._folder / name).exists():
+            return None
+        return (self._folder / name).read_bytes()
 
     @property
     def under_way(self) -> bool:

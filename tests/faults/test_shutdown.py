@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import StartGateway
 from tests.fakes.caller import Told, ask, stream
-from tests.fakes.gateway import OPENAI, Gateway
+from tests.fakes.gateway import OPENAI, ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault
 from tests.fakes.server import wait_for
@@ -214,3 +214,38 @@ def test_a_rolling_restart_of_the_workers_loses_no_stream_and_refuses_nobody(
     assert len(workers(gateway)) == number
     gateway.terminate()
     assert gateway.process.wait(15) == 0
+
+
+def documents(gateway: Gateway) -> Mapping[str, str]:
+    """What one of the workers says of the documents: `version`, and `error` where an edit was not taken."""
+    try:
+        found: Mapping[str, str] = httpx.get(f"{gateway.origin}/health", timeout=5).json()["policies"]
+    except httpx.TransportError:
+        return {}
+    return found
+
+
+@pytest.mark.parametrize("end", ["kill one", "replace all"])
+def test_a_bad_edit_outlives_no_worker_and_ends_no_server(
+    end: str, start_gateway: StartGateway, providers: Fakes
+) -> None:
+    gateway = start_gateway("openai", "--workers", "2", SYNTRA_DRAIN_SECONDS="1")
+    before = wait_for(lambda: set(workers(gateway)) if len(workers(gateway)) == 2 else set())
+    shipped, own = ROOT / "policies" / "balanced.toml", gateway.data / "policies"
+    own.mkdir(exist_ok=True)
+    (own / "mine.toml").write_bytes(shipped.read_bytes())
+    wait_for(lambda: all(ask(gateway, "syntra-mine").status == 200 for _ in range(8)), 15)
+    good = documents(gateway)["version"]
+    (own / "balanced.toml").write_text(shipped.read_text().replace("[weights]", "[weihgts]"))
+    wait_for(lambda: all("weihgts" in documents(gateway).get("error", "") for _ in range(8)), 15)
+    victims = before if end == "replace all" else {min(before)}
+    os.kill(*((gateway.process.pid, signal.SIGHUP) if end == "replace all" else (min(before), signal.SIGKILL)))
+    wait_for(lambda: not victims & set(workers(gateway)) and len(workers(gateway)) == 2, 60)
+    for _ in range(20):  # Granian gives a server up when a worker ends soon after it has begun
+        assert gateway.process.poll() is None
+        told = documents(gateway)
+        assert (told.get("version", good), "weihgts" in told.get("error", "weihgts")) == (good, True)
+        time.sleep(0.2)
+    assert all(ask(gateway, "syntra-mine").status == 200 for _ in range(8))
+    (own / "balanced.toml").write_bytes(shipped.read_bytes())
+    wait_for(lambda: not any(documents(gateway).get("error") for _ in range(8)), 15)
