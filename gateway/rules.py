@@ -30,7 +30,7 @@ from gateway.upstream.providers import NAMES
 from policies.documents import DocumentError, Tempo
 from policies.library import Library, packed, unpacked
 from policies.quality import QualityError
-from policies.watcher import Watcher
+from policies.watcher import Watcher, unforeseen
 
 SECONDS: Final = 1.0  # between two looks at the folders
 _KEPT: Final = "documents"  # what the workers leave for each other: the last good ones
@@ -134,12 +134,12 @@ class Rules:
         try:
             watcher = Watcher(places, known)
             parts = self._made(watcher.library)
-        except DocumentError as error:
+        except Exception as error:
             good = self._rolling.kept(_KEPT)
             if good is None:
                 raise
             watcher = Watcher(places, known, unpacked(good))
-            watcher.error = str(error)
+            watcher.error = str(error) if isinstance(error, DocumentError) else unforeseen(error)
             return watcher, self._made(watcher.library)
         self._keep(parts)
         return watcher, parts
@@ -159,6 +159,9 @@ class Rules:
             parts = self._made(self._watcher.library)
         except DocumentError as error:
             self._refused = str(error)
+            return None
+        except Exception as error:  # noqa: BLE001  # it is told as a mistake is, and the next edit is looked for
+            self._refused = unforeseen(error)
             return None
         self._refused = ""
         self._keep(parts)

@@ -67,6 +67,14 @@ class Read(Struct, frozen=True):
 def read(source: Source) -> Read | list[str]:
     """The document in this file, or the mistakes that are in the way."""
     try:
+        return _read(source)
+    except (RecursionError, ValueError) as error:  # Python's own limits: of depth, and of the digits of a number
+        what = "it is nested too deeply" if isinstance(error, RecursionError) else _lower(str(error))
+        return [f"{source.path}: {what}"]
+
+
+def _read(source: Source) -> Read | list[str]:
+    try:
         text = source.content.decode("utf-8")
         raw = tomllib.loads(text)
     except UnicodeDecodeError as error:

@@ -35,8 +35,15 @@ class Watcher:
         """Look again; True if there is a new library. Costs a stat for each file until something changes.
 
         A file that has vanished is missed only at the second look: many editors replace a file by removing it first,
-        and the organisations' rules must not be lifted in between.
+        and the organisations' rules must not be lifted in between. Whatever goes wrong is an edit that is not taken.
         """
+        try:
+            return self._poll()
+        except Exception as error:  # noqa: BLE001  # it is told as a mistake is, and the next edit is looked for
+            self._seen, self._tried, self.error = None, "", unforeseen(error)
+            return False
+
+    def _poll(self) -> bool:
         seen = self._look()
         if seen == self._seen:
             return False
@@ -78,6 +85,11 @@ class Watcher:
                     continue
                 seen[path] = (found.st_mtime_ns, found.st_size, found.st_ino)
         return seen
+
+
+def unforeseen(error: Exception) -> str:
+    """What is told of files that make something fail that nobody thought of."""
+    return f"the documents cannot be used: {type(error).__name__}: {error}"
 
 
 def _settled(seen: _Seen) -> bool:
