@@ -12,7 +12,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingFits, SyntraError
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
-from gateway.upstream.names import Meaning, Names
+from gateway.upstream.names import SYNTRA, Meaning, Names
 from gateway.upstream.offers import offer, offers
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import SIMULATED, Candidate, candidate
@@ -96,6 +96,8 @@ class Policy:
         if not self._live:
             nobody = Candidate(SIMULATED, "syntra")
             return Route((nobody,), False, _NOBODY, self.library.version, instead_of=meaning.absent)
+        if meaning.absent:
+            _refuse_pin(caller)
         asked = [(one, _paid_by(caller, candidate)) for one, candidate in self._asked]
         live = {one.name: self._doing(one, candidate, facts, now) for one, candidate in asked}
         allowed = self._allow_list(caller, meaning.name)
@@ -104,7 +106,7 @@ class Policy:
         if meaning.absent:
             plan = self._nearest(meaning.absent, facts, live, allowed)
         else:
-            plan = self.plan(meaning.policy, facts, live, allowed)
+            plan = self.plan(meaning.policy, facts, live, allowed, caller.scopes.policies)
         version = self.library.version
         if not plan.chain:
             error = _nothing(plan, facts, live)
@@ -125,11 +127,20 @@ class Policy:
             moves=self._moves(plan, facts),
         )
 
-    def plan(self, policy: str, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None) -> Plan:
-        """The policy's plan, or that of the policy it falls back to where it has nobody."""
+    def plan(
+        self,
+        policy: str,
+        facts: Facts,
+        live: Mapping[str, Live],
+        allowed: Collection[str] | None,
+        policies: Collection[str],
+    ) -> Plan:
+        """The policy's plan, or where it has nobody, that of the one it falls back to, if it is of these `policies`."""
         plan = self._boards[policy].plan(facts, live, allowed)
         fallback = self.library.routing[policy].fallback
-        return self.plan(fallback, facts, live, allowed) if fallback and not plan.chain else plan
+        if plan.chain or not fallback or (policies and fallback not in policies):
+            return plan
+        return self.plan(fallback, facts, live, allowed, policies)
 
     def _moves(self, plan: Plan, facts: Facts) -> Collection[str]:
         """For what the policy moves on; two are not asked at once where that may cost more than the request allows."""
@@ -159,9 +170,7 @@ class Policy:
 
         A key that is for that name may have whatever the organisation may; any other only what it is for itself.
         """
-        scope = caller.scopes.models
-        if scope and name and engine.matches(name, scope):
-            scope = ()
+        scope = _scope(caller, name)
         key = caller.name, scope
         if key not in self._allowed:
             if len(self._allowed) >= _REMEMBERED:
@@ -172,9 +181,14 @@ class Policy:
 
     def host(self, caller: Caller, kind: str, name: str) -> Candidate | None:
         """Who does what is no chat under this name, None where nobody has a key; raises UnknownModel or NotAllowed."""
-        found = self.names.host(caller.name, kind, name)
-        if found is not None and not self._allows(caller.name, caller.scopes.models, found.name):
-            raise NotAllowed(f"This key or its organisation may not use {found.name[:200]}.", param="model")
+        name = self.names.told(caller.name, name)
+        hosts = self.names.hosts(caller.name, kind, name)
+        if name != SYNTRA:
+            _refuse_pin(caller)
+        scope = _scope(caller, name) if name == SYNTRA else caller.scopes.models
+        found = next((one for one in hosts if self._allows(caller.name, scope, one.name)), None)
+        if hosts and found is None:
+            raise NotAllowed(f"This key or its organisation may not use {hosts[0].name[:200]}.", param="model")
         return None if found is None else _paid_by(caller, found)
 
     def _allows(self, organisation: str, scope: Sequence[str], model: str) -> bool:
@@ -184,9 +198,8 @@ class Policy:
 
     def _pin(self, caller: Caller, pinned: Candidate, facts: Facts) -> Route:
         """One model and no other, whatever is thought of it: only the limits that somebody has set hold."""
-        scopes = caller.scopes
-        if scopes.policies and not scopes.models and pinned.provider != SIMULATED:
-            raise NotAllowed(f"This key is for the policies {', '.join(scopes.policies)} alone.", param="model")
+        if pinned.provider != SIMULATED:
+            _refuse_pin(caller)
         if facts.max_cost is not None or facts.max_ttft_ms is not None:
             self._refuse_over_limit(pinned, facts)
         pinned = _paid_by(caller, pinned)
@@ -265,6 +278,19 @@ class Policies:
         if policy is None:  # some milliseconds, once for a set; the six providers make few
             policy = self._of[live] = self._made(live)
         return policy
+
+
+def _refuse_pin(caller: Caller) -> None:
+    """Raise NotAllowed where the caller's key is for policies and names no model."""
+    scopes = caller.scopes
+    if scopes.policies and not scopes.models:
+        raise NotAllowed(f"This key is for the policies {', '.join(scopes.policies)} alone.", param="model")
+
+
+def _scope(caller: Caller, name: str) -> tuple[str, ...]:
+    """The models that the caller's key is for, none where it is for this name of Syntra's, which leaves the choice."""
+    scope = caller.scopes.models
+    return () if name and engine.matches(name, scope) else scope
 
 
 def _paid_by(caller: Caller, candidate: Candidate) -> Candidate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -43,7 +43,7 @@ class Names:
         self._prices = prices
         self._meanings: dict[tuple[str, str, str | None], Meaning] = {}
         self._hosts = {
-            kind: next((one for one in map(candidate, names) if one.provider in live), None)
+            kind: [one for one in map(candidate, names) if one.provider in live]
             for kind, names in library.models.hosts.items()
         }
 
@@ -64,21 +64,27 @@ class Names:
     def _found(self, organisation: str, name: str, policy: str | None) -> Meaning:
         rules = self.organisation(organisation)
         wanted = None if policy is None else self._policy(rules, policy.removeprefix(f"{SYNTRA}-"), "x-syntra-policy")
-        for _ in range(len(rules.aliases)):
-            name = rules.aliases.get(name, name)
+        name = self.told(organisation, name)
         if name == SYNTRA or name.startswith(f"{SYNTRA}-"):
             named = rules.policy if name == SYNTRA else self._policy(rules, name.removeprefix(f"{SYNTRA}-"))
             return Meaning(policy=wanted or named, name=f"{SYNTRA}-{wanted}" if wanted else name)
         return self._pinned(organisation, name)
 
-    def host(self, organisation: str, kind: str, name: str) -> Candidate | None:
-        """Who does what is no chat under this name, None where nobody has a key for it; raises UnknownModel."""
+    def told(self, organisation: str, name: str) -> str:
+        """The name that an organisation's alias stands for, or the name itself."""
+        aliases = self.organisation(organisation).aliases
+        for _ in range(len(aliases)):
+            name = aliases.get(name, name)
+        return name
+
+    def hosts(self, organisation: str, kind: str, name: str) -> Sequence[Candidate]:
+        """Who does what is no chat under this name, first choice first; raises UnknownModel."""
         if name == SYNTRA:
             return self._hosts[kind]
         meaning = self._pinned(organisation, name)
         if meaning.pinned is None:
             raise UnknownModel(name[:_LONGEST], self.near(organisation, name))
-        return meaning.pinned
+        return (meaning.pinned,)
 
     def names(self, organisation: str) -> list[str]:
         """Every name, Syntra's own first."""

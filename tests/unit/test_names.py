@@ -82,9 +82,11 @@ def test_an_alias_means_what_its_organisation_says_and_nothing_to_others() -> No
 
 
 def test_an_embedder_is_chosen_from_its_own_list() -> None:
-    assert names(*ALL).host(ORG, "embeddings", "syntra") == Candidate("openai", "text-embedding-3-small")
-    assert names("openai").host(ORG, "embeddings", "openai/x") == Candidate("openai", "x")
-    assert names().host(ORG, "embeddings", "syntra") is None
+    google = Candidate("google", "gemini-embedding-001")
+    assert names(*ALL).hosts(ORG, "embeddings", "syntra") == [Candidate("openai", "text-embedding-3-small"), google]
+    assert names("google").hosts(ORG, "embeddings", "syntra") == [google]
+    assert list(names("openai").hosts(ORG, "embeddings", "openai/x")) == [Candidate("openai", "x")]
+    assert names().hosts(ORG, "embeddings", "syntra") == []
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"])

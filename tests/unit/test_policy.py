@@ -7,9 +7,10 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.core.caller import Caller, Credential, Scopes
-from gateway.core.errors import AllCooling, NotAllowed, NothingFits, UpstreamBusy, UpstreamFailed
+from gateway.core.errors import AllCooling, NotAllowed, NothingFits, UnknownModel, UpstreamBusy, UpstreamFailed
 from gateway.core.health import Health
 from gateway.core.money import PICO
 from gateway.core.pace import Lengths, Pace
@@ -208,6 +209,56 @@ def test_a_key_is_kept_to_its_policies() -> None:
         Scene(*NAMES).route(pin, caller=caller)
     both = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",), models=("openai/gpt-4o",)))
     assert Scene(*NAMES).route(pin, caller=both).pinned
+
+
+def test_an_alias_means_the_same_in_what_is_no_chat() -> None:
+    aliases = {"emb": "small", "small": "openai/text-embedding-3-small", "any": "syntra"}
+    own = with_organisations(acme=Organisation(aliases=aliases), default=Organisation())
+    scene, caller = Scene(*NAMES, library=own), Caller("o", "acme", "k")
+    for name in ("emb", "any", "syntra"):
+        assert scene.policy.host(caller, "embeddings", name) == Candidate("openai", "text-embedding-3-small")
+    with pytest.raises(UnknownModel):
+        scene.policy.host(Caller("o", "others", "k"), "embeddings", "emb")
+
+
+def test_what_is_no_chat_is_asked_of_the_first_that_may_be_asked() -> None:
+    own = with_organisations(acme=Organisation(models=["google/*"]), default=Organisation())
+    scene, google = Scene(*NAMES, library=own), Candidate("google", "gemini-embedding-001")
+    assert scene.policy.host(Caller("o", "acme", "k"), "embeddings", "syntra") == google
+    kept = Caller("o", "others", "k", scopes=Scopes(models=("google/*",)))
+    assert scene.policy.host(kept, "embeddings", "syntra") == google
+    for caller in (Caller("o", "acme", "k"), kept):
+        with pytest.raises(NotAllowed):
+            scene.policy.host(caller, "images", "syntra")
+    assert Scene("kimi").policy.host(Caller("o", "local", "k"), "images", "syntra") is None
+
+
+def test_a_key_for_syntras_names_leaves_the_choice_also_in_what_is_no_chat() -> None:
+    scene, caller = Scene(*NAMES), Caller("o", "local", "k", scopes=Scopes(models=("syntra*",)))
+    assert scene.policy.host(caller, "embeddings", "syntra") == Candidate("openai", "text-embedding-3-small")
+    with pytest.raises(NotAllowed):
+        scene.policy.host(caller, "embeddings", "openai/text-embedding-3-small")
+
+
+def test_a_key_for_policies_names_no_model_anywhere() -> None:
+    caller, scene = Caller("o", "local", "k", scopes=Scopes(policies=("cheap",))), Scene("google", "openai")
+    with pytest.raises(NotAllowed, match="for the policies cheap alone"):
+        scene.policy.host(caller, "images", "openai/gpt-image-2")
+    with pytest.raises(NotAllowed, match="for the policies cheap alone"):
+        scene.route(Meaning(absent="anthropic/claude-opus-5-5"), caller=caller)
+    assert scene.policy.host(caller, "images", "syntra") == Candidate("openai", "gpt-image-2")
+
+
+def test_a_key_is_kept_to_its_policies_where_one_falls_back_to_another() -> None:
+    policies = dict(shipped().routing)
+    policies["cheap"] = structs.replace(policies["cheap"], fallback="best", models=["kimi/*"], default=[])
+    scene = Scene("openai", library=structs.replace(shipped(), routing=policies))
+    cheap = Meaning(policy="cheap", name="syntra-cheap")
+    assert scene.route(cheap).plan.policy == "best"
+    with pytest.raises(NothingFits):
+        scene.route(cheap, caller=Caller("o", "local", "k", scopes=Scopes(policies=("cheap",))))
+    both = Caller("o", "local", "k", scopes=Scopes(policies=("cheap", "best")))
+    assert scene.route(cheap, caller=both).plan.policy == "best"
 
 
 def test_an_organisations_own_key_pays_and_rests_alone() -> None:
