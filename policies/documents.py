@@ -18,7 +18,8 @@ Weight = Annotated[float, Meta(ge=0, le=100)]
 Range = tuple[Share, Share]  # at complexity 0 and at complexity 1; what lies between is on the line between them
 FullName = Annotated[str, Meta(pattern="^[^/]+/.+$")]
 Pattern = Annotated[str, Meta(min_length=1)]  # a whole name, or one with * in it
-# "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool.
+# "sampling" is to take temperature and its like, "forced_tools" to be made to call a tool. A list of abilities means
+# these two as well, which nearly every model can do, unless `lacks` says otherwise.
 Ability = Literal["tools", "forced_tools", "vision", "json", "search", "audio", "files", "sampling"]
 
 HOSTED = ("embeddings", "images", "speech", "transcription", "moderation", "rerank")  # what is no chat
@@ -65,8 +66,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     name: FullName
     quality: dict[str, Range]  # by intent; "default" for intents that are not named
     source: Annotated[str, Meta(min_length=10)]  # where the qualities come from
-    abilities: list[Ability] | None = None
-    lacks: list[Ability] = []  # taken away from what the map says
+    abilities: list[Ability] | None = None  # and "sampling" and "forced_tools"
+    lacks: list[Ability] = []  # taken away from these, or from what the map says
     adds: list[Ability] = []  # and added to it
     price: Price | None = None
     window: Annotated[int, Meta(gt=0)] | None = None  # tokens of prompt and answer

@@ -17,6 +17,7 @@ _MICRO = 1_000_000  # picodollars a token for each dollar a million tokens
 _UNKNOWN_ABILITIES = frozenset(
     {"tools", "forced_tools", "json", "sampling"}
 )  # of a model that the map does not know; what most can do
+_UNLESS_LACKING = frozenset({"forced_tools", "sampling"})  # of what a document lists, as the map has it
 
 
 def offers(models: Models, prices: Prices, live: Collection[str]) -> list[Offer]:
@@ -39,7 +40,8 @@ def _known(entry: Model, mapped: Known | None) -> Known:
 
 def offer(entry: Model, known: Known | None) -> Offer:
     """One entry of the catalogue over what the map says of it."""
-    able = entry.abilities if entry.abilities is not None else known.abilities if known else _UNKNOWN_ABILITIES
+    said = None if entry.abilities is None else {*entry.abilities, *_UNLESS_LACKING}
+    able = said if said is not None else known.abilities if known else _UNKNOWN_ABILITIES
     abilities = {*able, *entry.adds} - set(entry.lacks)
     return Offer(
         name=entry.name,
