@@ -75,6 +75,8 @@ class Hired:
     but keeps its connection.
     """
 
+    spells = False
+
     def __init__(self, candidate: Candidate, embedder: Embedder, prices: Prices, reference: Ruler) -> None:
         self.name = candidate.name
         self.settle: Settle | None = None  # where calls are recorded, once there is such a place

@@ -38,6 +38,9 @@ class Dense(Protocol):
     """A model of texts; everything raises Unavailable where it is away or late."""
 
     name: str  # what the vectors say that they were made by
+    spells: (
+        bool  # it reads by our vocabulary, which spells out what it does not have: most that is not in Latin letters
+    )
 
     async def ready(self) -> int:
         """How many numbers a vector has, once that is known; 150 ms at most."""
@@ -77,6 +80,7 @@ class Static:
     """The static embedding: of the words that a text is about, at once."""
 
     name = STATIC
+    spells = True
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder

@@ -29,6 +29,7 @@ class MiniLM:
     """The model in a file; `reference` is the ruler of the static one."""
 
     name = "all-minilm-l6-v2"
+    spells = True
 
     def __init__(self, path: Path, reference: Ruler) -> None:
         options = onnxruntime.SessionOptions()

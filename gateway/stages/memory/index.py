@@ -72,6 +72,11 @@ class Index:
         """How near two texts are; 0 where nothing is known of that."""
         return self._dense.near(cosine) if cosine else 0.0
 
+    @property
+    def spells(self) -> bool:
+        """Whether the model spells out what our vocabulary does not have."""
+        return self._dense.spells
+
     async def put(self, kept: Kept, memories: Sequence[Memory]) -> None:
         """Make memories findable."""
         generation = await self._filling()

@@ -11,6 +11,7 @@ from gateway.core import stems
 from gateway.core.memories import Memory, New
 from gateway.stages.memory.index import Index
 from gateway.stages.memory.ranking import rank
+from gateway.stages.memory.relevance import MATTERS, Question
 from gateway.stores.breaker import Unavailable
 from gateway.stores.embedding import Encoder
 from gateway.stores.memories import Gone, Kept, Memories
@@ -19,11 +20,6 @@ log = logging.getLogger("syntra")
 
 MOST: Final = 100  # memories that a search gives at most
 _BATCH: Final = 50  # memories that are kept at once
-_MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
-_IDLE: Final = frozenset(
-    """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
-    need let go get like use new one two good great best more way thing things time following using between""".split()
-)  # words of requests, which say nothing of what they are about
 
 
 class Told(NamedTuple):
@@ -35,7 +31,7 @@ class Told(NamedTuple):
     @property
     def matters(self) -> bool:
         """Whether it is worth telling a model."""
-        return self.relevance >= _MATTERS
+        return self.relevance >= MATTERS
 
 
 class Shelf:
@@ -66,14 +62,12 @@ class Shelf:
         found = await kept.told(marks)
         nearest = hits.near[hits.near != 0]
         least = self._index.near(float(nearest.min())) if nearest.size else 0.0
-        rare = {stems.stem(word): self._encoder.rarity(word) for word in words if word not in _IDLE}
-        asked = sum(rare.values()) or 1.0
+        question = Question(text, words, self._encoder, spells=self._index.spells)
         told = []
         for mark, near in zip(marks, ranked.near.tolist(), strict=True):
             memory = found.get(mark)
             if memory is not None:  # what is not true any more is not told, whatever the vectors say
-                shared = sum(rare[one] for one in stems.within(memory.text, rare))
-                told.append(Told(memory, (self._index.near(near) or least) + shared / asked))
+                told.append(Told(memory, question.relevance(memory.text, self._index.near(near) or least)))
         return told
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:

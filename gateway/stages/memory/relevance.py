@@ -1,0 +1,65 @@
+"""How much a memory is about what is asked: how near they are, and the part of the question's words that it has.
+
+Our vocabulary spells what is not in Latin letters, one by one, and any two texts that it spells are near each other.
+So of them only words count; where words are not told apart by spaces, two neighbouring characters are a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from gateway.core import stems
+from gateway.core.words import ends
+from gateway.stages.memory.tongues import IDLE, UNSPACED_IDLE
+from gateway.stores.embedding import Encoder
+
+MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
+_YEAR: Final = 4  # digits, from which on a number says what something is about
+_READ: Final = 2000  # characters of what is asked that are looked at beside its words
+_SPELLED: Final = 1.4  # bytes a character; a language in Latin letters with many accents has 1.2
+
+_UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_KANA: Final = re.compile(r"[\u3040-\u309f]+")
+_MARKED: Final = re.compile(r"[\u0900-\u0dff]{2,}")  # their vowels are marks, at which `split` tears words apart
+
+
+class Question:
+    """What is asked; `spells` says whether the vectors are of a model that spells out what it cannot read."""
+
+    def __init__(self, text: str, words: Sequence[str], encoder: Encoder, *, spells: bool) -> None:
+        self._spells = spells
+        self._rare = {stems.stem(word): encoder.rarity(word) for word in words if _tells(word)}
+        parts = () if text.isascii() else ends(list(_parts(text[:_READ])))
+        self._parts = {part: encoder.rarity(part) for part in parts}
+        self._all = sum(self._rare.values()) + sum(self._parts.values())
+        self._near = self._all > 0 and not (spells and _spelled(text[:_READ]))
+
+    def relevance(self, text: str, near: float) -> float:
+        """Of a memory with this text, whose vector is so near."""
+        shared = sum(self._rare[one] for one in stems.within(text, self._rare))
+        if self._parts:
+            shared += sum(rarity for part, rarity in self._parts.items() if part in text)
+        tells = self._near and not (self._spells and _spelled(text))
+        return (near if tells else 0.0) + (shared / self._all if shared else 0.0)
+
+
+def _spelled(text: str) -> bool:
+    """Whether it is in letters of which our vocabulary has few words: all but Latin ones take two bytes and more."""
+    return not text.isascii() and len(text.encode("utf-8", "surrogatepass")) >= _SPELLED * len(text)
+
+
+def _tells(word: str) -> bool:
+    """Whether a word says what a text is about; those of other scripts are taken in parts."""
+    if word in IDLE or (word.isdecimal() and len(word) < _YEAR):
+        return False
+    return word.isascii() or not (_UNSPACED.match(word) or "\u0900" <= word[0] <= "\u0dff")
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Words that are not told apart by spaces, or not by `split`."""
+    yield from (word for word in _MARKED.findall(text) if word not in IDLE)
+    for run in _UNSPACED.findall(UNSPACED_IDLE.sub(" ", text)):
+        yield from (pair for one, other in pairwise(run) if not _KANA.fullmatch(pair := one + other))
