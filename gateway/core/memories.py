@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
@@ -10,6 +11,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from gateway.core import stems
 from gateway.core.words import split
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _ASKS: Final = 1 << 31
 _TALKS: Final = 0x7FFF
 _DAYS: Final = 0xFFFF
+_AROUND: Final = 3
 _UNSAID: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
@@ -101,6 +104,14 @@ def day_of(seconds: float) -> float:
 def cleaned(text: str) -> str:
     """A text without what no store can hold or what moves a cursor, of a bearable length."""
     return _UNSAID.sub("", text[: 2 * LONGEST]).strip()[:LONGEST]
+
+
+def says_more(statement: str, facts: Iterable[str]) -> bool:
+    """Whether a statement says anything beside these facts that were read in it, but for a word or two around them."""
+    for fact in facts:
+        statement = statement.replace(fact, " ")
+    words = [word for word in split(statement) if word[0].isalnum()]
+    return len(words) > _AROUND or any(word not in stems.COMMON and word not in stems.IDLE for word in words)
 
 
 def least(*modes: Mode | None) -> Mode:

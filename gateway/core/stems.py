@@ -32,6 +32,46 @@ COMMON: Final = frozenset(
     en au aux que qui quoi el los las y o pero es son yo mi tu su sus no del al lo qué quién o os as e um uma
     não meu minha""".split()
 )
+# Words of requests, of time and of every sentence: they are looked for, but say nothing of what is asked.
+IDLE: Final = frozenset(
+    """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
+    need let go get like use new one two good great best more way thing things time times following using between
+    today tomorrow yesterday now day days week weeks month months year years many much often
+    heißt heißen bedeutet gibt geht macht machen kann kannst soll muss wird werden wurde habe hast haben
+    denn dann noch schon auch nur sehr mehr als aus nach vor bei über unter durch seit heute morgen gestern jetzt tag
+    tage jahr jahre uhr welche welcher welches wieso weshalb wem wen sich dieser diese dieses jeder jede alle
+    signifie veut fait faire peut dans avec sur par sans sous plus cette cet ces sa ses leur comment
+    quand pourquoi où quel quelle quels quelles combien aujourd hui demain hier maintenant jour jours an ans année été
+    ai as ont avez avons cela ça se si très bien
+    significa cómo cuándo dónde cuál cuáles cuánto cuántos por para con sobre hoy mañana ayer ahora día días año
+    años hay ser está están estoy muy más este esta esto ese esa me te se lo le una unos unas hacer puede
+    como quando onde qual quais quanto quantos por para com sem hoje amanhã ontem agora dia dias ano anos é são está
+    muito mais isso isto este na da do nas nos das dos se fazer pode
+    come quando dove quale quali quanto perché chi che cosa oggi domani ieri adesso ora giorno giorni anno anni è sono
+    sei ho hai ha mio miei mie di del della dei il lo gli una per con su si molto più questo questa può
+    hoe wat waar wanneer waarom welke hoeveel mijn zijn een het vandaag morgen gisteren nu dag jaar ik je jij
+    voor met niet dat dit veel meer kan
+    jak co gdzie kiedy dlaczego kto jaki jaka jakie ile czy jest są mój moja moje mam na w z do się nie to dziś dzisiaj
+    jutro wczoraj teraz dzień rok od po
+    ne nasıl nerede nereye zaman neden niçin hangi kaç mi mı mu mü bir ve bu şu benim senin için ile bugün yarın
+    dün şimdi gün yıl çok var
+    я ты он она оно мы вы они мне меня мной тебя тебе его ее её ей им их нас нам вас вам мой моя моё мое мои моего моей
+    моему мою моих моим твой твоя и а но или не ни да нет в во на с со у к ко о об от до из за по под над при про для
+    без через что кто где куда откуда когда почему зачем как какой какая какое какие каков какого какую сколько чей ли
+    же бы то это этот эта эти тот та те так там тут здесь есть был была было были быть будет сегодня завтра вчера сейчас
+    день дня дней год года лет очень ещё еще уже можно нужно такое
+    що хто де коли чому як який яка яке які мій моя моє мої мене мені і й та або з із до від за сьогодні зараз є
+    ο η το οι τα τον την του της των στο στη στην στον στις στα σε από με για και ή αλλά να θα δεν δε μη πως ότι που
+    πού πότε πώς γιατί τι ποιος ποια ποιο ποιες πόσο πόσα μου σου μας σας εγώ εσύ είναι είμαι ήταν έχω έχει ένα ένας
+    μια μία αυτό αυτή αυτός σήμερα αύριο χθες τώρα ημέρα μέρα χρόνια πολύ
+    أنا انا أنت هو هي نحن هم في من إلى الى على عن مع ما ماذا متى أين اين كيف لماذا هل كم أي التي الذي هذا هذه ذلك تلك
+    كان كانت يكون لا لم لن و أو ثم قد إن أن لي لك له لها عندي لدي اليوم غدا أمس الآن يوم سنة عام
+    אני אתה את הוא היא אנחנו הם של על עם אל מן מה מי איפה מתי למה מדוע איך כמה האם זה זאת יש אין לי שלי היום מחר אתמול
+    עכשיו יום שנה לא גם או כי
+    मैं मुझे मेरा मेरी मेरे हम हमारा तुम आप वह यह ये वे इस उस का की के को में से पर ने और या है हैं हूँ हूं था थी थे हो
+    क्या कौन कहाँ कहां कब क्यों कैसे कैसा कैसी कितना कितने कितनी नहीं भी तो ही एक आज कल अब दिन साल लिए कर करता करती
+    करते कौन किस किसे किससे कौनसा सा सी रहा रही होता होती होते""".split()
+)
 _ENDINGS: Final = (
     ("sses", "ss", 2),
     ("ies", "y", 2),

@@ -14,7 +14,7 @@ from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 
 from gateway.core.ids import uuid7
-from gateway.core.memories import Memory, Mode, New, place
+from gateway.core.memories import Memory, Mode, New, place, says_more
 from gateway.stores.postgres import Postgres, Row
 
 _SHOWN: Final = "id, text, at, kind, thread, slot, place, mark, source"
@@ -23,9 +23,11 @@ _ADD: Final = """
     insert into memory (org_id, id, person, place, tail, kind, text, slot, thread, at, digest, source, decision)
     select current_setting('app.org_id')::uuid, x.id, %(person)s,
            (select coalesce(max(place), 0) from memory where person = %(person)s) + x.number,
-           x.tail, x.kind, x.text, x.slot, x.thread, x.at, decode(x.digest, 'hex'), x.source, x.decision
+           x.tail, x.kind, x.text, x.slot, x.thread, x.at, decode(x.digest, 'hex'),
+           coalesce((select said.id from memory said where said.person = %(person)s and said.superseded_by is null
+                     and said.digest = decode(x.of, 'hex') offset 0), x.source), x.decision
     from jsonb_to_recordset(%(rows)s) as x(id uuid, number int, tail bigint, kind text, text text, slot text,
-         thread text, at timestamptz, digest text, source uuid, decision uuid)
+         thread text, at timestamptz, digest text, source uuid, of text, decision uuid)
     order by x.number
     on conflict (org_id, person, digest) where superseded_by is null do nothing
     returning id, text, kind, slot, thread, at, place, mark, source, digest
@@ -36,22 +38,26 @@ _SAID: Final = f"""
         where person = %(person)s and digest = one.digest and superseded_by is null offset 0
     ) said
 """  # noqa: S608  # names of our own
-# The latest fact of a slot is in force; a statement whose every fact is not any more says nothing any more.
+# The latest fact of a slot is in force.
 _SUPERSEDE: Final = """
-    with facts as (
-        update memory old set superseded_by = new.id from memory new
-        where old.person = %(person)s and new.person = %(person)s and new.id = any(%(ids)s) and new.kind = 'fact'
-          and new.superseded_by is null and old.kind = 'fact' and old.slot = new.slot and old.place < new.place
-          and old.superseded_by is null
-        returning old.id, old.mark, old.source, new.id as by
-    ), told as (
-        update memory said set superseded_by = facts.by from facts
-        where said.person = %(person)s and said.id = facts.source and not said.id = any(%(ids)s)
-          and not exists (select from memory other where other.source = said.id and other.superseded_by is null
-                          and other.id not in (select id from facts))
-        returning said.id, said.mark
-    )
-    select id, mark from facts union select id, mark from told
+    update memory old set superseded_by = new.id from memory new
+    where old.person = %(person)s and new.person = %(person)s and new.id = any(%(ids)s) and new.kind = 'fact'
+      and new.superseded_by is null and old.kind = 'fact' and old.slot = new.slot and old.place < new.place
+      and old.superseded_by is null
+    returning old.id, old.mark, old.source, new.id as by
+"""
+# Statements of whose facts none is in force any more, with these: those that say nothing else are not either.
+_EMPTIED: Final = """
+    select said.id, said.text, array_agg(fact.text) as facts from memory said
+    join memory fact on fact.org_id = said.org_id and fact.source = said.id
+    where said.person = %(person)s and said.id = any(%(sources)s) and not said.id = any(%(ids)s)
+      and said.superseded_by is null
+    group by said.id, said.text having bool_and(fact.superseded_by is not null)
+"""
+_EMPTY: Final = """
+    update memory said set superseded_by = one.by from unnest(%(ids)s::uuid[], %(bys)s::uuid[]) as one(id, by)
+    where said.person = %(person)s and said.id = one.id
+    returning said.id, said.mark
 """
 _TOLD: Final = "select * from memories_told(%s::uuid, %s, %s::bigint[])"
 _FIND: Final = f"select {_SHOWN} from memory where person = %(person)s and id = any(%(ids)s) and superseded_by is null"  # noqa: S608
@@ -189,6 +195,7 @@ class Kept:
                 "at": one.at.isoformat(),
                 "digest": digests[k].hex(),
                 "source": None if one.source is None else ids[one.source],
+                "of": None if one.source is None else digests[one.source].hex(),  # it may be kept already
                 "decision": one.decision,
             }
             for k, one in enumerate(wanted)
@@ -205,10 +212,21 @@ class Kept:
             added = [kept[digest] for digest in digests]
             if not any(one.kind == "fact" for one in wanted):
                 return added, []
-            await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": [one.id for one in added]})
-            gone = _gone(await cursor.fetchall())
+            gone = await self._superseded(cursor, [one.id for one in added])
             await self._owe(cursor, [one.id for one in gone], known=True)
             return added, gone
+
+    async def _superseded(self, cursor: AsyncCursor[Row], ids: Sequence[str]) -> list[Gone]:
+        """What these memories leave nothing true of."""
+        await cursor.execute(_SUPERSEDE, {"person": self.person, "ids": ids})
+        facts = await cursor.fetchall()
+        by = {row["source"]: row["by"] for row in facts if row["source"] is not None}
+        if not by:
+            return _gone(facts)
+        await cursor.execute(_EMPTIED, {"person": self.person, "ids": ids, "sources": list(by)})
+        empty = [row["id"] for row in await cursor.fetchall() if not says_more(row["text"], row["facts"])]
+        await cursor.execute(_EMPTY, {"person": self.person, "ids": empty, "bys": [by[one] for one in empty]})
+        return _gone([*facts, *await cursor.fetchall()])
 
     async def find(self, ids: Sequence[str]) -> dict[str, Memory]:
         """Those of these that are in force, by id; within 250 ms."""

@@ -18,6 +18,7 @@ from gateway.core import ids
 from gateway.core.memories import New
 from gateway.remembering import Remembering
 from gateway.stages.memory.shelf import Shelf
+from gateway.stages.memory.worth import statements
 from gateway.stores.memories import Memories
 from gateway.stores.postgres import Postgres
 from gateway.stores.postgres_place import PostgresPlace
@@ -144,6 +145,60 @@ def test_vectors_that_are_lost_or_of_another_model_are_made_anew(
             assert filling != later._index._generation
             await other._index._catch_up()
             assert await ann.behind(filling, 10) == []
+
+    run(scene())
+
+
+# What is said first, and then; and what of the first is known after it.
+TURNS = (
+    ("My name is Ann and I am allergic to peanuts.", "Call me when the report is done.", "all"),
+    ("My name is Ann and I am allergic to peanuts.", "Call me Annie.", "the statement"),
+    ("I live in Berlin and have a cat called Tom.", "I moved to Hamburg in March.", "the statement"),
+    ("I live in Berlin.", "I moved the meeting to Tuesday.", "all"),
+    ("My dog is called Rex.", "My dog is sick today.", "all"),
+    ("My wife is called Ann.", "My wife is a doctor.", "all"),
+    ("I live in Berlin now.", "I moved to Hamburg in March.", "nothing"),
+    ("Hi, my name is Ann.", "Call me Annie.", "nothing"),
+    ("So now my favourite tea is Assam!", "My favourite tea is Darjeeling.", "nothing"),
+    ("Ich wohne in Köln.", "Vivo en Sevilla.", "nothing"),
+    ("我住在上海。", "我现在住在北京。", "nothing"),
+    ("我住在上海，对花生过敏。", "我现在住在北京。", "the statement"),
+)
+
+
+@pytest.mark.parametrize(("first", "then", "left"), TURNS)
+def test_a_statement_goes_with_its_facts_only_where_it_says_nothing_else(
+    place: PostgresPlace, vectors_socket: str, run: Any, first: str, then: str, left: str
+) -> None:
+    async def scene() -> list[tuple[str, str]]:
+        async with shelf(place, vectors_socket) as kept_here:
+            ann = kept_here.of(uuid7(), "ann")
+            for turn in (first, then):
+                await kept_here.add(ann, statements(turn, NOW, "t", uuid7()))
+            return [(one.kind, one.text) for one in await ann.page(None, 10)]
+
+    known = run(scene())
+    assert ("statement", then) in known
+    facts_of_it = {("fact", one.text) for one in statements(first, NOW, "t", "d") if one.kind == "fact"}
+    assert facts_of_it
+    assert (("statement", first) in known) == (left != "nothing")
+    assert (facts_of_it <= set(known)) == (left == "all")
+
+
+def test_a_fact_that_is_said_again_is_of_the_statement_that_is_kept(
+    place: PostgresPlace, vectors_socket: str, run: Any
+) -> None:
+    """It was of none, so it outlived what it was read in."""
+
+    async def scene() -> None:
+        async with shelf(place, vectors_socket) as kept_here:
+            ann = kept_here.of(uuid7(), "ann")
+            both = "I live in Berlin and have a cat called Tom."
+            for turn in (both, "I moved to Hamburg in March.", both):
+                (said, fact), _ = await kept_here.add(ann, statements(turn, NOW, "t", uuid7()))
+                assert fact.source == said.id
+            assert await kept_here.forget(ann, said.id, cascade=True)
+            assert not any("Berlin" in one.text for one in await ann.page(None, 10))
 
     run(scene())
 

@@ -88,3 +88,35 @@ def test_tasks_and_secrets_are_not_kept_in_any_of_them(text: str) -> None:
 def test_a_fact_goes_by_one_name_in_all_of_them(slot: str, sentences: str) -> None:
     for sentence in sentences.split("|"):
         assert [name for name, _ in facts(sentence)] == [slot], sentence
+
+
+FACTS = {
+    "name": "Call me Ann|Hi, please call me Ann van der Berg|My friends call me Bob|I go by Max|Call me Ann from now on"
+    "|My name is Ann and I am allergic to peanuts|Nenn mich Alex|Appelle-moi Anne|Llámame Ana|Меня зовут Аня|我叫安娜",
+    "home": "I live in Berlin|I'm based in Oslo|I am now living near Bath|I moved to Hamburg in March|I now live at the coast",
+    "work": "I work as a nurse|I now work for Siemens|I work at a bank|I work in the harbour",
+    "dog": "My dog is called Rex|my dog is named rex|My dog's name is Rex|My dog is Rex|Mon chien s'appelle Rex|Mijn hond heet Rex",
+    "wife": "My wife is Ann|My wife is called Ann|Meine Frau heißt Ann|Ma femme est Anne",
+    "birthday": "My birthday is on 3 May|My birthday is in June|My birthday is the third of May",
+    "language": "Always answer in German|Always reply to me in Brazilian Portuguese|Réponds toujours en anglais",
+}
+NO_FACTS = (
+    "Call me when the report is done|Call me tomorrow|Call me Monday|My boss will call me tomorrow|I go by bike|They call me a lot"
+    "|My name is on the list|I based my thesis on Kant|I live for music|I moved the meeting to Tuesday|I moved to strike that"
+    "|I moved in with my sister|I am moved|I work at night|I work at home|I work in the evening|I work for a living"
+    "|My dog is sick today|My wife is a doctor|My wife is German|My boss is French and so is mine|My son is 2"
+    "|My company is going public|My birthday is ruined|Always answer in one sentence|Réponds toujours en une phrase"
+    "|Mein Chef ist Arzt|Mein Hund ist krank|Mon chien est malade|Mi perro es grande|Nenn mich nicht so|Rappelle-moi demain"
+    "|Appelle-moi demain|Llámame mañana|Chiamami domani|Mein Geburtstag ist doof|我叫了一个外卖"
+)
+
+
+@pytest.mark.parametrize("slot", FACTS)
+def test_a_fact_is_read_where_it_is_said_for_good(slot: str) -> None:
+    for sentence in FACTS[slot].split("|"):
+        assert [name for name, _ in facts(sentence)] == [slot], sentence
+
+
+@pytest.mark.parametrize("sentence", NO_FACTS.split("|"))
+def test_what_only_sounds_like_a_fact_is_none(sentence: str) -> None:
+    assert list(facts(sentence)) == []

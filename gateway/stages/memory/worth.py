@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final
 
 from gateway.core.memories import New, cleaned
-from gateway.stages.memory.tongues import DECIDED, FACTS, OWN, REQUEST, SECRET
+from gateway.stages.memory.facts import FACTS
+from gateway.stages.memory.tongues import DECIDED, OWN, REQUEST, SECRET
 
 _MOST_READ: Final = 4000  # characters; who sends more has pasted something
 _MOST_KEPT: Final = 12  # statements of one turn
