@@ -30,6 +30,7 @@ _ASKS: Final = 1 << 31
 _TALKS: Final = 0x7FFF
 _DAYS: Final = 0xFFFF
 _AROUND: Final = 3
+_ENDS: Final = ".!?…。！？ "  # of a sentence: no other mark is without meaning, as in C, C# and C++
 _UNSAID: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
@@ -60,8 +61,8 @@ class New(Struct, frozen=True):
 
     @property
     def digest(self) -> bytes:
-        """What tells it from all else that was said: its words, whatever stands between them; a fact's slot too."""
-        words = " ".join(word for word in split(self.text) if word[0].isalnum()) or self.text
+        """What tells it from all else that was said: its text but for case, spaces and its end; a fact's slot too."""
+        words = " ".join(self.text.lower().split()).rstrip(_ENDS) or self.text
         said = f"{self.kind}\0{self.slot}\0{words}"
         return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

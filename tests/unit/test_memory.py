@@ -122,6 +122,30 @@ def test_the_same_words_are_the_same_memory() -> None:
     assert New("I live in Lisbon", NOW).digest != New("I live in Lisbon", NOW, "fact", slot="home").digest
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I write C at work.|I write C++ at work.|I write C# at work.",
+        "It was 5 degrees.|It was -5 degrees.",
+        "I pay 10 of it.|I pay 10% of it.|I pay 1.0 of it.",
+        "Ich trinke in Maßen.|Ich trinke in Massen.",
+        "मेरा बेटा पाँच साल का है।|मेरी बेटी पाँच साल की है।",
+        "ผมชอบแมว|ผมชอบแมวๆ|ผมชอบแม่",
+        "...|!!!",
+    ],
+)
+def test_what_differs_in_more_than_its_end_is_not_the_same(said: str) -> None:
+    texts = said.split("|")
+    assert len({New(text, NOW).digest for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "same", ["Really.|really|REALLY!|Really…|really ?!", "我住在上海。|我住在上海|我住在上海！", "ПРИВЕТ.|привет"]
+)
+def test_case_spaces_and_the_end_of_a_sentence_make_no_other(same: str) -> None:
+    assert len({New(text, NOW).digest for text in same.split("|")}) == 1
+
+
 def test_a_text_is_cleaned_of_what_no_store_can_hold() -> None:
     assert cleaned(" a\0b\x07c\u2028d\ud800 ") == "abcd"
     assert len(cleaned("x" * 10 * LONGEST)) == LONGEST
