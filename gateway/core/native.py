@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from gateway.core.spoken import spoken
+
 RESPONSES: Final = "responses"
 MESSAGES: Final = "messages"
 # Where each has its messages, and what it calls a part that is text.
@@ -23,10 +25,15 @@ _encode = msgspec.json.Encoder().encode
 _list = msgspec.json.Decoder(list[Raw])
 _message = msgspec.json.Decoder(dict[str, Raw])
 _content = msgspec.json.Decoder(str | list[Raw])
+_text = msgspec.json.Decoder(str | None)
 
 
-class _Kind(Struct):
+class _Part(Struct):
     type: str = ""
+    text: Raw = Raw(b'""')
+
+
+_part = msgspec.json.Decoder(_Part)
 
 
 class Native(Struct, frozen=True):
@@ -70,10 +77,11 @@ class Native(Struct, frozen=True):
 
 
 def noted(content: str | list[Raw], text: str, kind: str = "text") -> str | list[Raw] | None:
-    """A message's content with `text` behind it; None where it has no words of its own."""
+    """A message's content with `text` behind it; None where its user says nothing in it."""
     if isinstance(content, str):
-        return f"{content}\n\n{text}" if content.strip() else None
-    if not any(msgspec.json.decode(part, type=_Kind).type == kind for part in content):
+        return f"{content}\n\n{text}" if spoken(content).strip() else None
+    parts = (_part.decode(part) for part in content)
+    if not any(part.type == kind and spoken(_text.decode(part.text) or "").strip() for part in parts):
         return None
     return [*content, Raw(_encode({"type": kind, "text": text}))]
 

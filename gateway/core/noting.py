@@ -10,17 +10,25 @@ from msgspec import Raw, structs
 
 from gateway.core.chat import ChatRequest, Message, Part
 from gateway.core.native import noted
+from gateway.core.spoken import spoken
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _content = msgspec.json.Decoder(str | list[Raw])
 _encode = msgspec.json.Encoder().encode
 
 
+def own_words(message: Message) -> str:
+    """What the user says in a message of theirs; empty where there is nothing but reminders and pictures."""
+    if isinstance(message.content, str):
+        return spoken(message.content).strip()
+    return "".join(spoken(part.text or "") for part in message.content or ()).strip()
+
+
 def last_words(request: ChatRequest) -> int | None:
     """The place of the user's last message that has words."""
     places = range(len(request.messages) - 1, -1, -1)
     messages = request.body.messages
-    return next((at for at in places if messages[at].role == "user" and messages[at].text().strip()), None)
+    return next((at for at in places if messages[at].role == "user" and own_words(messages[at])), None)
 
 
 def with_notes(request: ChatRequest, text: str) -> ChatRequest:

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from gateway.core.chat import Message
+from gateway.core.noting import own_words
 from gateway.core.stems import COMMON
 
 LONGEST: Final = 160  # characters of a text that may lean; longer ones say what they are about
@@ -128,7 +129,7 @@ def self_contained(turns: Sequence[str]) -> str | None:
 
 def leant(messages: Sequence[Message]) -> str | None:
     """The last that the user says in a conversation, made self-contained; None where it stands alone."""
-    said = (message.text().strip() for message in reversed(messages) if message.role == "user")
+    said = (text for message in reversed(messages) if message.role == "user" and (text := own_words(message)))
     return self_contained([*islice(said, TURNS)][::-1])
 
 

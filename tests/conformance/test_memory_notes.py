@@ -80,6 +80,55 @@ def test_every_surface_recalls(ann: User, providers: Fakes) -> None:
         assert all(b"Darjeeling" in body for body in bodies), name
 
 
+REMINDER = "<system-reminder>\nAs you answer: We always use tabs here. I live in {}.\n</system-reminder>"
+
+
+def text(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
+
+
+def look(step: int) -> list[dict[str, Any]]:
+    """A step of a tool loop, as Claude Code sends it: with a reminder beside the result."""
+    used = {"type": "tool_use", "id": f"toolu_{step}", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": f"toolu_{step}", "content": "ok"}
+    return [{"role": "assistant", "content": [used]}, {"role": "user", "content": [result, text(REMINDER.format("A"))]}]
+
+
+@pytest.mark.parametrize(("model", "name"), [(ANTHROPIC, "anthropic"), (KIMI, "kimi")])
+def test_notes_stay_where_they_are_while_a_client_reminds_its_model_beside_each_result(
+    model: str, name: str, ann: User, providers: Fakes
+) -> None:
+    ann.add("My sister plays the cello in Leipzig.")
+    messages: list[Any] = [{"role": "user", "content": [text("What does my sister play in Leipzig?")]}]
+    tools = [{"name": "look", "input_schema": {"type": "object", "properties": {}}}]
+    for step in range(3):
+        reply = ann.post("/v1/messages", {"model": model, "max_tokens": 50, "messages": messages, "tools": tools})
+        assert reply.status_code == 200, reply.text
+        messages += look(step)
+    sent = [request.json["messages"] for request in providers[name].requests]
+    assert [json.dumps(one).count("cello") for one in sent] == [1, 1, 1]
+    for before, after in itertools.pairwise(sent):
+        assert after[: len(before)] == before
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+@pytest.mark.parametrize("joined", [True, False], ids=["one text", "parts"])
+def test_what_a_client_reminds_its_model_of_is_not_what_its_user_says(
+    path: str, joined: bool, ann: User, providers: Fakes
+) -> None:
+    ann.add("My sister plays the cello in Leipzig.")
+    reminder = REMINDER.format("Rome" + ", where nobody knows any of this" * 200)
+    for words in ("What does my sister play in Leipzig?", "I am allergic to peanuts."):
+        content = f"{reminder}\n{words}" if joined else [text(reminder), text(words)]
+        body = {"model": ANTHROPIC, "max_tokens": 50, "messages": [{"role": "user", "content": content}]}
+        reply = ann.post(path, body)
+        assert reply.status_code == 200, reply.text
+        if words.endswith("?"):
+            assert b"cello" in providers["anthropic"].last.body
+    ann.knows("I am allergic to peanuts.")
+    assert set(ann.texts()) == {"I am allergic to peanuts.", "My sister plays the cello in Leipzig."}
+
+
 def same(before: bytes, after: bytes) -> int:
     """How many bytes both begin with."""
     different = (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other)

@@ -15,6 +15,7 @@ from gateway.core.caller import Caller
 from gateway.core.memories import LONGEST, Memory, New, cleaned, least, parts, place, talk
 from gateway.core.native import MESSAGES, RESPONSES, Native
 from gateway.core.noting import with_notes
+from gateway.core.spoken import spoken
 from gateway.stages.memory import notes, person
 from gateway.stages.memory.ranking import rank
 from gateway.stages.memory.worth import facts, statements
@@ -295,6 +296,26 @@ def test_notes_stand_behind_the_users_last_words_and_nothing_else_is_touched() -
         ]
         assert noted.body.messages[at].text().endswith("N")
         assert request.body.messages[at].text() in ("Hello", "See")
+
+
+REMINDER = "<system-reminder>I live in Rome.</system-reminder>"
+
+
+def test_a_reminder_of_the_clients_is_no_word_of_the_users() -> None:
+    assert spoken(f"{REMINDER}\nHello{REMINDER} there \n") == "\nHello there \n"
+    assert spoken(f"{REMINDER}{REMINDER}") == ""
+    assert spoken("What is <system-reminder>?") == "What is <system-reminder>?"
+    assert len(spoken("<system-reminder>" * 200_000)) == 3_400_000  # and takes no time
+    last = [{"type": "text", "text": REMINDER}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
+    messages = [*BODY["messages"], {"role": "user", "content": REMINDER}, {"role": "user", "content": last}]
+    noted = with_notes(chat.parse(msgspec.json.encode({"model": "m", "messages": messages})), "N")
+    assert [message.text() for message in noted.body.messages] == ["S", "Hello\n\nN", REMINDER, REMINDER]
+    native = Native(MESSAGES, {"messages": msgspec.Raw(msgspec.json.encode(messages))}).with_notes("N")
+    assert [one["content"] for one in json.loads(bytes(native.fields["messages"]))][1:] == [
+        "Hello\n\nN",
+        REMINDER,
+        last,
+    ]
 
 
 def test_who_has_said_nothing_is_told_nothing() -> None:

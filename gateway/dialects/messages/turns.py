@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from gateway.core.spoken import spoken
 from gateway.dialects.messages import thoughts, toolbox
 from gateway.dialects.messages.body import (
     Block,
@@ -179,7 +180,12 @@ def _user(made: Conversation, turn: Turn) -> None:
     for block in turn.blocks:
         if isinstance(block, ToolResult):
             continue
-        if said and isinstance(block, TextBlock) and block.text.startswith(_REMINDER):
+        if (
+            said
+            and isinstance(block, TextBlock)
+            and block.text.startswith(_REMINDER)
+            and not spoken(block.text).strip()
+        ):
             said[-1]["content"] += f"\n\n{block.text}"
         else:
             parts += _parts(made, block)

@@ -18,7 +18,7 @@ from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.let_go import let_go
 from gateway.core.memories import Memory, Mode, least
-from gateway.core.noting import last_words, with_notes
+from gateway.core.noting import last_words, own_words, with_notes
 from gateway.core.owner import person_of
 from gateway.stages.memory import notes
 from gateway.stages.memory.second import Second
@@ -120,7 +120,7 @@ class Recollection:
         if not scope.speaks or at is None:
             return Recalled(request)
         began = time.monotonic()
-        recalled = await self._recalled(scope, request, words or request.body.messages[at].text(), tokens)
+        recalled = await self._recalled(scope, request, words or own_words(request.body.messages[at]), tokens)
         self._counts.recalled(time.monotonic() - began, len(recalled.notes))
         return recalled
 
@@ -157,7 +157,7 @@ class Recollection:
             self._counts.skipped("unfinished")
         elif last.role != "user":
             self._counts.skipped("step")
-        elif not (text := last.text().strip()):
+        elif not (text := own_words(last)):
             self._counts.skipped("nothing")
         else:
             self._wait(Turn(scope, text, decision))
@@ -214,7 +214,7 @@ class Recollection:
         kept = self._shelf.of(scope.organisation, scope.person)
         turn = f"{scope.organisation}\0{scope.person}\0{scope.conversation}\0{text}"
         key = blake2b(turn.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if request.body.messages[-1].role != "user" and (before := self._told.get(key)) is not None:
+        if last_words(request) != len(request.messages) - 1 and (before := self._told.get(key)) is not None:
             found = await kept.find(before) if before else {}
             return notes.chosen([found[one] for one in before if one in found], tokens)
         said = request.users_words()[-_SEEN:]
