@@ -16,6 +16,7 @@ from gateway.stages.policy import Policy, Route
 from gateway.upstream.names import Meaning
 from policies.facts import Facts
 
+_ANY: Final = 2**62  # tokens
 _FOR_ANSWERS: Final = 5  # a window divided by this is kept free for the answer
 
 
@@ -37,8 +38,9 @@ def fitted(
     *,
     pins: int | None,
     known: Summary | None = None,
+    many: int | None = None,
 ) -> Fitted:
-    """The plan for one request, shortened if need be; raises what `Policy.route` raises.
+    """The plan for one request, shortened if need be, to so `many` messages too; raises what `Policy.route` raises.
 
     `pins` is the window of a pinned model whose client leaves the conversation to us; other clients of a pinned model
     hear from it that their prompt is too long, which is what they act on. None where nothing shall be made to fit.
@@ -46,28 +48,29 @@ def fitted(
     now = time.monotonic()
     routing = policy.library.routing.get(meaning.policy)
     if pins is not None and meaning.pinned is not None:
-        request, facts, context = _made(request, facts, _room(request, pins) if pins else 0, known)
+        most = _room(request, pins) if pins else 0
     else:
-        request, facts, context = _made(request, facts, (routing and routing.summarise_from) or 0, known)
+        most = (routing and routing.summarise_from) or 0
+    made, left, context = _made(request, facts, most, known, many)
     try:
-        return Fitted(policy.route(caller, meaning, facts, now), request, facts, context)
+        return Fitted(policy.route(caller, meaning, left, now), made, left, context)
     except ContextTooLong as error:
         if pins is None:
             raise
-        shorter, less, context = _made(request, facts, _room(request, error.most), known)
+        shorter, less, context = _made(request, facts, _room(request, error.most), known, many)
         if context is None:
             raise
         return Fitted(policy.route(caller, meaning, less, now), shorter, less, context)
 
 
 def _made(
-    request: ChatRequest, facts: Facts, most: int, known: Summary | None
+    request: ChatRequest, facts: Facts, most: int, known: Summary | None, many: int | None
 ) -> tuple[ChatRequest, Facts, Shortened | None]:
-    """The request of at most so many tokens, if it is longer and can be made so; 0 for any length."""
-    if not most:
+    """The request of at most so many tokens and messages, if it is longer and can be made so; 0 for any length."""
+    if not most and (many is None or len(request.messages) <= many):
         return request, facts, None
     tokens = facts.tokens or estimate_prompt(request)
-    made = shortened(request, most, tokens, known)
+    made = shortened(request, most or _ANY, tokens, known, many)
     if made is None:
         return request, facts, None
     request, context = made

@@ -17,7 +17,7 @@ from gateway.continuing import Continuing, can_continue
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
 from gateway.core.closing import Closing
-from gateway.core.context import Summary
+from gateway.core.context import MANY, Summary
 from gateway.core.conversations import CALLS, Turn, conversation
 from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
@@ -141,7 +141,8 @@ async def answer(
     if meaning.pinned is None:
         wishes.step("choosing")
     pins = _window(services.prices, meaning, wishes, truncates=request.truncates)
-    fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary)  # 400, 403, 429
+    many = MANY if wishes.surface == "threads" else None
+    fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary, many=many)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
     _note(decision, route)

@@ -19,6 +19,7 @@ from gateway.core.summary import HEAD, summary
 from gateway.core.tokens import PER_ATTACHMENT, estimate
 
 LEAST: Final = 1000  # tokens; nothing is cut to less
+MANY: Final = 2000  # messages of a thread that are sent; OpenAI takes 2,048
 _CHARACTERS: Final = 4  # a token of a summary
 _LOW: Final = 2  # the mark divided by this is what a cut goes down to
 _SUMMARY: Final = 1500  # tokens of a summary, at most, ...
@@ -44,22 +45,28 @@ class Summary(Struct, frozen=True):
 
 
 def shortened(
-    request: ChatRequest, most: int, tokens: int, known: Summary | None = None
+    request: ChatRequest, most: int, tokens: int, known: Summary | None = None, many: int | None = None
 ) -> tuple[ChatRequest, Shortened] | None:
     """The conversation with a summary for its older turns; None where it is no longer than `most` or cannot be cut.
 
-    `tokens` is what the whole prompt comes to, better counted than estimated here. System messages stay, so does the
-    last turn, and no tool's result loses its call. A `known` summary is told if it is of just what goes.
+    Nor may it have more than so `many` messages. `tokens` is what the whole prompt comes to, better counted than
+    estimated here. System messages stay, so does the last turn, and no tool's result loses its call. A `known` summary
+    is told if it is of just what goes.
     """
-    if tokens <= most or most < LEAST or ((request.native or request.asides) and not request.truncates):
-        return None
     messages = request.body.messages
+    too_many = many is not None and len(messages) > many
+    if tokens <= most and not too_many:
+        return None
+    if most < LEAST or ((request.native or request.asides) and not request.truncates):
+        return None
     sizes = [_size(message, len(raw)) for message, raw in zip(messages, request.messages, strict=True)]
     tools = estimate(len(request.fields["tools"])) if "tools" in request.fields else 0
     # The estimate may be short of the count, as in Chinese; in coarse steps, so that the cut does not follow each.
     scale = _step(tokens / max(1, sum(sizes) + tools))
     room = min(_SUMMARY, most // _SHARE)
     cut = find_cut(messages, [round(size * scale) for size in sizes], round(tools * scale) + room, most)
+    if many is not None and too_many:
+        cut = max(cut, find_cut(messages, [1] * len(messages), 0, many))
     gone = [k for k in range(cut) if messages[k].role not in SYSTEM_ROLES]
     if not gone:
         return None

@@ -16,6 +16,7 @@ _CHARACTERS: Final = 4  # a token
 _LONGEST: Final = 240  # characters of a sentence
 _READ: Final = 4000  # characters of a message that are read
 _MOST: Final = 8  # sentences of a message that are thought of
+_MESSAGES: Final = 400  # that are read, the first and the last: of thousands it would keep the loop for half a second
 _SENTENCE: Final = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _TELLING: Final = re.compile(
@@ -29,6 +30,8 @@ _NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
 
 def summary(messages: Sequence[Message], tokens: int) -> str:
     """Sentences of these messages in their order, in about so many tokens."""
+    if len(messages) > _MESSAGES:
+        messages = [*messages[: _MESSAGES // 2], *messages[-_MESSAGES // 2 :]]
     found = [
         (_worth(message, at, place, len(messages)), place, at, f"{_who(message)}: {sentence}")
         for place, message in enumerate(messages)

@@ -21,8 +21,8 @@ from psycopg.rows import DictRow
 from gateway.core.ids import uuid7
 from gateway.stores.postgres import Postgres
 
-SPAN: Final = 200  # turns; so many to twice as many are given to a model, and the first of them moves in such steps
-MOST_BYTES: Final = 16 * 1024 * 1024  # and of their text
+MOST_BYTES: Final = 16 * 1024 * 1024  # of a conversation; no window has so much text
+_STEPS: Final = 4  # the first turn of a longer one moves by such a part of it, so that a provider's cache holds
 
 _THREAD: Final = "select id, title, metadata, turns, created_at, updated_at from thread"
 _PAGE: Final = """
@@ -58,10 +58,19 @@ _ASK: Final = """
     insert into message (org_id, id, thread_id, turn, role, content, model)
     values (current_setting('app.org_id')::uuid, %(id)s, %(thread)s, %(turn)s, 'user', %(content)s, %(model)s)
 """
+# As one text, because thousands of rows would keep the loop.
 _BEFORE: Final = """
-    select turn, role, content::text from message
-    where thread_id = %(thread)s and turn > %(first)s and (turn < %(turn)s or (turn = %(turn)s and role = 'user'))
-    order by turn desc, role = 'assistant' desc
+    with said as (
+        select turn, role, content::text as content, octet_length(content::text)::bigint as size from message
+        where thread_id = %(thread)s and (turn < %(turn)s or (turn = %(turn)s and role = 'user'))
+    ), placed as (
+        select *, sum(size) over () as whole,
+            coalesce(sum(size) over (order by turn range between unbounded preceding and 1 preceding), 0) as before
+        from said
+    )
+    select '[' || string_agg('[' || turn || ',"' || role || '",' || content || ']', ','
+        order by turn, role = 'assistant') || ']' as said
+    from placed where before >= (ceil(whole / %(step)s) - %(steps)s) * %(step)s or turn = %(turn)s
 """
 _QUESTION: Final = """
     select q.id, q.turn, q.edited_at, q.model, t.turns, t.summary, t.summary_to from message m
@@ -92,6 +101,8 @@ _ANSWER: Final = """
         %(model)s, %(decision)s, %(finish_reason)s, %(usage)s)
     on conflict (org_id, thread_id, turn, role) do nothing
 """
+
+_said = msgspec.json.Decoder(list[tuple[int, str, Raw]])
 
 
 class Thread(Struct, frozen=True):
@@ -314,14 +325,7 @@ class Shelf:
             await cursor.execute(_ASK, values)
             before = await _before(cursor, thread_id, turn)
             return Asked(
-                thread_id,
-                question,
-                turn,
-                turn,
-                None,
-                before,
-                summary=row["summary"],
-                summary_to=row["summary_to"],
+                thread_id, question, turn, turn, None, before, summary=row["summary"], summary_to=row["summary_to"]
             )
 
     async def _again(self, thread_id: UUID, message_id: UUID) -> Asked | None:
@@ -374,17 +378,11 @@ async def _one(cursor: AsyncCursor[DictRow], thread_id: UUID, message_id: UUID) 
 
 
 async def _before(cursor: AsyncCursor[DictRow], thread_id: UUID, turn: int) -> list[Said]:
-    """What was said up to and with the question of a turn; of a very long thread its latest part."""
-    first = max(0, (turn - 1) // SPAN - 1) * SPAN
-    await cursor.execute(_BEFORE, {"thread": thread_id, "turn": turn, "first": first})
-    found: list[Said] = []
-    size = 0
-    for row in await cursor.fetchall():
-        size += len(row["content"])
-        if size > MOST_BYTES and found:
-            break
-        found.append(Said(row["turn"], row["role"], Raw(row["content"].encode())))
-    return found[::-1]
+    """What was said up to and with the question of a turn; of more than MOST_BYTES the latest part."""
+    values = {"thread": thread_id, "turn": turn, "step": MOST_BYTES // _STEPS, "steps": _STEPS}
+    await cursor.execute(_BEFORE, values)
+    row = await cursor.fetchone()
+    return [] if row is None else [Said(*said) for said in _said.decode(row["said"] or "[]")]
 
 
 def _message(row: Mapping[str, Any]) -> Message:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from gateway.core.ids import uuid7
+from gateway.core.summary import HEAD
+from gateway.stores import threads
+from gateway.stores.postgres import Postgres
+from gateway.stores.threads import Answer
 from tests.conftest import StartGateway
 from tests.fakes.engines import PostgresEngine
 from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.server import wait_for
+from tests.fakes.tenants import set_up
 from tests.fakes.threads import FrontEnd
 
 Fakes = Mapping[str, Provider]
@@ -148,6 +156,63 @@ def test_the_ledger_names_the_user(kept: Kept, shared: str) -> None:
             return {row[0] for row in owner.execute(wanted)}
 
     wait_for(lambda: "ada@example.com" in named(), 10)
+
+
+@pytest.mark.parametrize(("turns", "summarised"), [(900, 0), (1500, 1002)])
+def test_a_model_is_given_all_of_a_thread_or_a_summary_in_its_place_that_says_so(
+    turns: int, summarised: int, kept: Kept, shared: str, providers: Fakes
+) -> None:
+    ada = kept.ada
+    thread = ada.thread()
+    ada.say(thread, "1")
+    more = """
+        insert into syntra.message (org_id, id, thread_id, turn, role, content)
+        select org_id, gen_random_uuid(), thread_id, number, role, to_json(number::text)
+        from syntra.message, generate_series(2, %s) as number where thread_id = %s
+    """
+    with psycopg.connect(shared) as owner:
+        owner.execute(more, (turns, thread))
+        owner.execute("update syntra.thread set turns = %s where id = %s", (turns, thread))
+    reply = ada.ask("POST", f"/{thread}/messages", {"content": "And now?", "model": SAY["model"]})
+    assert reply.status_code == 200, reply.text
+    whole = 2 * turns + 1
+    said = [one["content"] for one in providers["openai"].last.json["messages"] if one["role"] != "system"]
+    if summarised:
+        assert reply.headers["x-syntra-context"] == f"{summarised} of {whole} messages summarised"
+        assert said.pop(0).startswith(HEAD)
+    else:
+        assert "x-syntra-context" not in reply.headers
+        assert said[0] == "1"
+    assert said[-3:] == [str(turns), str(turns), "And now?"]
+    assert len(said) == whole - summarised
+
+
+def test_of_a_thread_that_is_too_large_to_be_read_whole_turns_go_and_seldom(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "MOST_BYTES", 4000)
+    monkeypatch.setattr("gateway.stores.postgres.DEADLINE", 20.0)
+    place = set_up(database)
+
+    async def firsts() -> list[int]:
+        async with Postgres(place) as postgres:
+            shelf = threads.Shelf(postgres, str(UUID(uuid7())), "user ann")
+            thread = (await shelf.make("", {})).id
+            found = []
+            for number in range(40):
+                asked = await shelf.ask(thread, json.dumps("x" * 198).encode(), "m", "")
+                assert asked is not None
+                turns = [one.turn for one in asked.before]
+                assert turns == sorted([*range(turns[0], number + 1)] * 2 + [number + 1])
+                assert 2400 <= 200 * len(turns) <= 4000 or turns[0] == 1
+                found.append(turns[0])
+                answer = Answer(UUID(uuid7()), "y" * 198, "complete", "m", "", "stop", None)
+                assert await shelf.answered(asked, answer)
+        return found
+
+    found = asyncio.run(firsts())
+    assert found[:10] == [1] * 10
+    assert len(set(found)) < 16
 
 
 def test_what_is_forgotten_is_gone_from_the_tables(kept: Kept, shared: str) -> None:
