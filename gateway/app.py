@@ -103,9 +103,8 @@ def worker() -> ASGIApp:
 def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
     """The application of one worker; called in the worker's own process."""
     outside = Outside(chosen, environ)
-    health, pace, lengths = Health(), Pace(), Lengths()
+    health, pace, lengths, rolling = Health(), Pace(), Lengths(), Rolling.of(environ)
     live = list(outside.live)
-    rolling = Rolling.of(environ)
     rules = Rules(
         chosen.policies_path,
         live,

@@ -19,7 +19,8 @@ SyntraError
 ├── AllCooling                     429  every candidate rests; says how long
 ├── RateLimited                    429  a limit of the key or its organisation; says how long
 ├── BudgetSpent                    402  insufficient_quota, and no retry helps
-├── WrongMethod, BadKey            405; 401 invalid_api_key
+├── WrongMethod                    405
+├── BadKey                         401  invalid_api_key
 ├── Draining                       503  this process is going away
 ├── Overloaded                     503  this process has more to do than it can
 ├── StoreAway                      503  a store that this needs does not answer; never a 401
@@ -238,10 +239,7 @@ class AllCooling(SyntraError):
 
 
 class RateLimited(SyntraError):
-    """A limit of the key or of its organisation is reached; no `retry_after` where waiting would not help.
-
-    OpenAI types it by what is limited, `requests` or `tokens`; clients match on the code, and codex on the words.
-    """
+    """A limit of the key or its organisation is reached: of `requests` or `tokens`, by which OpenAI types it."""
 
     status = 429
     code = "rate_limit_exceeded"
