@@ -105,7 +105,7 @@ class Reader:
             choices=body.n or 1,
             ceiling=request.lenient,
             needs=tuple(sorted(_needs(request))),
-            turn="tool" if body.messages[-1].role in ("tool", "function") else "user",
+            turn=_turn(body.messages),
             warm=last.model if last else "",
             warm_tokens=min(tokens, last.tokens) if last and now - last.at < CACHE_SECONDS else 0,
             max_cost=asked.limits.cost,
@@ -160,6 +160,16 @@ class Reader:
         said = self._intents.get(reading.intent)
         low, high = said.output_tokens if said is not None else ANY_LENGTH
         return round(self._lengths.expected(reading.intent, low + (high - low) * reading.complexity))
+
+
+def _turn(messages: Sequence[Message]) -> str:
+    """Whose turn was last: a tool's too where only what its result has shown, as a user's without words, follows it."""
+    for message in reversed(messages):
+        if message.role in ("tool", "function"):
+            return "tool"
+        if message.role != "user" or message.text().strip():
+            break
+    return "user"
 
 
 def _needs(request: ChatRequest) -> Iterator[str]:

@@ -168,6 +168,26 @@ def test_a_tool_loop_stays_with_its_model_also_beside_a_subagent_of_the_same_ses
     assert second.headers["x-syntra-model"] == first.headers["x-syntra-model"]
 
 
+def test_a_picture_that_a_tool_has_made_is_no_new_turn_of_the_users(
+    start_gateway: Callable[..., Gateway], providers: Fakes
+) -> None:
+    gateway = start_gateway("openai kimi google")
+    debug = {"x-syntra-debug": "1"}
+    for fake in providers.values():
+        fake.script(tool_calls=(ToolCall("call_a", "look_up", "{}"),))
+    hard = [{"role": "user", "content": "Prove that there are infinitely many primes, and plot them, in detail."}]
+    first = ask(gateway, "syntra-best", headers=debug, tools=[TOOL], messages=hard)
+    called = [block for block in first.json["content"] if block["type"] == "tool_use"]
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "UElDVFVSRQ=="}}
+    result = {"type": "tool_result", "tool_use_id": called[0]["id"], "content": [picture]}
+    said = [*hard, {"role": "assistant", "content": called}, {"role": "user", "content": [result]}]
+    step = ask(gateway, "syntra-cheap", headers=debug, tools=[TOOL], messages=said)
+    assert step.headers["x-syntra-model"] == first.headers["x-syntra-model"]
+    said[-1] = {"role": "user", "content": [result, {"type": "text", "text": "And in blue?"}]}
+    turn = ask(gateway, "syntra-cheap", headers=debug, tools=[TOOL], messages=said)
+    assert turn.headers["x-syntra-model"] != first.headers["x-syntra-model"]
+
+
 @pytest.mark.parametrize("name", ["x-session-id", "x-session-affinity", "session-id", "thread-id"])
 def test_a_conversation_with_a_name_of_its_own_stays_with_its_model_though_its_beginning_is_gone(
     name: str, start_gateway: Callable[..., Gateway], providers: Fakes

@@ -79,6 +79,18 @@ def test_a_tool_loop_is_read_once_and_by_its_users_turn(reader: Reader, classifi
     assert len(classifier.asked) == 1
 
 
+def test_what_a_tool_has_shown_is_no_turn_of_the_users(reader: Reader) -> None:
+    shown = {"role": "user", "content": [PICTURE]}
+    asked = "Look at the page, please"
+    assert facts(reader, request(asked, CALL, RESULT, shown, tools=[TOOL])).turn == "tool"
+    for new in (
+        [asked, CALL, RESULT, shown, "And now?"],
+        [shown],
+        [asked, {"role": "assistant", "content": "x"}, shown],
+    ):
+        assert facts(reader, request(*new, tools=[TOOL])).turn == "user"
+
+
 def test_a_curt_turn_is_read_with_the_one_before(reader: Reader) -> None:
     asked = request("Write a binary search in Rust.", {"role": "assistant", "content": "First or any?"}, "the first")
     assert facts(reader, asked).intent == "coding_help"
