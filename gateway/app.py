@@ -285,7 +285,7 @@ def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) ->
 
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:
     """What the administrative API works with."""
-    verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.model])
+    verify = Verify(outside.upstream, outside.prices, lambda: [model.name for model in rules.library.models.chat])
     providers = [place.name for place in outside.places]
     return Parts(backing.postgres, backing.pepper, backing.vault, verify.verify, providers, backing.defaults)
 

@@ -23,10 +23,11 @@ from gateway.stores.classifier import Classifier
 from gateway.stores.embedding import Encoder
 from gateway.stores.expectation import Expectation
 from gateway.stores.tokenizer import Tokenizer
-from gateway.upstream.documents import folders
+from gateway.upstream.documents import folders, nameable
 from gateway.upstream.offers import catalogued
 from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
+from policies.checks import Nameable
 from policies.documents import DocumentError, Tempo
 from policies.library import Library, packed, unpacked
 from policies.quality import QualityError
@@ -68,7 +69,7 @@ class Rules:
         self._pace = pace
         self._rolling = rolling or Rolling(None)
         self._refused = ""
-        self._watcher, parts = self._begun(folders(folder))
+        self._watcher, parts = self._begun(folders(folder), nameable(known, live))
         self.library = parts.library
         known.take(catalogued(self.library.models, known))
         self.tokenizer = Tokenizer()
@@ -122,15 +123,11 @@ class Rules:
         log.error("policies: an edit was not taken, version %s stays: %s", self.library.version, self.error)
         told(False)
 
-    def _begun(self, places: Sequence[Path]) -> tuple[Watcher, Parts]:
+    def _begun(self, places: Sequence[Path], known: Nameable) -> tuple[Watcher, Parts]:
         """The documents as they stand; where they are bad, those that another worker had in force.
 
         A bad edit refuses the start of a server. That of a worker it must not: one that cannot start ends them all.
         """
-
-        def known(name: str) -> bool:
-            return self._known.mapped(name) is not None
-
         try:
             watcher = Watcher(places, known)
             parts = self._made(watcher.library)

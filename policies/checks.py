@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -23,20 +23,27 @@ _DEAREST_REQUEST: Final = 10.0  # dollars; the same slip with what a thousand se
 _SWITCHES: Final = ("o1", "o3", "o4", "gpt-5")
 
 
+class Nameable(Struct, frozen=True):
+    """What there is outside of the documents that they may name."""
+
+    mapped: Callable[[str], bool]  # whether LiteLLM's map knows a model, `provider/model`
+    own: Collection[str] = ()  # servers of one's own, whose models no map knows
+
+
 class House(Struct, frozen=True):
     """What the documents say together, as far as they could be read: the names that others may point to."""
 
     models: frozenset[str]
     intents: frozenset[str]
     policies: Mapping[str, Routing]
-    known: Callable[[str], bool]  # whether LiteLLM's map knows a model
+    outside: Nameable
 
     def knows(self, model: str) -> bool:
         """Whether a model can be asked at all."""
-        return model in self.models or self.known(model)
+        return model in self.models or self.outside.mapped(model)
 
 
-def mistakes(reads: Iterable[Read], known: Callable[[str], bool]) -> list[str]:
+def mistakes(reads: Iterable[Read], known: Nameable) -> list[str]:
     """Everything that is wrong between these documents; [] if nothing is."""
     reads = list(reads)
     told = _one_of_each(reads)
@@ -46,7 +53,7 @@ def mistakes(reads: Iterable[Read], known: Callable[[str], bool]) -> list[str]:
         ),
         intents=frozenset(name for one in reads if isinstance(one.document, Intents) for name in one.document.intent),
         policies={one.source.stem: one.document for one in reads if isinstance(one.document, Routing)},
-        known=known,
+        outside=known,
     )
     for one in reads:
         told += one.told(_in(one, house))
@@ -91,13 +98,13 @@ def _models(models: Models, house: House) -> Iterator[Mistake]:
         yield from _model(model, ("model", index), house)
     for kind, names in models.hosts.items():
         for index, name in enumerate(names):
-            if not house.known(name):
-                yield (kind, index), f"LiteLLM's map has no model {name!r}"
+            if not house.knows(name) and name.partition("/")[0] not in house.outside.own:
+                yield (kind, index), f"LiteLLM's map has no model {name!r}, and no [[model]] names it"
 
 
 def _model(model: Model, at: lines.Path, house: House) -> Iterator[Mistake]:
     priced = model.price is not None and model.price.input is not None and model.price.output is not None
-    if not priced and not house.known(model.name):
+    if not priced and not house.outside.mapped(model.name):
         yield (
             (*at, "name"),
             f"LiteLLM's map has no model {model.name!r}; give price.input and price.output if it is right",
@@ -197,7 +204,7 @@ def _alias(name: str, target: str, aliases: Mapping[str, str], at: lines.Path, h
 def _patterns(patterns: Iterable[str], at: lines.Path, house: House) -> Iterator[Mistake]:
     """A pattern that matches nothing is a slip; a whole name may also be one that only LiteLLM's map knows."""
     for index, pattern in enumerate(patterns):
-        if not any(fnmatchcase(name, pattern) for name in house.models) and not house.known(pattern):
+        if not any(fnmatchcase(name, pattern) for name in house.models) and not house.outside.mapped(pattern):
             yield (*at, index), f"nothing in the catalogue matches {pattern!r}{near(pattern, sorted(house.models))}"
 
 

@@ -109,6 +109,12 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", 
         """Those who do what is no chat, by what it is."""
         return {kind: getattr(self, kind) for kind in HOSTED}
 
+    @property
+    def chat(self) -> list[Model]:
+        """Those who chat: an embedder may stand in the catalogue for its price."""
+        hosts = {name for names in self.hosts.values() for name in names}
+        return [entry for entry in self.model if entry.name not in hosts]
+
 
 class Intent(Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of prompt: what it is, how long its answers are until that is learned, and examples if it is your own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct, field, json
 
 from policies import checks
+from policies.checks import Nameable
 from policies.documents import (
     DocumentError,
     Intents,
@@ -24,8 +25,6 @@ from policies.reading import Read, Source, read
 HERE: Final = Path(__file__).parent  # the documents that are shipped
 SUFFIX: Final = ".toml"
 
-Known = Callable[[str], bool]  # whether LiteLLM's map knows a model, `provider/model`
-
 
 class Library(Struct, frozen=True):
     """The documents of one moment; whatever one of them names, another has."""
@@ -37,10 +36,10 @@ class Library(Struct, frozen=True):
     organisations: Organisations
     version: str  # of the contents: the same files, the same version
     sources: Mapping[str, Source] = field(default_factory=dict)  # by the name of the file
-    known: Known = field(default=lambda _: False)
+    known: Nameable = Nameable(lambda _: False)
 
     @classmethod
-    def load(cls, folders: Sequence[Path], known: Known) -> Library:
+    def load(cls, folders: Sequence[Path], known: Nameable) -> Library:
         """The documents of these folders; a later folder's file stands in for an earlier one's of the same name.
 
         Raises DocumentError with every mistake.
@@ -48,7 +47,7 @@ class Library(Struct, frozen=True):
         return cls.of(gather(folders), known)
 
     @classmethod
-    def of(cls, sources: Mapping[str, Source], known: Known) -> Library:
+    def of(cls, sources: Mapping[str, Source], known: Nameable) -> Library:
         """The documents in these files, by name; raises DocumentError."""
         found = [read(source) for _, source in sorted(sources.items())]
         unread = [line for one in found if isinstance(one, list) for line in one]

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from policies.checks import Nameable
 from policies.documents import DocumentError
-from policies.library import Known, Library, digest, gather, listed
+from policies.library import Library, digest, gather, listed
 from policies.reading import Source
 
 _Seen = dict[Path, tuple[int, int, int]]  # mtime in ns, size, inode
@@ -20,7 +21,7 @@ _SETTLED_NS: Final = 2_000_000_000
 class Watcher:
     """The documents of some folders as they change: `library` is the last good one, `error` what is wrong since."""
 
-    def __init__(self, folders: Sequence[Path], known: Known, good: Mapping[str, Source] | None = None) -> None:
+    def __init__(self, folders: Sequence[Path], known: Nameable, good: Mapping[str, Source] | None = None) -> None:
         """`good` were the files when they were last right; without them, raises DocumentError if they are not now."""
         self._folders = tuple(folders)
         self._known = known

@@ -122,7 +122,7 @@ def keys(environ: Mapping[str, str], chosen: Settings) -> tuple[dict[str, Provid
 async def called(environ: Mapping[str, str], chosen: Settings) -> AsyncIterator[Finding]:
     """Each provider asked for one token with its key."""
     outside = Outside(chosen, environ)
-    models = [model.name for model in documents.library(chosen.policies_path, list(outside.live)).models.model]
+    models = [model.name for model in documents.library(chosen.policies_path, list(outside.live)).models.chat]
     verify = Verify(outside.upstream, outside.prices, lambda: models)
     try:
         for name, provider in outside.live.items():

@@ -1,4 +1,4 @@
-"""Where the documents lie, and which models they may name."""
+"""Where the documents lie, and what they may name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gateway.upstream import prices
+from gateway.upstream.prices import Prices
 from gateway.upstream.providers import NAMES
+from policies.checks import Nameable
 from policies.library import HERE, Library
 
 
@@ -17,5 +19,9 @@ def folders(folder: Path | None) -> Sequence[Path]:
 
 def library(folder: Path | None, live: Collection[str]) -> Library:
     """The documents as they are; raises DocumentError."""
-    known = prices.load(live, known=NAMES)
-    return Library.load(folders(folder), lambda name: known.get(name) is not None)
+    return Library.load(folders(folder), nameable(prices.load(live, known=NAMES), live))
+
+
+def nameable(known: Prices, live: Collection[str]) -> Nameable:
+    """What the documents may name, where these providers are live."""
+    return Nameable(lambda name: known.mapped(name) is not None, frozenset(live) - frozenset(NAMES))

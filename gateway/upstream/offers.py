@@ -21,8 +21,9 @@ _UNLESS_LACKING = frozenset({"forced_tools", "sampling"})  # of what a document 
 
 
 def offers(models: Models, prices: Prices, live: Collection[str]) -> list[Offer]:
-    """The catalogue's models whose provider is live, in the document's order."""
-    return [offer(entry, prices.get(entry.name)) for entry in models.model if entry.name.partition("/")[0] in live]
+    """The catalogue's models that chat and whose provider is live, in the document's order."""
+    asked = [(entry, prices.get(entry.name)) for entry in models.chat if entry.name.partition("/")[0] in live]
+    return [offer(entry, known) for entry, known in asked if known is None or known.chats]
 
 
 def catalogued(models: Models, prices: Prices) -> dict[str, Known]:

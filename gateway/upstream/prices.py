@@ -20,7 +20,8 @@ from gateway.core.tariff import Tariff
 
 _FILE: Final = "model_prices_and_context_window_backup.json"
 _OWN_NAMES: Final = {"google": "gemini", "kimi": "moonshot"}  # our provider's name to LiteLLM's
-_MODES: Final = frozenset({"chat", "responses", "embedding"})
+_CHAT: Final = frozenset({"chat", "responses"})
+_MODES: Final = _CHAT | {"embedding"}
 # What is passed through: named by who asks for it, not listed among the models that chat.
 _HOSTED: Final = frozenset({"image_generation", "audio_speech", "audio_transcription", "moderation", "rerank"})
 
@@ -58,6 +59,11 @@ class Model(Struct, frozen=True):
     most_output: int
     abilities: frozenset[str] = frozenset()  # as policies/documents.py names them
     tariff: Tariff | None = None  # of what is passed through
+
+    @property
+    def chats(self) -> bool:
+        """Whether it is for conversations, and not for one thing that is none."""
+        return self.mode in _CHAT
 
 
 class Prices:

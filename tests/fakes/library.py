@@ -6,13 +6,14 @@ from functools import cache
 
 import msgspec
 
+from policies.checks import Nameable
 from policies.documents import Organisation, Organisations
 from policies.library import HERE, Library
 
 
 @cache
 def shipped() -> Library:
-    return Library.load([HERE], lambda _: True)
+    return Library.load([HERE], Nameable(lambda _: True))
 
 
 def with_organisations(**organisations: Organisation) -> Library:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from gateway.core.reading import INTENTS
+from gateway.upstream.documents import nameable
 from gateway.upstream.prices import Prices, load
-from policies.checks import BUILT_IN
+from gateway.upstream.providers import NAMES
+from policies.checks import BUILT_IN, Nameable
 from policies.documents import DocumentError, Models, Organisation, Range
 from policies.library import HERE, Library, check
 from tests.unit.test_documents import MODELS, PERSONA, ROUTING
 
-KNOWN = {"b/2", "a/1/x", "c/3", "openai/gpt-4o"}
+KNOWN = Nameable({"b/2", "a/1/x", "c/3", "openai/gpt-4o"}.__contains__, own=["mine"])
 INTENT = '[intent.{}]\nabout = "x"\noutput_tokens = [1, 2]\n'
 FILES = {
     "persona.toml": PERSONA,
@@ -34,10 +36,6 @@ def prices() -> Prices:
     return load(["openai", "anthropic", "google", "perplexity", "kimi", "openrouter"])
 
 
-def known(name: str) -> bool:
-    return prices().get(name) is not None
-
-
 def write(folder: Path, files: Mapping[str, str]) -> Path:
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -45,7 +43,7 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def mistakes(folder: Path, files: Mapping[str, str], knows: Callable[[str], bool] = KNOWN.__contains__) -> list[str]:
+def mistakes(folder: Path, files: Mapping[str, str], knows: Nameable = KNOWN) -> list[str]:
     """What is told of these files, without the folder's name."""
     try:
         Library.load([write(folder, {**FILES, **files})], knows)
@@ -55,7 +53,7 @@ def mistakes(folder: Path, files: Mapping[str, str], knows: Callable[[str], bool
 
 
 def test_good_documents_are_taken(tmp_path: Path) -> None:
-    library = Library.load([write(tmp_path, FILES)], KNOWN.__contains__)
+    library = Library.load([write(tmp_path, FILES)], KNOWN)
     assert sorted(library.routing) == ["balanced", "cheap"]
     assert library.persona.name == "Nova"
     assert list(library.intents.intent) == list(BUILT_IN)
@@ -95,7 +93,7 @@ WRONG = [
     # the catalogue
     Wrong(("models.toml:9: model[1].name: 'b/2' stands here twice; the first is model[0]",), models("a/1/x", "b/2")),
     Wrong((f"models.toml:5: model[0].name: LiteLLM's map has no model 'b/3'; {RIGHT}",), models("b/2", "b/3")),
-    Wrong(("models.toml:3: embeddings[0]: LiteLLM's map has no model 'c/4'",), models("c/3", "c/4")),
+    Wrong(("models.toml:3: embeddings[0]: LiteLLM's map has no model 'c/4', and no [[model]] names it",), models("c/3", "c/4")),
     Wrong(
         ("models.toml:11: model[1].quality.coding_hlp: there is no intent 'coding_hlp'; did you mean 'coding_help'?",),
         models("coding_help", "coding_hlp"),
@@ -219,6 +217,11 @@ def test_a_model_that_the_map_does_not_know_is_right_if_it_is_priced(tmp_path: P
     assert mistakes(tmp_path, {"models.toml": own}) == []
 
 
+def test_a_host_of_ones_own_or_with_a_price_is_right(tmp_path: Path) -> None:
+    own = MODELS.replace('["c/3"]', '["mine/bge-m3", "a/1/x"]\nrerank = ["mine/bge-reranker"]')
+    assert mistakes(tmp_path, {"models.toml": own}) == []
+
+
 def test_a_free_model_is_no_slip(tmp_path: Path) -> None:
     assert mistakes(tmp_path, models("input = 0.1, output = 2", "input = 0, output = 0")) == []
 
@@ -226,14 +229,14 @@ def test_a_free_model_is_no_slip(tmp_path: Path) -> None:
 def test_a_users_file_stands_in_for_the_shipped_one_of_its_name(tmp_path: Path) -> None:
     shipped = write(tmp_path / "shipped", FILES)
     own = write(tmp_path / "own", {"cheap.toml": ROUTING.replace("cost = 1", "cost = 9"), "mine.toml": ROUTING})
-    library = Library.load([shipped, own], KNOWN.__contains__)
+    library = Library.load([shipped, own], KNOWN)
     assert library.routing["cheap"].weights.cost == 9
     assert library.routing["balanced"].weights.cost == 1
     assert "mine" in library.routing
 
 
 def test_a_folder_that_is_not_there_has_no_documents(tmp_path: Path) -> None:
-    assert Library.load([write(tmp_path / "shipped", FILES), tmp_path / "none"], KNOWN.__contains__).routing
+    assert Library.load([write(tmp_path / "shipped", FILES), tmp_path / "none"], KNOWN).routing
 
 
 def test_what_an_editor_leaves_beside_a_document_is_none(tmp_path: Path) -> None:
@@ -244,20 +247,20 @@ def test_what_an_editor_leaves_beside_a_document_is_none(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (write(tmp_path, FILES) / "x.toml").mkdir()
     with pytest.raises(DocumentError, match=re.escape(f"{tmp_path}/x.toml: Is a directory")):
-        Library.load([tmp_path], KNOWN.__contains__)
+        Library.load([tmp_path], KNOWN)
 
 
 def test_the_version_is_of_the_contents_and_of_nothing_else(tmp_path: Path) -> None:
-    first = Library.load([write(tmp_path / "a", FILES)], KNOWN.__contains__).version
+    first = Library.load([write(tmp_path / "a", FILES)], KNOWN).version
     assert re.fullmatch("[0-9a-f]{12}", first)
-    assert Library.load([write(tmp_path / "b", FILES)], KNOWN.__contains__).version == first
+    assert Library.load([write(tmp_path / "b", FILES)], KNOWN).version == first
     changed = {"cheap.toml": ROUTING + "# the same"}
-    assert Library.load([write(tmp_path / "c", {**FILES, **changed})], KNOWN.__contains__).version != first
+    assert Library.load([write(tmp_path / "c", {**FILES, **changed})], KNOWN).version != first
 
 
 def test_an_organisation_that_is_not_named_is_the_default_one(tmp_path: Path) -> None:
     text = FILES["organisations.toml"] + 'policy = "cheap"\n[organisation.acme]\nmodels = ["b/*"]\n'
-    library = Library.load([write(tmp_path, {**FILES, "organisations.toml": text})], KNOWN.__contains__)
+    library = Library.load([write(tmp_path, {**FILES, "organisations.toml": text})], KNOWN)
     assert library.organisation("nobody").policy == "cheap"
     assert library.organisation("acme") == Organisation(models=["b/*"])
 
@@ -266,7 +269,7 @@ def test_an_organisation_that_is_not_named_is_the_default_one(tmp_path: Path) ->
 
 
 def test_a_file_is_checked_as_if_it_stood_among_the_others(tmp_path: Path) -> None:
-    library = Library.load([write(tmp_path / "shipped", FILES)], KNOWN.__contains__)
+    library = Library.load([write(tmp_path / "shipped", FILES)], KNOWN)
     mine = write(
         tmp_path / "drafts", {"mine.toml": ROUTING, "cheap.toml": routing('fallback = "mine"\n')["cheap.toml"]}
     )
@@ -279,7 +282,7 @@ def test_a_file_is_checked_as_if_it_stood_among_the_others(tmp_path: Path) -> No
 
 def test_a_file_is_checked_for_what_it_breaks_elsewhere(tmp_path: Path) -> None:
     shipped = write(tmp_path / "shipped", {**FILES, **routing('fallback = "balanced"\n')})
-    library = Library.load([shipped], KNOWN.__contains__)
+    library = Library.load([shipped], KNOWN)
     draft = write(tmp_path / "drafts", {"balanced.toml": PERSONA}) / "balanced.toml"
     assert f"{shipped}/cheap.toml:4: fallback: there is no policy 'balanced'" in check(draft, library)
 
@@ -289,7 +292,7 @@ def test_a_file_is_checked_for_what_it_breaks_elsewhere(tmp_path: Path) -> None:
 
 @cache
 def shipped() -> Library:
-    return Library.load([HERE], known)
+    return Library.load([HERE], nameable(prices(), NAMES))
 
 
 def test_the_shipped_documents_are_right() -> None:

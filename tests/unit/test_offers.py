@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.upstream import prices
-from gateway.upstream.offers import offer, offers
+from gateway.upstream.offers import catalogued, offer, offers
 from gateway.upstream.providers import NAMES
-from policies.documents import Model
+from policies.documents import Model, Models, Price
 from tests.fakes.library import shipped
 
 
@@ -36,3 +36,16 @@ def test_every_shipped_model_that_has_tools_and_stands_in_no_map_can_be_made_to_
     own = [one for one in offers(shipped().models, known, NAMES) if known.get(one.name) is None]
     assert len(own) == 4
     assert all("forced_tools" in one.abilities for one in own)
+
+
+def test_what_is_no_chat_is_not_on_offer_for_having_a_price() -> None:
+    free = Price(input=0, output=0)
+    entries = [Model(name, {}, "a server of ours", price=free) for name in ("local/bge-m3", "local/llama")]
+    entries.append(Model("openai/text-embedding-3-large", {}, "our own contract", price=free))
+    catalogue = Models(1, entries, embeddings=["local/bge-m3"])
+    known = prices.load(["openai", "local"])
+    known.take(catalogued(catalogue, known))
+    assert [one.name for one in offers(catalogue, known, ["openai", "local"])] == ["local/llama"]
+    priced = known.get("local/bge-m3")
+    assert priced is not None
+    assert priced.price is not None  # for who bills

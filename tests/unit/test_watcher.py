@@ -24,7 +24,7 @@ def folders(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def watcher(folders: list[Path]) -> Watcher:
-    return Watcher(folders, KNOWN.__contains__)
+    return Watcher(folders, KNOWN)
 
 
 def settle(*folders: Path) -> None:
@@ -184,9 +184,9 @@ def test_what_nobody_thought_of_is_told_and_the_next_edit_is_taken(
 
 
 def test_documents_that_were_good_once_are_in_force_until_an_edit_is_good(folders: list[Path]) -> None:
-    good = unpacked(packed(Library.load(folders, KNOWN.__contains__).sources))
+    good = unpacked(packed(Library.load(folders, KNOWN).sources))
     write(folders[1], {"mine.toml": "kind = 1"})
-    watcher = Watcher(folders, KNOWN.__contains__, good)
+    watcher = Watcher(folders, KNOWN, good)
     assert not watcher.poll()
     assert watcher.error == f"{folders[1]}/mine.toml:1: kind: there is no kind 1; it is one of " + ", ".join(KINDS)
     write(folders[1], {"mine.toml": ROUTING})
@@ -196,11 +196,11 @@ def test_documents_that_were_good_once_are_in_force_until_an_edit_is_good(folder
 def test_a_start_with_bad_documents_is_refused(folders: list[Path]) -> None:
     write(folders[1], {"mine.toml": "kind = 1"})
     with pytest.raises(DocumentError, match=r"mine\.toml:1: kind"):
-        Watcher(folders, KNOWN.__contains__)
+        Watcher(folders, KNOWN)
 
 
 def test_a_folder_may_come_later(tmp_path: Path) -> None:
-    watcher = Watcher([write(tmp_path / "shipped", FILES), tmp_path / "later"], KNOWN.__contains__)
+    watcher = Watcher([write(tmp_path / "shipped", FILES), tmp_path / "later"], KNOWN)
     assert not watcher.poll()
     write(tmp_path / "later", {"mine.toml": ROUTING})
     assert watcher.poll()
