@@ -70,7 +70,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         valkey_place.chosen(settings.valkey_url, settings.redis_url, settings.upstash_url, settings.upstash_token)
         live = providers.configured(environ, settings.providers)
         providers.tempos(environ, live)
-        documents.library(settings.policies_path, list(live))
+        documents.library(settings.policies_path, list(live))  # but for fitted sections: numpy is for the workers
         embedding.check(settings.embedding, settings.data_path, live)
         key = keyfile.read_or_make(settings.data_path)
     except (SettingsError, ProvidersError, KeyFileError, DocumentError, PlaceError, EmbeddingError) as error:

@@ -22,6 +22,7 @@ from gateway.stages.reader import Reader
 from gateway.stores.classifier import Classifier
 from gateway.stores.embedding import Encoder
 from gateway.stores.expectation import Expectation
+from gateway.stores.qualities import require_usable
 from gateway.stores.tokenizer import Tokenizer
 from gateway.upstream.documents import folders, nameable
 from gateway.upstream.offers import catalogued
@@ -30,7 +31,6 @@ from gateway.upstream.providers import NAMES
 from policies.checks import Nameable
 from policies.documents import DocumentError, Tempo
 from policies.library import Library, packed, unpacked
-from policies.quality import QualityError
 from policies.watcher import Watcher, unforeseen
 
 SECONDS: Final = 1.0  # between two looks at the folders
@@ -69,7 +69,7 @@ class Rules:
         self._pace = pace
         self._rolling = rolling or Rolling(None)
         self._refused = ""
-        self._watcher, parts = self._begun(folders(folder), nameable(known, live))
+        self._watcher, parts = self._begun(folders(folder), nameable(known, live, require_usable))
         self.library = parts.library
         known.take(catalogued(self.library.models, known))
         self.tokenizer = Tokenizer()
@@ -154,9 +154,6 @@ class Rules:
             return None
         try:
             parts = self._made(self._watcher.library)
-        except DocumentError as error:
-            self._refused = str(error)
-            return None
         except Exception as error:  # noqa: BLE001  # it is told as a mistake is, and the next edit is looked for
             self._refused = unforeseen(error)
             return None
@@ -165,18 +162,15 @@ class Rules:
         return parts
 
     def _made(self, library: Library) -> Parts:
-        """Raises DocumentError where a fitted section is of another gateway's making."""
         if not self._reads:
             return Parts(library, None, {})
         added = {name: intent.examples for name, intent in library.intents.intent.items() if intent.examples}
         catalogue = [model.name for model in library.models.model]
-        expectations = {}
-        for name, routing in library.routing.items():
-            if routing.quality is not None:
-                try:
-                    expectations[name] = Expectation(routing.quality, Encoder.load(), catalogue)
-                except QualityError as error:
-                    raise DocumentError([f"{library.sources[f'{name}.toml'].path}: {error}"]) from None
+        expectations = {
+            name: Expectation(routing.quality, Encoder.load(), catalogue)
+            for name, routing in library.routing.items()
+            if routing.quality is not None
+        }
         return Parts(library, Classifier.load(extra=added), expectations)
 
     def _take(self, parts: Parts) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from policies import lines
 from policies.documents import Intents, Model, Models, Organisation, Organisations, Price, Routing
+from policies.quality import Quality, QualityError, meant
 from policies.reading import KINDS, Mistake, Read, near
 
 BUILT_IN: Final = ("social_chat", "qa_retrieval", "coding_help", "editing_writing", "reasoning_math")
@@ -23,11 +24,20 @@ _DEAREST_REQUEST: Final = 10.0  # dollars; the same slip with what a thousand se
 _SWITCHES: Final = ("o1", "o3", "o4", "gpt-5")
 
 
+Require = Callable[[Quality], object]  # raises QualityError for a fitted section that cannot be used
+
+
+def unread(_: Quality) -> None:
+    """Take any fitted section."""
+
+
 class Nameable(Struct, frozen=True):
     """What there is outside of the documents that they may name."""
 
     mapped: Callable[[str], bool]  # whether LiteLLM's map knows a model, `provider/model`
     own: Collection[str] = ()  # servers of one's own, whose models no map knows
+    providers: Collection[str] = ()  # that may have a key, those included
+    require_usable: Require = unread
 
 
 class House(Struct, frozen=True):
@@ -83,7 +93,14 @@ def _in(read: Read, house: House) -> Iterator[Mistake]:
         case Routing() as routing:
             yield from _routing(read.source.stem, routing, house)
         case Organisations() as organisations:
-            for name, organisation in organisations.organisation.items():
+            named = organisations.organisation
+            if DEFAULT not in named:
+                close = near(DEFAULT, list(named))
+                yield (
+                    ("organisation",),
+                    f"{DEFAULT!r} is missing; it holds for every organisation that is not named{close}",
+                )
+            for name, organisation in named.items():
                 yield from _organisation(organisation, ("organisation", name), house)
         case _:
             return
@@ -96,6 +113,10 @@ def _models(models: Models, house: House) -> Iterator[Mistake]:
             yield ("model", index, "name"), f"{model.name!r} stands here twice; the first is model[{seen[model.name]}]"
         seen.setdefault(model.name, index)
         yield from _model(model, ("model", index), house)
+    for name in models.pace:
+        if name not in house.outside.providers:
+            close = near(name, sorted(house.outside.providers)) or "; one of your own stands in SYNTRA_PROVIDERS"
+            yield ("pace", name), f"there is no provider {name!r}{close}"
     for kind, names in models.hosts.items():
         for index, name in enumerate(names):
             if not house.knows(name) and name.partition("/")[0] not in house.outside.own:
@@ -160,6 +181,20 @@ def _routing(stem: str, routing: Routing, house: House) -> Iterator[Mistake]:
         if name not in house.models:
             yield ("default", index), f"the catalogue has no model {name!r}{near(name, sorted(house.models))}"
     yield from _fallback(stem, routing, house)
+    if routing.quality is not None:
+        yield from _quality(routing.quality, house)
+
+
+def _quality(quality: Quality, house: House) -> Iterator[Mistake]:
+    """It is one of this gateway's, and of models that are there; the outcomes may have been of more than these."""
+    try:
+        house.outside.require_usable(quality)
+    except QualityError as error:
+        key, _, what = str(error).partition(": ")
+        yield tuple(key.split(".")), what
+    graded = [model.name for model in quality.models]
+    if not any(meant(name, graded) for name in house.models):
+        yield ("quality", "models"), f"the catalogue has none of these models: {', '.join(graded)}"
 
 
 def _fallback(stem: str, routing: Routing, house: House) -> Iterator[Mistake]:

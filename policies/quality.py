@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, structs
@@ -64,6 +64,12 @@ class Quality(Struct, frozen=True, forbid_unknown_fields=True):
     models: Annotated[list[Graded], Meta(min_length=1)]
     kinds: list[Kind]
     packed: Packed
+
+
+def meant(name: str, graded: Sequence[str]) -> str:
+    """The graded model that a name of the catalogue means, if any: the same whole name, or the same last part."""
+    last = name.rpartition("/")[2]
+    return next((one for one in graded if one in (name, last)), "")
 
 
 def render(quality: Quality) -> str:

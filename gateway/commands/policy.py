@@ -14,6 +14,7 @@ from rich.text import Text
 from gateway import settings
 from gateway.commands.fit import fit
 from gateway.settings import SettingsError
+from gateway.stores.qualities import require_usable
 from gateway.upstream import prices, providers
 from gateway.upstream.documents import library
 from gateway.upstream.offers import offer
@@ -67,7 +68,7 @@ def _library(data_dir: str | None) -> Library:
     environ = {**os.environ, **({"SYNTRA_DATA_DIR": data_dir} if data_dir else {})}
     try:
         chosen = settings.read(environ)
-        return library(chosen.policies_path, list(providers.configured(environ, chosen.providers)))
+        return library(chosen.policies_path, list(providers.configured(environ, chosen.providers)), require_usable)
     except (SettingsError, ProvidersError, DocumentError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -17,6 +17,7 @@ from gateway.outside import Outside
 from gateway.settings import Settings
 from gateway.stores import keyfile
 from gateway.stores.keyfile import ENCRYPTION, KEY, SECRET, Kept, KeyFileError
+from gateway.stores.qualities import require_usable
 from gateway.stores.vault import MasterError
 from gateway.upstream import documents, providers
 from gateway.upstream.dialect import Provider
@@ -95,7 +96,7 @@ def _mend(path: Path) -> str:
 def papers(chosen: Settings, live: Mapping[str, Provider]) -> Iterator[Finding]:
     """The policy documents, and what else is only read."""
     try:
-        found = documents.library(chosen.policies_path, list(live))
+        found = documents.library(chosen.policies_path, list(live), require_usable)
         yield Finding("policy documents", GOOD, f"version {found.version}, {len(found.models.model)} models")
     except DocumentError as error:
         yield Finding("policy documents", BAD, str(error), f"Mend it in {chosen.policies_path}; `syntra policy check`.")
@@ -122,7 +123,9 @@ def keys(environ: Mapping[str, str], chosen: Settings) -> tuple[dict[str, Provid
 async def called(environ: Mapping[str, str], chosen: Settings) -> AsyncIterator[Finding]:
     """Each provider asked for one token with its key."""
     outside = Outside(chosen, environ)
-    models = [model.name for model in documents.library(chosen.policies_path, list(outside.live)).models.chat]
+    models = [
+        model.name for model in documents.library(chosen.policies_path, list(outside.live), require_usable).models.chat
+    ]
     verify = Verify(outside.upstream, outside.prices, lambda: models)
     try:
         for name, provider in outside.live.items():

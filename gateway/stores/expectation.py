@@ -9,7 +9,7 @@ from typing import Final
 from gateway.core import surface
 from gateway.stores.embedding import Encoder
 from gateway.stores.qualities import Qualities, see
-from policies.quality import Quality
+from policies.quality import Quality, meant
 
 REMEMBERED: Final = 5_000  # prompts, some 2 KB each
 
@@ -21,7 +21,7 @@ class Expectation:
         self._qualities = Qualities(section, encoder)
         self._encoder = encoder
         graded = [model.name for model in section.models]
-        self._names = {name: found for name in catalogue if (found := _graded(name, graded))}
+        self._names = {name: found for name in catalogue if (found := meant(name, graded))}
         self._known: OrderedDict[str, Mapping[str, float]] = OrderedDict()
 
     def of(self, text: str) -> Mapping[str, float]:
@@ -34,9 +34,3 @@ class Expectation:
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return found
-
-
-def _graded(name: str, graded: Sequence[str]) -> str:
-    """The graded model that a name of the catalogue means: the same whole name, or the same last part."""
-    last = name.rpartition("/")[2]
-    return next((one for one in graded if one in (name, last)), "")

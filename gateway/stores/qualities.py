@@ -100,6 +100,11 @@ class Lens:
         return places[hit], weights[hit] / np.float32(length)
 
 
+def require_usable(section: Quality) -> None:
+    """Raise QualityError, which begins with the key, where a section is broken or of another gateway's making."""
+    Qualities(section, Encoder.load())
+
+
 class Qualities:
     """From a sight of a prompt to what can be expected of each model; raises QualityError for a broken section."""
 

@@ -83,6 +83,11 @@ def configured(environ: Mapping[str, str], more: str) -> dict[str, Provider]:
     return found
 
 
+def possible() -> frozenset[str]:
+    """Every provider that a key would make live, whether it has one or not."""
+    return _OWN | (names() - ALIASES.keys())
+
+
 def tempos(environ: Mapping[str, str], live: Iterable[str]) -> dict[str, Tempo]:
     """The pace of the environment's keys, by provider: OPENAI_RPS, OPENAI_BURST, OPENAI_CONCURRENCY and their like."""
     known = {one.name: one.stems for one in KNOWN}

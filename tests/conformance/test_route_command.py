@@ -178,6 +178,11 @@ def test_qualities_are_fitted_into_a_policy_that_then_decides(tmp_path: Path) ->
         assert told.returncode == 0, told.stderr
         assert syntra("policy", "check", str(mine), data=tmp_path).returncode == 0
     assert mine.read_text().count("[quality]") == 1
+    (other := tmp_path / "other.toml").write_text(mine.read_text().replace("\neye = ", '\neye = "odd" # '))
+    told = syntra("policy", "check", str(other), data=tmp_path)
+    assert told.returncode == 1
+    assert "other.toml:" in told.stderr
+    assert "quality.eye: fitted with 'odd'" in told.stderr
     assert "colleague" not in mine.read_text()
     routed = syntra(
         "route",

@@ -9,17 +9,21 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gateway.core.reading import INTENTS
+from gateway.stores.qualities import require_usable
 from gateway.upstream.documents import nameable
 from gateway.upstream.prices import Prices, load
 from gateway.upstream.providers import NAMES
 from policies.checks import BUILT_IN, Nameable
 from policies.documents import DocumentError, Models, Organisation, Range
 from policies.library import HERE, Library, check
+from policies.quality import render
 from tests.unit.test_documents import MODELS, PERSONA, ROUTING
+from tests.unit.test_qualities import section
 
-KNOWN = Nameable({"b/2", "a/1/x", "c/3", "openai/gpt-4o"}.__contains__, own=["mine"])
+KNOWN = Nameable({"b/2", "a/1/x", "c/3", "openai/gpt-4o"}.__contains__, own=["mine"], providers=["mine", "openai"])
 INTENT = '[intent.{}]\nabout = "x"\noutput_tokens = [1, 2]\n'
 FILES = {
     "persona.toml": PERSONA,
@@ -160,11 +164,11 @@ WRONG = [
     ),
     # organisations
     Wrong(
-        ("organisations.toml:4: organisation.acme.policy: there is no policy 'cheep'; did you mean 'cheap'?",
-         "organisations.toml:5: organisation.acme.policies[1]: there is no policy 'best'",
-         "organisations.toml:6: organisation.acme.models[0]: nothing in the catalogue matches 'z/*'"),
+        ("organisations.toml:5: organisation.acme.policy: there is no policy 'cheep'; did you mean 'cheap'?",
+         "organisations.toml:6: organisation.acme.policies[1]: there is no policy 'best'",
+         "organisations.toml:7: organisation.acme.models[0]: nothing in the catalogue matches 'z/*'"),
         {"organisations.toml": FILES["organisations.toml"].replace(
-            "default]\n", 'acme]\npolicy = "cheep"\npolicies = ["cheap", "best"]\nmodels = ["z/*", "openai/gpt-4o"]\n')},
+            "default]\n", 'default]\n[organisation.acme]\npolicy = "cheep"\npolicies = ["cheap", "best"]\nmodels = ["z/*", "openai/gpt-4o"]\n')},
     ),
     Wrong(
         ("organisations.toml:5: organisation.default.aliases.a/b: an alias has no '/': that is how a provider's model is pinned",),
@@ -188,6 +192,16 @@ WRONG = [
         ("organisations.toml:4: organisation.default.aliases.x: this leads in a circle: x -> y -> x",
          "organisations.toml:4: organisation.default.aliases.y: this leads in a circle: y -> x -> y"),
         organisation('aliases = { x = "y", y = "x", into = "x" }\n'),
+    ),
+    Wrong(
+        ("organisations.toml:3: organisation: 'default' is missing; it holds for every organisation that is not named; did you mean 'defualt'?",),
+        {"organisations.toml": FILES["organisations.toml"].replace("default", "defualt")},
+    ),
+    # paces
+    Wrong(
+        ("models.toml:4: pace.opnai: there is no provider 'opnai'; did you mean 'openai'?",
+         "models.toml:6: pace.house: there is no provider 'house'; one of your own stands in SYNTRA_PROVIDERS"),
+        models('["c/3"]\n', '["c/3"]\n[pace.opnai]\nrps = 1\n[pace.house]\n[pace.mine]\n'),
     ),
     # kinds
     Wrong(
@@ -220,6 +234,21 @@ def test_a_model_that_the_map_does_not_know_is_right_if_it_is_priced(tmp_path: P
 def test_a_host_of_ones_own_or_with_a_price_is_right(tmp_path: Path) -> None:
     own = MODELS.replace('["c/3"]', '["mine/bge-m3", "a/1/x"]\nrerank = ["mine/bge-reranker"]')
     assert mistakes(tmp_path, {"models.toml": own}) == []
+
+
+def test_a_section_of_qualities_that_cannot_be_used_is_told_with_file_line_and_key(tmp_path: Path) -> None:
+    fitted = ROUTING + render(section())
+    at = fitted.split("\n").index(f'eye = "{section().eye}"') + 1
+    priced = "price = { input = 1, output = 1 }\nquality.default = [0.9, 0.5]"
+    small = f'\n[[model]]\nname = "mine/small"\nsource = "measured by ourselves"\n{priced}\n'
+    known = structs.replace(KNOWN, require_usable=require_usable)
+    good = {"models.toml": MODELS + small, "cheap.toml": fitted}
+    assert mistakes(tmp_path, good, known) == []
+    strange = fitted.replace(section().eye, "256+1-0")
+    (told,) = mistakes(tmp_path, {**good, "cheap.toml": strange}, known)
+    assert told.startswith(f"cheap.toml:{at}: quality.eye: fitted with '256+1-0', but this gateway sees with ")
+    (told,) = mistakes(tmp_path, {"models.toml": MODELS, "cheap.toml": fitted}, known)
+    assert re.match(r"cheap\.toml:\d+: quality\.models: the catalogue has none of these models: .*small", told)
 
 
 def test_a_free_model_is_no_slip(tmp_path: Path) -> None:
@@ -292,7 +321,7 @@ def test_a_file_is_checked_for_what_it_breaks_elsewhere(tmp_path: Path) -> None:
 
 @cache
 def shipped() -> Library:
-    return Library.load([HERE], nameable(prices(), NAMES))
+    return Library.load([HERE], nameable(prices(), NAMES, require_usable))
 
 
 def test_the_shipped_documents_are_right() -> None:
