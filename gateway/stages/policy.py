@@ -50,8 +50,7 @@ class Route(Struct, frozen=True):
 
     def searches(self, facts: Facts) -> bool:
         """Whether who is asked first searches the web, and was chosen for it."""
-        wanted = facts.fresh >= _FRESH or "search" in facts.needs
-        return wanted and self.candidates[0].name in self.searching
+        return _wants_search(facts) and self.candidates[0].name in self.searching
 
 
 class Policy:
@@ -246,11 +245,16 @@ class Policy:
                 said = engine.spoken(facts, live[one.name]) * facts.choices
                 scored.cost = one.price.of(facts.tokens, said)
             seen.append(scored)
-        seen.sort(key=lambda one: (bool(one.out), -one.score, one.name))
-        chain = tuple(one for one in seen if not one.out)[:_ASKED]
+        able = [one for one in seen if not one.out]
+        if not able:  # as in a plan, a guess of ours yields where it would leave nobody
+            able = [one for one in seen if one.out == engine.COOLING and not live[one.name].stated]
+        # A search costs a fee, and answers from the web what was asked of a model: only where no other is able.
+        unwanted = () if _wants_search(facts) or "search" in wanted.abilities else self._searching
+        chain = tuple(sorted(able, key=lambda one: (one.name in unwanted, -one.score, one.name))[:_ASKED])
         for rank, scored in enumerate(chain, 1):
-            scored.rank = rank
-        return Plan("nearest", 0.0, chain, tuple(seen))
+            scored.rank, scored.out, scored.detail = rank, "", ""
+        rest = sorted((one for one in seen if not one.rank), key=lambda one: (bool(one.out), -one.score, one.name))
+        return Plan("nearest", 0.0, chain, (*chain, *rest))
 
     def _wanted(self, absent: str) -> Offer:
         """The model that was asked for, as the catalogue or the map knows it."""
@@ -278,6 +282,11 @@ class Policies:
         if policy is None:  # some milliseconds, once for a set; the six providers make few
             policy = self._of[live] = self._made(live)
         return policy
+
+
+def _wants_search(facts: Facts) -> bool:
+    """Whether a search of the web is what one is chosen for."""
+    return facts.fresh >= _FRESH or "search" in facts.needs
 
 
 def _refuse_pin(caller: Caller) -> None:

@@ -90,6 +90,28 @@ def test_a_stand_in_can_do_what_is_needed() -> None:
     assert {one.provider for one in route.candidates} == {"kimi"}
 
 
+def test_a_stand_in_searches_only_where_a_search_is_wanted_or_nobody_else_is_able() -> None:
+    scene, wanted = Scene("perplexity", "kimi", "openrouter"), Meaning(absent="openai/gpt-4o")
+    assert "perplexity" not in {one.provider for one in scene.route(wanted).candidates}
+    assert "perplexity" in {one.provider for one in scene.route(wanted, fresh=0.9).candidates}
+    assert {one.provider for one in Scene("perplexity").route(wanted).candidates} == {"perplexity"}
+    searcher = Scene("openai", "perplexity").route(Meaning(absent="openai/gpt-4o"), needs=("search",))
+    assert {one.provider for one in searcher.candidates} == {"perplexity"}
+
+
+def test_a_stand_in_that_seems_to_fail_is_asked_when_nobody_else_is_left() -> None:
+    scene, wanted = Scene("perplexity"), Meaning(absent="openai/gpt-4o")
+    both = scene.route(wanted).candidates
+    for one in both:
+        for _ in range(3):
+            scene.health.failed(one.key, UpstreamFailed("no"), time.monotonic())
+    assert set(scene.route(wanted).candidates) == set(both)
+    for one in both:
+        scene.health.failed(one.key, UpstreamBusy("no", retry_after=20), time.monotonic())
+    with pytest.raises(AllCooling):
+        scene.route(wanted)
+
+
 def test_what_nobody_can_serve_is_refused_with_each_ones_reason() -> None:
     with pytest.raises(NothingFits) as caught:
         Scene("perplexity").route(needs=("tools",))
