@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.fakes.gateway import Gateway
-from tests.fakes.users import User
+from tests.fakes.provider import Provider
+from tests.fakes.users import User, said
 
 # Memories; questions with the number of the memory that answers each; and questions that none of them is about.
 SAID = {
@@ -96,11 +99,33 @@ def told(user: User, question: str) -> set[str]:
 
 @pytest.mark.parametrize("tongue", SAID)
 def test_what_answers_is_told_and_what_is_beside_the_point_is_not_in_any_script(home: Gateway, tongue: str) -> None:
-    said, answered, beside = (part.split("|") for part in SAID[tongue])
+    known, answered, beside = (part.split("|") for part in SAID[tongue])
     user = User(home)
-    assert user.memories(method="POST", json={"memories": [{"text": text} for text in said]}).status_code == 201
+    assert user.memories(method="POST", json={"memories": [{"text": text} for text in known]}).status_code == 201
     for row in answered:
         question, number = row.split("=")
-        assert told(user, question) == {said[int(number)]}, question
+        assert told(user, question) == {known[int(number)]}, question
     for question in beside:
         assert not told(user, question), question
+
+
+def test_a_fact_is_told_to_who_asks_for_it_in_other_words(ann: User, providers: Mapping[str, Provider]) -> None:
+    facts = ("My name is Ann", "I moved to Hamburg in March", "I work as a nurse", "Always answer in German")
+    ann.chat(". ".join([*facts, "I met a sailor in town and we talked about our work."]))
+    ann.knows(*facts)
+    for question, wanted in (
+        ("What do you know about me?", facts),
+        ("Wer bin ich?", facts),
+        ("What is my name?", facts[:1]),
+        ("Where do I live?", facts[1:2]),
+        ("Wo wohne ich?", facts[1:2]),
+        ("¿Dónde vivo?", facts[1:2]),
+        ("我住在哪里？", facts[1:2]),
+        ("What do I do for work?", facts[2:3]),
+        ("Where do you live?", ()),
+        ("Who are you?", ()),
+        ("What does your name mean?", ()),
+    ):
+        ann.chat(question, headers={"x-syntra-memory": "read"})
+        told = said(providers["openai"])
+        assert tuple(one for one in facts if one in told) == tuple(wanted), question

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.stages.memory.profile import wanted
 from gateway.stages.memory.worth import facts, statements
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -120,3 +121,40 @@ def test_a_fact_is_read_where_it_is_said_for_good(slot: str) -> None:
 @pytest.mark.parametrize("sentence", NO_FACTS.split("|"))
 def test_what_only_sounds_like_a_fact_is_none(sentence: str) -> None:
     assert list(facts(sentence)) == []
+
+
+@pytest.mark.parametrize(
+    ("slots", "questions"),
+    [
+        (
+            ("name",),
+            "What's my name?|Wie heiße ich?|Comment je m'appelle ?|¿Cómo me llamo?|Как меня зовут?|我叫什么名字？",
+        ),
+        (
+            ("home",),
+            "Where do I live?|Wo wohne ich?|Où est-ce que j'habite ?|¿Dónde vivo?|Dove abito?|Где я живу?|我住哪里？",
+        ),
+        (("work", "job"), "Where do I work?|What do I do for a living?|Wo arbeite ich?|Где я работаю?"),
+        (("birthday", "age"), "When is my birthday?|How old am I?|Wie alt bin ich?"),
+        (
+            (),
+            "Where do you live?|What is her name?|Where should I live next year?|How do I work with Git?|Who is he?|Where am I?",
+        ),
+    ],
+)
+def test_a_question_says_which_facts_it_asks_for(slots: tuple[str, ...], questions: str) -> None:
+    for question in questions.split("|"):
+        found = wanted(question)
+        assert (tuple(found.slots), found.every) == (slots, False), question
+
+
+@pytest.mark.parametrize("question", ["Who am I?", "What do you know about me?", "Was weißt du über mich?", "我是谁？"])
+def test_who_asks_about_themselves_asks_for_every_fact(question: str) -> None:
+    found = wanted(question)
+    assert found.every
+    assert found.has("favourite tea")
+    assert not found.has("")
+
+
+def test_a_long_text_asks_for_no_fact() -> None:
+    assert not wanted("Where do I live? " * 20).words

@@ -12,7 +12,9 @@ from itertools import pairwise
 from typing import Final
 
 from gateway.core import stems
+from gateway.core.memories import Memory
 from gateway.core.words import ends
+from gateway.stages.memory.profile import wanted
 from gateway.stores.embedding import Encoder
 
 MATTERS: Final = 0.8  # nearness and shared words together, from which on a memory is about what is asked
@@ -43,15 +45,18 @@ class Question:
         parts = () if text.isascii() else ends(list(_parts(text[:_READ])))
         self._parts = {part: encoder.rarity(part) for part in parts}
         self._all = sum(self._rare.values()) + sum(self._parts.values())
+        self.facts = wanted(text)
         self._near = self._all > 0 and not (spells and _spelled(text[:_READ]))
 
-    def relevance(self, text: str, near: float) -> float:
-        """Of a memory with this text, whose vector is so near."""
+    def relevance(self, memory: Memory, near: float) -> float:
+        """Of a memory whose vector is so near; a fact that is asked for matters, whatever its words."""
+        text = memory.text
         shared = sum(self._rare[one] for one in stems.within(text, self._rare))
         if self._parts:
             shared += sum(rarity for part, rarity in self._parts.items() if part in text)
         tells = self._near and not (self._spells and _spelled(text))
-        return (near if tells else 0.0) + (shared / self._all if shared else 0.0)
+        relevance = (near if tells else 0.0) + (shared / self._all if shared else 0.0)
+        return max(relevance, MATTERS) if self.facts.has(memory.slot) else relevance
 
 
 def _spelled(text: str) -> bool:

@@ -52,9 +52,11 @@ class Shelf:
         `lacking` hears where some may be missing, because not everybody who could know them has answered.
         """
         words = stems.content(text)
-        if not words:
+        question = Question(text, words, self._encoder, spells=self._index.spells)
+        sought = [*words, *question.facts.words]
+        if not sought:
             return []
-        hits = await self._index.search(kept, text, words, lacking)
+        hits = await self._index.search(kept, text, sought, lacking)
         ranked = rank(hits, time.time(), min(limit, MOST))
         marks = ranked.marks.tolist()
         if not marks:
@@ -62,12 +64,11 @@ class Shelf:
         found = await kept.told(marks)
         nearest = hits.near[hits.near != 0]
         least = self._index.near(float(nearest.min())) if nearest.size else 0.0
-        question = Question(text, words, self._encoder, spells=self._index.spells)
         told = []
         for mark, near in zip(marks, ranked.near.tolist(), strict=True):
             memory = found.get(mark)
             if memory is not None:  # what is not true any more is not told, whatever the vectors say
-                told.append(Told(memory, question.relevance(memory.text, self._index.near(near) or least)))
+                told.append(Told(memory, question.relevance(memory, self._index.near(near) or least)))
         return told
 
     async def add(self, kept: Kept, wanted: Sequence[New]) -> tuple[list[Memory], bool]:
