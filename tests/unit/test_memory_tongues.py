@@ -94,7 +94,7 @@ def test_a_fact_goes_by_one_name_in_all_of_them(slot: str, sentences: str) -> No
 FACTS = {
     "name": "Call me Ann|Hi, please call me Ann van der Berg|My friends call me Bob|I go by Max|Call me Ann from now on"
     "|My name is Ann and I am allergic to peanuts|Nenn mich Alex|Appelle-moi Anne|Llámame Ana|Меня зовут Аня|我叫安娜",
-    "home": "I live in Berlin|I'm based in Oslo|I am now living near Bath|I moved to Hamburg in March|I now live at the coast",
+    "home": "I live in Berlin|I'm based in Oslo|I’m living in Oslo|I am now living near Bath|I moved to Hamburg in March|I now live at the coast",
     "work": "I work as a nurse|I now work for Siemens|I work at a bank|I work in the harbour",
     "dog": "My dog is called Rex|my dog is named rex|My dog's name is Rex|My dog is Rex|Mon chien s'appelle Rex|Mijn hond heet Rex",
     "wife": "My wife is Ann|My wife is called Ann|Meine Frau heißt Ann|Ma femme est Anne",
@@ -102,7 +102,7 @@ FACTS = {
     "language": "Always answer in German|Always reply to me in Brazilian Portuguese|Réponds toujours en anglais",
 }
 NO_FACTS = (
-    "Call me when the report is done|Call me tomorrow|Call me Monday|My boss will call me tomorrow|I go by bike|They call me a lot"
+    "Call me when the report is done|Call me Dr. Ann Lee|Call me tomorrow|Call me Monday|My boss will call me tomorrow|I go by bike|They call me a lot"
     "|My name is on the list|I based my thesis on Kant|I live for music|I moved the meeting to Tuesday|I moved to strike that"
     "|I moved in with my sister|I am moved|I work at night|I work at home|I work in the evening|I work for a living"
     "|My dog is sick today|My wife is a doctor|My wife is German|My boss is French and so is mine|My son is 2"

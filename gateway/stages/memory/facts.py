@@ -11,8 +11,9 @@ from typing import Final
 
 _LOWER: Final = "".join(filter(str.islower, map(chr, range(0x590))))
 _CAPITAL: Final = rf"(?-i:[^\W\d_{_LOWER}])"  # or a letter of a script that has none
+_NO_NAME: Final = "(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|today|dr|mrs?|ms|prof"
 _NAME: Final = (
-    rf"(?P<value>(?!(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|today)\b){_CAPITAL}[\w'’-]*"
+    rf"(?P<value>(?!(?:{_NO_NAME})\b){_CAPITAL}[\w'’-]*"
     rf"(?: (?:(?:v[ao]n|de[rnl]?|d[aiou]s?|la|bin) )*{_CAPITAL}[\w'’-]*)*)"
     r"(?: (?:from now on|now|please|instead|by the way|ab jetzt|jetzt|bitte|übrigens))?"
 )
@@ -23,9 +24,9 @@ _PEOPLE: Final = (  # what somebody is with a capital, without being called so
     "swiss|syrian|turkish|ukrainian|vietnamese|welsh"
 )
 _VALUE: Final = r"(?P<value>[^,.;!?\n。！？，]{2,80}?)"
-_AND: Final = (
-    "and|but|because|so|now|since|though|which|where|und|aber|weil|et|mais|parce|car|y|pero|porque|e|ma|perché|mas|en|maar|"
-    "omdat|и|но"
+_AND: Final = (  # with what follows these, a statement says something else
+    "and|but|because|so|now|since|though|which|where|with|who|whose|whom|that|when|while|und|aber|weil|(?-i:mit)|"
+    "et|mais|parce|car|avec|qui|que|y|pero|porque|con|e|ma|perché|che|mas|com|en|maar|omdat|и|но|с"
 )
 _END: Final = rf"(?=\s*(?:[,.;!?\n。！？，]|\b(?:{_AND})\b|$))"
 _BEGIN: Final = (
@@ -49,6 +50,7 @@ _HOURS: Final = (  # when, how and what for somebody works, and not where or as 
     r"(?:the |an? )?(?:nights?|home|weekends?|mornings?|evenings?|afternoons?|moment|least|living|fun|free|money|"
     r"hours?|days?|shifts?|pairs?|silence|peace|hurry|garden|kitchen|bed|first|once|last|\d+)\b"
 )
+_AWAY: Final = r"(?:not|no|on|off|out|gone|back|about|always|never)\b"  # how it fares, and not what it is
 _MONTHS: Final = "january|february|march|april|may|june|july|august|september|october|november|december"
 _MANNER: Final = (
     r"(?:un|une|una|uno|uma|d[ée]tails?|detalles?|detalhes?|dettaglio|bref|breve|resum[eo]n?|prose|prosa|vers[oi]?)\b"
@@ -67,8 +69,8 @@ FACTS: Final = tuple(
          rf"|{_BEGIN}noem me) {_NAME}")),
         ("name", rf"(?:我叫(?![了他她它你您])|我的名字是|私の名前は|僕の名前は){_VALUE}"),
         ("home", rf"\bi (?:(?:now|currently) )?(?:live|reside) (?:(?:now|currently) )?(?:in|at|near) {_VALUE}"),
-        ("home", rf"\bi(?:'m| am) (?:(?:now|currently) )?(?:living|based) (?:in|at|near) {_VALUE}"),
-        ("home", rf"\bi(?:'ve| have)? (?:(?:now|just|recently) )?moved to (?={_CAPITAL}){_VALUE}"),
+        ("home", rf"\bi(?:['’]m| am) (?:(?:now|currently) )?(?:living|based) (?:in|at|near) {_VALUE}"),
+        ("home", rf"\bi(?:['’]ve| have)? (?:(?:now|just|recently) )?moved to (?={_CAPITAL}){_VALUE}"),
         ("home", rf"\bich (?:wohne|lebe)(?: jetzt| nun| seit \S+)? (?:in|bei|auf|an) {_VALUE}"),
         ("home", (r"\b(?:j['’](?:habite|ai déménagé)|je (?:vis|habite))(?: maintenant)? (?:à|a|au|en|dans|près de) "
          + _VALUE)),
@@ -83,8 +85,8 @@ FACTS: Final = tuple(
         ("work", (r"\b(?:trabajo (?:ahora )?(?:como|en|para)|lavoro (?:ora )?(?:come|da|per|in|a)) " + _VALUE)),
         ("work", rf"\btrabalho (?:agora )?(?:como|na|no|em|para) {_VALUE}"),
         ("work", rf"\b(?:ik werk (?:nu )?(?:als|bij|voor|in)|pracuję (?:jako|w)|я работаю) {_VALUE}"),
-        ("job", rf"\b(?:my job is|i(?:'m| am) (?:employed as|working as)) {_VALUE}"),
-        ("age", rf"\bi(?:'m| am) (?=\d{{1,3}} years old){_VALUE}"),
+        ("job", rf"\b(?:my job is|i(?:['’]m| am) (?:employed as|working as)) {_VALUE}"),
+        ("age", rf"\bi(?:['’]m| am) (?=\d{{1,3}} years old){_VALUE}"),
         ("age", rf"\b(?:ich bin|j['’]ai|tengo|ho|tenho) (?=\d{{1,3}} (?:jahre|ans|años|anni|anos)\b){_VALUE}"),
         ("birthday", rf"\bmy birthday is(?: (?:on|in))? (?=[^,.;!?]*(?:\d|\b(?:{_MONTHS})\b)){_VALUE}"),
         ("birthday", (r"\b(?:mein geburtstag ist(?: am)?|mon anniversaire est(?: le)?|mi cumpleaños es(?: el)?"
@@ -94,13 +96,14 @@ FACTS: Final = tuple(
         ("language", rf"\b(?:antworte (?:mir )?(?:immer|nur) auf|antwoord altijd in) {_NAME}"),
         ("language", (r"\b(?:réponds(?:-moi)? toujours|responde siempre|rispondi(?:mi)? sempre|responda sempre)"
          rf" (?:en|in|em) (?!{_MANNER})(?P<value>[^\W\d_]+)")),
-        ("favourite {}", rf"\bmy (?:favou?rite|preferred) (?P<of>\w+(?: \w+)?) (?:is|are) (?:now )?{_VALUE}"),
+        ("favourite {}", (r"\bmy (?:favou?rite|preferred) (?P<of>\w+(?: \w+)?) (?:is|are) (?:now )?"
+         rf"(?!{_AWAY}){_VALUE}")),
         ("favourite {}", rf"\bmeine? lieblings(?P<of>\w+) (?:ist|sind) (?:jetzt )?{_VALUE}"),
         ("favourite {}", rf"\bm(?:on|a|es) (?P<of>\w+) préférée?s? (?:est|sont) (?:maintenant )?{_VALUE}"),
         ("favourite {}", rf"\bmis? (?P<of>\w+) favorit[oa]s? (?:es|son) (?:ahora )?{_VALUE}"),
         ("favourite {}", rf"\b(?:il mio|la mia) (?P<of>\w+) preferit[oa] è (?:ora )?{_VALUE}"),
         ("favourite {}", rf"\b(?:o meu|a minha|meu|minha) (?P<of>\w+) (?:favorit|preferid)[oa] é (?:agora )?{_VALUE}"),
-        ("{}", rf"\bmy (?P<of>{_NEAR})(?: is (?:called|named)|'s name is) {_VALUE}"),
+        ("{}", rf"\bmy (?P<of>{_NEAR})(?: is (?:called|named)|['’]s name is) {_VALUE}"),
         ("{}", rf"\bmy (?P<of>{_NEAR}) is (?!(?:{_PEOPLE})\b){_NAME}"),
         *((slot, rf"\b(?:{_MY}) (?:{words}) (?:(?:{_CALLED}) {_VALUE}|(?:{_IS}) {_NAME.replace('value', 'name')})")
           for slot, words in _NEAR_ELSEWHERE.items()),
