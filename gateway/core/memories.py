@@ -49,14 +49,14 @@ class Memory(Struct, frozen=True):
 
 
 class New(Struct, frozen=True):
-    """What is to be kept; `source` is its place in the same list, where it was derived from another."""
+    """What is to be kept; where it was derived from another, `source` is that one's place in the list, or its id."""
 
     text: str
     at: datetime
     kind: Kind = "statement"
     thread: str = ""
     slot: str = ""
-    source: int | None = None
+    source: int | str | None = None
     decision: str | None = None  # the request that it was said in
 
     @property

@@ -233,10 +233,11 @@ def _describe_memories(paths: dict[str, PathItem]) -> None:
         post=_operation("Remember something", tag, says=add, shows=_MEMORY),
         delete=_operation("Forget everything", tag, says="How many there were."),
     )
-    cascade = "With `cascade=true` also what was derived from it. The ids of what is gone."
+    cascade = "The facts in it go too; with `cascade=true` all that was derived from it. The ids of what is gone."
+    correct = '`{"text"}` takes its place, and that of a fact in its statement.'
     paths["/api/memories/{id}"] = PathItem(
         get=_operation("Look a memory up", tag, parameters=[one], says="The memory.", shows=_MEMORY),
-        patch=_operation("Correct a memory", tag, parameters=[one], says='`{"text"}` takes its place.', shows=_MEMORY),
+        patch=_operation("Correct a memory", tag, parameters=[one], says=correct, shows=_MEMORY),
         delete=_operation("Forget a memory", tag, parameters=[one], says=cascade),
     )
     paths["/api/memories/export"] = PathItem(get=_operation("Export all memories", tag, says="All, the oldest first."))

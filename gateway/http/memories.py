@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
 from gateway.stages.memory import person
 from gateway.stages.memory.shelf import MOST, Shelf
+from gateway.stages.memory.worth import facts_of
 from gateway.stores.breaker import Unavailable
 from gateway.stores.memories import Kept
 
@@ -144,9 +146,13 @@ class MemoriesDesk:
         if mode != "read-write":
             raise Conflict(f"Nothing may be remembered: memory is {mode} for this key, user or request.")
         now = datetime.now(UTC)
-        wanted = [New(_text(one.text), _moment(one.at) or now, thread=one.thread) for one in said]
+        wanted: list[New] = []
+        for one in said:
+            statement = New(_text(one.text), _moment(one.at) or now, thread=one.thread)
+            wanted += [statement, *facts_of(statement, len(wanted))]
+            await asyncio.sleep(0)  # a thousand of them take a second
         added, findable = await self._shelf.add(asked.kept, wanted)
-        shown = [_shown(one) for one in added]
+        shown = [_shown(one) for one, new in zip(added, wanted, strict=True) if new.source is None]
         late = () if findable else ((b"x-syntra-degraded", b"memory"),)
         told = {"object": "list", "data": shown} if several else shown[0]
         await asked.visit.whole(201, (JSON, *late), _encode(told))
@@ -180,8 +186,7 @@ class MemoriesDesk:
     async def _correct(self, asked: _Asked) -> None:
         text = _text(decode(_corrected, await self._body(asked)).text)
         before = await _found(asked)
-        corrected = New(text, before.at, before.kind, slot=before.slot)
-        memory = await self._shelf.correct(asked.kept, before.id, corrected)
+        memory = await self._shelf.correct(asked.kept, before, text)
         if memory is None:
             await _found(asked)  # 404 where it was forgotten meanwhile
             raise Conflict("Another memory says just this already.")

@@ -38,6 +38,14 @@ _SAID: Final = f"""
         where person = %(person)s and digest = one.digest and superseded_by is null offset 0
     ) said
 """  # noqa: S608  # names of our own
+_SINCE: Final = """
+    select said.id from unnest(%(digests)s::bytea[]) as one(digest) cross join lateral (
+        select id from memory
+        where person = %(person)s and digest = one.digest and superseded_by is null
+          and decision is not null and at >= %(since)s offset 0
+    ) said
+"""
+_FACTS: Final = "select id from memory where person = %(person)s and source = any(%(ids)s)"
 # The latest fact of a slot is in force.
 _SUPERSEDE: Final = """
     update memory old set superseded_by = new.id from memory new
@@ -194,8 +202,8 @@ class Kept:
                 "thread": one.thread,
                 "at": one.at.isoformat(),
                 "digest": digests[k].hex(),
-                "source": None if one.source is None else ids[one.source],
-                "of": None if one.source is None else digests[one.source].hex(),  # it may be kept already
+                "source": ids[one.source] if isinstance(one.source, int) else one.source,
+                "of": digests[one.source].hex() if isinstance(one.source, int) else None,  # it may be kept already
                 "decision": one.decision,
             }
             for k, one in enumerate(wanted)
@@ -250,6 +258,15 @@ class Kept:
         values = {"id": memory_id, "text": corrected.text, "digest": corrected.digest}
         rows = await self._changed(_CORRECT, values)
         return _memory(rows[0]) if rows else None
+
+    async def said(self, wanted: Sequence[New], since: datetime) -> list[str]:
+        """Those of these that are in force because they were said in a conversation since then."""
+        digests = [one.digest for one in wanted]
+        return _ids(await self._rows(_SINCE, {"digests": digests, "since": since}))
+
+    async def facts(self, ids: Sequence[str]) -> list[str]:
+        """The facts in these statements."""
+        return _ids(await self._rows(_FACTS, {"ids": list(ids)}))
 
     async def derived(self, ids: Sequence[str]) -> list[str]:
         """These, and all that was derived from them or had given way to them."""

@@ -139,17 +139,17 @@ def test_a_header_that_says_something_else_is_refused(ann: User) -> None:
 
 
 def test_memories_are_listed_searched_corrected_and_forgotten(ann: User) -> None:
-    tea, cello = ann.add("My favourite tea is Darjeeling."), ann.add("I play the cello in an orchestra.")
+    tea, cello = ann.add("I drink Darjeeling every morning."), ann.add("I play the cello in an orchestra.")
     page = ann.memories("?limit=1").json()
     assert [one["id"] for one in page["data"]] == [cello["id"]]
     assert page["has_more"]
     assert [one["id"] for one in ann.memories(f"?limit=1&after={page['last_id']}").json()["data"]] == [tea["id"]]
     found = ann.memories("", params={"query": "which instrument do I play", "limit": 5}).json()["data"]
     assert found[0]["id"] == cello["id"]
-    corrected = ann.memories(f"/{tea['id']}", "PATCH", json={"text": "My favourite tea is Assam."})
-    assert corrected.json()["text"] == "My favourite tea is Assam."
-    (first, *_) = ann.memories("", params={"query": "favourite tea"}).json()["data"]
-    assert first["text"] == "My favourite tea is Assam."
+    corrected = ann.memories(f"/{tea['id']}", "PATCH", json={"text": "I drink Assam every morning."})
+    assert corrected.json()["text"] == "I drink Assam every morning."
+    (first, *_) = ann.memories("", params={"query": "drink every morning"}).json()["data"]
+    assert first["text"] == "I drink Assam every morning."
     assert ann.memories(f"/{tea['id']}", "DELETE").json()["deleted"] is True
     for method in ("GET", "DELETE", "PATCH"):
         body = {"json": {"text": "x"}} if method == "PATCH" else {}
@@ -187,6 +187,65 @@ def test_a_text_that_goes_on_is_told_nothing_and_tells_nothing(ann: User, provid
     ann.chat("I play the cello.")
     ann.knows("I play the cello.")
     assert not any("Dracula" in text for text in ann.texts())
+
+
+def asked(ann: User, providers: Fakes, question: str) -> str:
+    """What a model is told beside a question."""
+    ann.chat(question, headers={"x-syntra-memory": "read"})
+    return said(providers["openai"])
+
+
+def test_a_fact_that_is_corrected_is_corrected_in_its_statement_too(ann: User, providers: Fakes) -> None:
+    ann.chat("Well, my favourite book is Dune, and I hate rain.")
+    ann.knows("my favourite book is Dune")
+    (fact,) = [one for one in ann.memories().json()["data"] if one["kind"] == "fact"]
+    reply = ann.memories(f"/{fact['id']}", "PATCH", json={"text": "my favourite book is Ulysses"})
+    assert reply.json()["id"] == fact["id"]
+    assert set(ann.texts()) == {"my favourite book is Ulysses", "Well, my favourite book is Ulysses, and I hate rain."}
+    told = asked(ann, providers, "Which is my favourite book?")
+    assert "Ulysses" in told
+    assert "Dune" not in told
+
+
+def test_a_statement_that_another_says_already_goes_when_its_fact_is_corrected(ann: User) -> None:
+    ann.add("I like jazz.")
+    ann.add("My favourite book is Dune.")
+    (fact,) = [one for one in ann.memories().json()["data"] if one["kind"] == "fact"]
+    assert ann.memories(f"/{fact['id']}", "PATCH", json={"text": "I like jazz"}).status_code == 200
+    assert sorted(ann.texts()) == ["I like jazz", "I like jazz."]
+
+
+def test_who_forgets_a_statement_forgets_the_facts_in_it(ann: User, providers: Fakes) -> None:
+    ann.add("I have a cat.")
+    tea = ann.add("My favourite tea is Darjeeling.")
+    gone = ann.memories(f"/{tea['id']}", "DELETE").json()["ids"]
+    assert len(gone) == 2
+    assert ann.texts() == ["I have a cat."]
+    assert "Darjeeling" not in asked(ann, providers, "Which tea is my favourite?")
+
+
+def test_what_is_said_takes_the_place_of_what_was_added_or_corrected(ann: User, providers: Fakes) -> None:
+    tea = ann.add("My favourite tea is Darjeeling.")
+    ann.chat("Now my favourite tea is Assam.")
+    ann.knows("Now my favourite tea is Assam.")
+    assert not any("Darjeeling" in text for text in ann.texts())
+    assert ann.memories(f"/{tea['id']}").status_code == 404
+    home = ann.add("I have a garden.")
+    ann.memories(f"/{home['id']}", "PATCH", json={"text": "I live in Lisbon."})
+    assert {"I live in Lisbon.", "I live in Lisbon"} <= set(ann.texts())
+    ann.chat("I live in Berlin now.")
+    ann.knows("I live in Berlin now.")
+    assert not any("Lisbon" in text for text in ann.texts())
+
+
+def test_many_are_added_at_once_with_their_facts(ann: User) -> None:
+    wanted = [{"text": f"My favourite dish number{k} is soup number {k}."} for k in range(120)]
+    reply = ann.memories(method="POST", json={"memories": wanted})
+    assert [one["text"] for one in reply.json()["data"]] == [one["text"] for one in wanted]
+    statements = {one["id"]: one["text"] for one in reply.json()["data"]}
+    facts = [one for one in ann.memories("/export").json()["data"] if one["kind"] == "fact"]
+    assert len(facts) == 120
+    assert all(statements[one["derived_from"]] == f"{one['text']}." for one in facts)
 
 
 def test_many_are_added_at_once_in_their_order_with_their_dates(ann: User, providers: Fakes) -> None:
@@ -239,7 +298,7 @@ def test_after_a_cascade_the_next_answer_is_that_of_one_who_never_knew(ann: User
 
 
 def test_a_body_of_ten_megabytes_is_answered_and_not_kept(ann: User, providers: Fakes) -> None:
-    ann.add("My favourite tea is Darjeeling.")
+    ann.add("I drink Darjeeling every morning.")
     reply = ann.chat("My favourite tea? " + "I like words. " * 700_000, headers={"x-syntra-memory": "read-write"})
     assert reply.status_code == 200
     ann.chat("I play the cello.")

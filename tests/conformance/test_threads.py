@@ -14,6 +14,7 @@ from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.provider import Provider
 from tests.fakes.script import Fault, Usage
 from tests.fakes.threads import MODEL, FrontEnd
+from tests.fakes.users import User
 
 Fakes = Mapping[str, Provider]
 NOTHING = "0199f0c1-b2a4-7d3e-8f60-718293a4b5c6"
@@ -232,6 +233,19 @@ def test_an_edited_question_forgets_its_answer_and_what_came_later(ada: FrontEnd
     assert sent(providers) == [("user", "Count to three.")]
     answer = ada.ok("GET", f"/{thread}/messages")["data"][1]["id"]
     assert ada.refused(400, "PATCH", f"/{thread}/messages/{answer}", {"content": "x"})["param"] == "message_id"
+
+
+def test_what_a_question_put_into_memory_is_forgotten_when_it_is_edited(gateway: Gateway, providers: Fakes) -> None:
+    user = User(gateway)
+    front = FrontEnd(gateway, user=user.name)
+    thread = front.thread()
+    front.say(thread, "I have a cat.")
+    user.knows("I have a cat.")
+    told = front.say(thread, "I have a cat. My favourite tea is Darjeeling.")
+    user.knows("My favourite tea is Darjeeling.", "My favourite tea is Darjeeling")
+    front.ok("POST", f"/{thread}/messages/{told['question_id']}/regenerate")
+    front.ok("PATCH", f"/{thread}/messages/{told['question_id']}", {"content": "I prefer coffee."})
+    assert user.texts() == ["I have a cat."]
 
 
 def test_an_answer_to_words_that_were_edited_meanwhile_is_not_kept(ada: FrontEnd, providers: Fakes) -> None:

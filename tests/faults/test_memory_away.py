@@ -87,7 +87,7 @@ def test_what_is_said_meanwhile_is_kept_and_listed_and_only_a_search_has_to_wait
     reply = ann.memories(method="POST", json={"text": "My favourite tea is Darjeeling."})
     assert reply.status_code == 201
     assert reply.headers["x-syntra-degraded"] == "memory"
-    assert ann.texts() == ["My favourite tea is Darjeeling."]
+    assert set(ann.texts()) == {"My favourite tea is Darjeeling.", "My favourite tea is Darjeeling"}
     assert ann.memories("?query=tea").status_code == 503
     assert ann.memories(f"/{reply.json()['id']}", "DELETE").status_code == 200
     assert ann.texts() == []

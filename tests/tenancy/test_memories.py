@@ -94,7 +94,7 @@ def test_an_id_of_another_opens_nothing(place: PostgresPlace, vectors_socket: st
             (mine,), _ = await kept_here.add(ann, [New("My favourite tea is Darjeeling.", NOW)])
             for other in (kept_here.of(organisation, "bob"), kept_here.of(stranger, "ann")):
                 assert await other.find([mine.id]) == {}
-                assert await kept_here.correct(other, mine.id, New("x", NOW)) is None
+                assert await kept_here.correct(other, mine, "x") is None
                 assert await kept_here.forget(other, mine.id, cascade=True) == []
                 assert await other.page(mine.id, 10) == []
                 assert await kept_here.forget_all(other) == 0

@@ -8,11 +8,14 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qs
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Struct, structs
 
+from gateway.core import chat
 from gateway.core.caller import Caller
 from gateway.core.context import Summary
 from gateway.core.errors import BadRequest, StoreAway, Unknown, UnknownRoute, WrongMethod
+from gateway.core.noting import own_words
 from gateway.core.owner import owner
 from gateway.http.chat import wishes_of
 from gateway.http.intake import Head
@@ -24,10 +27,11 @@ from gateway.http.threads.run import Order, Run
 from gateway.http.threads.runs import Runs
 from gateway.http.visit import JSON, Visit
 from gateway.pipeline import Services
+from gateway.stages.memory import Scope, person
 from gateway.stores.breaker import Unavailable
 from gateway.stores.postgres import Postgres
 from gateway.stores.streams import Streams
-from gateway.stores.threads import Asked, Shelf
+from gateway.stores.threads import Asked, Message, Shelf
 
 PATH: Final = "/api/threads"
 _AWAY: Final = "Threads are kept in PostgreSQL, which does not answer now; please try again."
@@ -139,10 +143,20 @@ class Threads:
     async def _edit(self, at: At) -> None:
         content = bodies.edit(await self._body(at))
         thread, message = _thread(at), _message(at)
-        found = await at.shelf.edit(thread, message, content)
-        if found is None and await at.shelf.message(thread, message) is not None:
+        before = _there(await at.shelf.message(thread, message), "message")
+        if before.role != "user":
             raise BadRequest("Only what the user said can be edited; an answer can be made anew.", param="message_id")
+        await self._unsay(at, before)
+        found = await at.shelf.edit(thread, message, content)
         await _reply(at, shown.message(str(thread), _there(found, "message")))
+
+    async def _unsay(self, at: At, question: Message) -> None:
+        """Forget what the words of a question have put into memory: they are taken back."""
+        who = person(at.caller, at.head.user)
+        if self._services.memory is not None and who:
+            said = own_words(chat.Message("user", msgspec.json.decode(question.content, type=str | list[chat.Part])))
+            scope = Scope(at.caller.organisation, who, "read-write", "")
+            await self._services.memory.unsay(scope, said, question.created_at)
 
     # answers
 

@@ -162,6 +162,11 @@ class Recollection:
         else:
             self._wait(Turn(scope, text, decision))
 
+    async def unsay(self, scope: Scope, text: str, since: datetime) -> None:
+        """Forget what these words of a user's have put into memory since then; raises Unavailable."""
+        if wanted := statements(text, since, scope.conversation, ""):
+            await self._shelf.unsay(self._shelf.of(scope.organisation, scope.person), wanted, since)
+
     def unanswered(self, scope: Scope) -> None:
         """What the user has just said is not kept: its answer failed or was cut."""
         if scope.person:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from gateway.core import stems
-from gateway.core.memories import Memory, New
+from gateway.core.memories import Memory, New, cleaned
 from gateway.stages.memory.index import Index
 from gateway.stages.memory.ranking import rank
 from gateway.stages.memory.relevance import MATTERS, Question
+from gateway.stages.memory.worth import facts_of
 from gateway.stores.breaker import Unavailable
 from gateway.stores.embedding import Encoder
 from gateway.stores.memories import Gone, Kept, Memories
@@ -81,22 +85,47 @@ class Shelf:
             findable = await self._tried(kept, kept_now, superseded) and findable
         return added, findable
 
-    async def correct(self, kept: Kept, memory_id: str, corrected: New) -> Memory | None:
-        """Put another text in a memory's place, and forget what was derived from the old one."""
-        memory = await kept.correct(memory_id, corrected)
+    async def correct(self, kept: Kept, before: Memory, text: str) -> Memory | None:
+        """Put another text in a memory's place, and in its statement's; what was derived from the old one goes.
+
+        None where it was forgotten meanwhile, or another says this already.
+        """
+        corrected = New(text, before.at, before.kind, before.thread, before.slot)
+        memory = await kept.correct(before.id, corrected)
         if memory is None:
             return None
-        derived = [one for one in await kept.derived([memory_id]) if one != memory_id]
+        derived = [one for one in await kept.derived([memory.id]) if one != memory.id]
         gone = await kept.delete(derived) if derived else []
         await self._tried(kept, [memory], gone)
+        if before.source is not None:
+            await self._restate(kept, before.source, before.text, text)
+        elif facts := facts_of(corrected, memory.id):
+            await self.add(kept, facts)
         return memory
 
+    async def _restate(self, kept: Kept, source: str, old: str, new: str) -> None:
+        """Put the new words of a fact in the place of the old ones in its statement; where that cannot be, it goes."""
+        said = (await kept.find([source])).get(source)
+        if said is None:
+            return
+        text = cleaned(said.text.replace(old, new))
+        restated = None
+        if old in said.text:
+            restated = await kept.correct(source, New(text, said.at, said.kind, said.thread))
+        gone = await kept.delete([source]) if restated is None else []
+        await self._tried(kept, [restated] if restated else [], gone)
+
     async def forget(self, kept: Kept, memory_id: str, *, cascade: bool) -> list[str]:
-        """Forget a memory, with `cascade` all that was derived from it too; the ids of what is gone."""
-        ids = await kept.derived([memory_id]) if cascade else [memory_id]
-        gone = await kept.delete(ids)
+        """Forget a memory and the facts in it, with `cascade` what had given way to it too; the ids of what is gone."""
+        gone = await kept.delete(await kept.derived([memory_id]) if cascade else await _with_facts(kept, [memory_id]))
         await self._tried(kept, [], gone)
         return [one.id for one in gone]
+
+    async def unsay(self, kept: Kept, wanted: Sequence[New], since: datetime) -> None:
+        """Forget those of these that were said in a conversation since then, as if they had not been."""
+        said = await kept.said(wanted, since)
+        if said:
+            await self._tried(kept, [], await kept.delete(await _with_facts(kept, said)))
 
     async def forget_all(self, kept: Kept) -> int:
         """Forget all that is kept of a person; how many there were."""
@@ -116,10 +145,21 @@ class Shelf:
         return True
 
 
+async def _with_facts(kept: Kept, ids: Sequence[str]) -> list[str]:
+    return [*ids, *await kept.facts(ids)]
+
+
 def _batches(wanted: Sequence[New]) -> Iterator[Sequence[New]]:
     """Parts that keep the loop for a few milliseconds each; what was derived stays with what it was derived from."""
-    if any(one.source is not None for one in wanted):
-        yield wanted
-        return
-    for start in range(0, len(wanted), _BATCH):
-        yield wanted[start : start + _BATCH]
+    start = 0
+    for at in range(_BATCH, len(wanted)):
+        if at >= start + _BATCH and wanted[at].source is None:
+            yield _part(wanted, start, at)
+            start = at
+    yield _part(wanted, start, len(wanted))
+
+
+def _part(wanted: Sequence[New], start: int, end: int) -> Sequence[New]:
+    """Some of these, each with the place of its source among them."""
+    part = wanted[start:end]
+    return [structs.replace(one, source=one.source - start) if isinstance(one.source, int) else one for one in part]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final
+
+from msgspec import structs
 
 from gateway.core.memories import New, cleaned
 from gateway.stages.memory.facts import FACTS
 from gateway.stages.memory.tongues import DECIDED, OWN, REQUEST, SECRET
 
 _MOST_READ: Final = 4000  # characters; who sends more has pasted something
-_MOST_KEPT: Final = 12  # statements of one turn
+_MOST_KEPT: Final = 12  # statements of one turn, or of one memory that are read for facts
 _LEAST_WORDS: Final = 3
 _LONGEST: Final = 600  # characters of a statement
 
@@ -32,10 +35,16 @@ def statements(text: str, at: datetime, thread: str, decision: str) -> list[New]
     for sentence in _sentences(_FENCE.sub(" ", text)):
         if len(kept) >= _MOST_KEPT:
             break
-        said = len(kept)
-        kept.append(New(sentence, at, thread=thread, decision=decision))
-        kept += [New(fact, at, "fact", thread, slot, source=said, decision=decision) for slot, fact in facts(sentence)]
+        statement = New(sentence, at, thread=thread, decision=decision)
+        kept += [statement, *facts_of(statement, len(kept))]
     return kept
+
+
+def facts_of(statement: New, source: int | str) -> list[New]:
+    """The facts in a statement, which are told of its speaker like it and derived from it."""
+    sentences = islice(_sentences(_FENCE.sub(" ", statement.text)), _MOST_KEPT)
+    found = {slot: said for sentence in sentences for slot, said in facts(sentence)}
+    return [structs.replace(statement, text=found[slot], kind="fact", slot=slot, source=source) for slot in found]
 
 
 def facts(sentence: str) -> Iterator[tuple[str, str]]:
