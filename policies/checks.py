@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -94,12 +95,9 @@ def _in(read: Read, house: House) -> Iterator[Mistake]:
             yield from _routing(read.source.stem, routing, house)
         case Organisations() as organisations:
             named = organisations.organisation
-            if DEFAULT not in named:
-                close = near(DEFAULT, list(named))
-                yield (
-                    ("organisation",),
-                    f"{DEFAULT!r} is missing; it holds for every organisation that is not named{close}",
-                )
+            slip = "" if DEFAULT in named else next(iter(get_close_matches(DEFAULT, named, 1)), "")
+            if slip:  # without it, whoever is not named may do everything
+                yield ("organisation", slip), f"did you mean {DEFAULT!r}? There is none, and it holds for all not named"
             for name, organisation in named.items():
                 yield from _organisation(organisation, ("organisation", name), house)
         case _:

@@ -164,11 +164,11 @@ WRONG = [
     ),
     # organisations
     Wrong(
-        ("organisations.toml:5: organisation.acme.policy: there is no policy 'cheep'; did you mean 'cheap'?",
-         "organisations.toml:6: organisation.acme.policies[1]: there is no policy 'best'",
-         "organisations.toml:7: organisation.acme.models[0]: nothing in the catalogue matches 'z/*'"),
+        ("organisations.toml:4: organisation.acme.policy: there is no policy 'cheep'; did you mean 'cheap'?",
+         "organisations.toml:5: organisation.acme.policies[1]: there is no policy 'best'",
+         "organisations.toml:6: organisation.acme.models[0]: nothing in the catalogue matches 'z/*'"),
         {"organisations.toml": FILES["organisations.toml"].replace(
-            "default]\n", 'default]\n[organisation.acme]\npolicy = "cheep"\npolicies = ["cheap", "best"]\nmodels = ["z/*", "openai/gpt-4o"]\n')},
+            "default]\n", 'acme]\npolicy = "cheep"\npolicies = ["cheap", "best"]\nmodels = ["z/*", "openai/gpt-4o"]\n')},
     ),
     Wrong(
         ("organisations.toml:5: organisation.default.aliases.a/b: an alias has no '/': that is how a provider's model is pinned",),
@@ -194,7 +194,7 @@ WRONG = [
         organisation('aliases = { x = "y", y = "x", into = "x" }\n'),
     ),
     Wrong(
-        ("organisations.toml:3: organisation: 'default' is missing; it holds for every organisation that is not named; did you mean 'defualt'?",),
+        ("organisations.toml:3: organisation.defualt: did you mean 'default'? There is none, and it holds for all not named",),
         {"organisations.toml": FILES["organisations.toml"].replace("default", "defualt")},
     ),
     # paces
