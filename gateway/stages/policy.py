@@ -139,6 +139,7 @@ class Policy:
         fallback = self.library.routing[policy].fallback
         if plan.chain or not fallback or (policies and fallback not in policies):
             return plan
+        facts = structs.replace(facts, qualities=None)  # were fitted for this policy, not for that
         return self.plan(fallback, facts, live, allowed, policies)
 
     def _moves(self, plan: Plan, facts: Facts) -> Collection[str]:

@@ -283,6 +283,16 @@ def test_a_key_is_kept_to_its_policies_where_one_falls_back_to_another() -> None
     assert scene.route(cheap, caller=both).plan.policy == "best"
 
 
+def test_a_policy_that_another_falls_back_to_chooses_by_its_own_qualities() -> None:
+    policies = dict(shipped().routing)
+    policies["cheap"] = structs.replace(policies["cheap"], fallback="best", models=["kimi/*"], default=[])
+    scene = Scene("openai", library=structs.replace(shipped(), routing=policies))
+    by_itself = scene.route(Meaning(policy="best")).plan
+    worst = {one.name: 1.0 if one is by_itself.candidates[-1] else 0.0 for one in by_itself.candidates}
+    fallen = scene.route(Meaning(policy="cheap"), qualities=worst).plan
+    assert [one.name for one in fallen.chain] == [one.name for one in by_itself.chain]
+
+
 def test_an_organisations_own_key_pays_and_rests_alone() -> None:
     own = Caller("o", "local", "k", credentials={"openai": Credential("c1", Secret("sk-own"))})
     scene = Scene("openai")
