@@ -174,7 +174,7 @@ create table if not exists memory ( -- what a user has said that is worth knowin
     slot text not null default '', -- what a fact is about, as `name`; the latest of a slot is in force
     thread text not null default '', -- the conversation that it was said in
     at timestamptz not null, -- when it was said
-    digest bytea not null, -- of its words: what was said before is not kept twice
+    digest bytea not null, -- of its text: what was said before is not kept twice
     source uuid, -- the memory that it was derived from
     decision uuid, -- the request that it was said in
     superseded_by uuid,
