@@ -191,7 +191,7 @@ def test_a_decision_outlives_the_gateway_that_made_it(
 
 def test_two_workers_tell_of_each_others_decisions_and_counts(start_gateway: StartGateway, providers: Fakes) -> None:
     gateway = start_gateway("kimi", "--workers", "2")
-    names = [ask(gateway, "syntra").headers["x-syntra-decision"] for _ in range(40)]
+    names = [ask(gateway, "syntra").headers["x-syntra-decision"] for _ in range(12)]
     for name in names:
         assert decision(gateway, name)["outcome"]["ended"] == "answered"
     assert wait_for(lambda: samples(gateway).get('syntra_requests_total{status="200",surface="chat"}') == 12)
