@@ -7,7 +7,6 @@ never on the connection, so the next user of the connection begins without one, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import select
@@ -20,6 +19,7 @@ from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from gateway.core.let_go import let_go
 from gateway.stores.breaker import LATE, Breaker, Unavailable
 from gateway.stores.postgres_place import PostgresPlace
 
@@ -49,6 +49,22 @@ class ProudRole(Exception):
     """The role that serves may do more than it should."""
 
 
+class _Connection(AsyncConnection[DictRow]):
+    """One that leaves nothing behind where it cannot be made: psycopg's own is held by its error, and that by it.
+
+    It is tried several times a second while the database is away, and each would hold 14 KB.
+    """
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **options: Any) -> Self:  # all that there are
+        """The connection; raises Error."""
+        try:
+            return await super().connect(conninfo, **options)
+        except Error as error:
+            let_go(error)
+            raise
+
+
 class Postgres:
     """The database as a worker uses it: connects by itself, again and again, and says at once when it is away."""
 
@@ -60,6 +76,7 @@ class Postgres:
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._pool = AsyncConnectionPool[AsyncConnection[DictRow]](
             place.serving.reveal(),
+            connection_class=_Connection,
             min_size=1,
             max_size=_MOST_CONNECTIONS,
             open=False,
@@ -80,9 +97,11 @@ class Postgres:
     async def start(self) -> None:
         """Connect in the background; waits half a second at most, so a start does not depend on PostgreSQL."""
         await self._pool.open()
-        with contextlib.suppress(PoolTimeout):  # not with the pool's own `wait`: that gives the pool up
+        try:  # not the pool's own `wait`: that gives the pool up
             async with self._pool.connection(timeout=_FIRST_SECONDS):
                 self._away = False
+        except PoolTimeout as error:
+            let_go(error)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -175,7 +194,7 @@ class Postgres:
             await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311  # workers shall not come all at once
 
     async def _listen(self, heard: Callable[[str], None]) -> None:
-        connection = await AsyncConnection.connect(self.place.serving.reveal(), autocommit=True)
+        connection = await _Connection.connect(self.place.serving.reveal(), autocommit=True)
         asked: asyncio.Task[Any] | None = None
         try:
             await connection.execute(f"listen {CHANNEL}")
@@ -205,6 +224,7 @@ class Postgres:
                 self._well()
                 yield connection
         except (OperationalError, PoolTimeout) as error:
+            let_go(error)
             if _of_a_statement(error):
                 raise Unavailable(f"PostgreSQL gave up: {type(error).__name__}") from None
             self._trouble(error)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import psycopg
+
 from gateway.core.errors import SyntraError
 from gateway.http.visit import Visit
 
@@ -23,7 +25,7 @@ def circles() -> Iterator[list[object]]:
         gc.collect()
         for one in gc.garbage:
             ours = isinstance(one, FrameType) and "/gateway/" in one.f_code.co_filename
-            if ours or isinstance(one, SyntraError | Visit):
+            if ours or isinstance(one, SyntraError | Visit | psycopg.Error):
                 found.append(one)
     finally:
         gc.set_debug(0)

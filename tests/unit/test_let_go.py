@@ -178,6 +178,21 @@ def test_a_database_that_fails_leaves_nothing_in_circles() -> None:
     assert not found
 
 
+def test_a_database_that_is_away_leaves_no_connection_in_circles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.stores.postgres._PAUSE", 0.01)
+
+    async def scene() -> None:
+        async with Postgres(postgres_place("postgresql://u:p@127.0.0.1:9/nowhere")) as postgres:
+            listening = asyncio.create_task(postgres.listen(lambda _: None, lambda: None))
+            await asyncio.sleep(0.3)
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    with circles() as found:
+        asyncio.run(scene())
+    assert not found
+
+
 def test_a_recall_that_is_not_answered_leaves_nothing_in_circles() -> None:
     class Away(Shelf):
         def __init__(self) -> None:
