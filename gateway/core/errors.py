@@ -89,8 +89,8 @@ class SyntraError(Exception):
 
     def body(self) -> bytes:
         """OpenAI's error object as JSON."""
-        told = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        return msgspec.json.encode({"error": told})
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return msgspec.json.encode({"error": error})
 
 
 class BadRequest(SyntraError):
@@ -242,7 +242,7 @@ class RateLimited(SyntraError):
     """A limit of the key or its organisation is reached: of `requests` or `tokens`, by which OpenAI types it."""
 
     status = 429
-    code = "rate_limit_exceeded"
+    code = "rate_limit_exceeded"  # clients match on it, and codex on the words
     recorded = False  # whoever hammers against a limit must not fill the ledger
 
     def __init__(
@@ -251,7 +251,7 @@ class RateLimited(SyntraError):
         super().__init__(message, retry_after=retry_after)
         self.type = type_
         self.limits = limits
-        self.final = not retry_after
+        self.final = not retry_after  # there is none where waiting would not help
 
 
 class BudgetSpent(SyntraError):
