@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from gateway.core.conversations import CALLS
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Choice, Chunk, Delta
 
-_BY_ITSELF = frozenset({"stop", "tool_calls", "function_call"})  # and not at a limit or by a filter
+_BY_ITSELF = CALLS | {"stop"}  # and not at a limit or by a filter
 
 
 class _Track(Struct):

@@ -16,6 +16,7 @@ from psycopg import Error
 
 from gateway.core.caller import Caller
 from gateway.core.chat import ChatRequest
+from gateway.core.conversations import CALLS
 from gateway.core.let_go import let_go
 from gateway.core.memories import Memory, Mode, least
 from gateway.core.noting import last_words, own_words, with_notes
@@ -39,7 +40,7 @@ _REMEMBERED: Final = 10_000  # conversations whose notes are known, and persons 
 _FRESH: Final = 60.0  # s for which a person's choice is believed
 _MOST_WAITING: Final = 1000  # turns that wait to be kept; more are not
 _CLOSE: Final = 2.0  # s that a stop waits for them
-_KEPT: Final = frozenset({"", "stop", "tool_calls", "function_call"})  # ends of answers that were no accident
+_KEPT: Final = CALLS | {"", "stop"}  # ends of answers that were no accident
 
 K = TypeVar("K")
 V = TypeVar("V")
