@@ -15,15 +15,19 @@ os.register_at_fork(after_in_child=_ends.clear)  # two processes must not hand o
 
 def uuid7() -> str:
     """A version 7 UUID (RFC 9562) as 32 hex digits: 48 bits of milliseconds, then 74 random bits."""
-    if not _ends:
-        _fill()
-    return f"{time.time_ns() // 1_000_000:012x}{_ends.pop()}"
+    try:
+        end = _ends.pop()
+    except IndexError:  # to look first would not do: another thread may take the last one in between
+        end = _fill()
+    return f"{time.time_ns() // 1_000_000:012x}{end}"
 
 
-def _fill() -> None:
-    """Random ends, from the kernel."""
+def _fill() -> str:
+    """Random ends, from the kernel: one to use, the others for later."""
     digits = os.urandom(_POOL * _DIGITS // 2).hex()
-    _ends.extend(
+    end, *later = (
         f"7{digits[at : at + 3]}{_VARIANT[digits[at + 3]]}{digits[at + 4 : at + 19]}"
         for at in range(0, len(digits), _DIGITS)
     )
+    _ends.extend(later)
+    return end

@@ -227,10 +227,11 @@ def documents(gateway: Gateway) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("end", ["kill one", "replace all"])
 def test_a_bad_edit_outlives_no_worker_and_ends_no_server(
-    end: str, start_gateway: StartGateway, providers: Fakes
+    end: str, start_gateway: StartGateway, providers: Fakes, tmp_path: Path
 ) -> None:
-    gateway = start_gateway("openai", "--workers", "2", SYNTRA_DRAIN_SECONDS="1")
+    gateway = start_gateway("openai", "--workers", "2", SYNTRA_DRAIN_SECONDS="1", TMPDIR=str(tmp_path))
     before = wait_for(lambda: set(workers(gateway)) if len(workers(gateway)) == 2 else set())
+    wait_for(lambda: len(list(tmp_path.glob("syntra-roll-*/serves-*"))) == 2, 30)  # one may come up seconds later
     shipped, own = ROOT / "policies" / "balanced.toml", gateway.data / "policies"
     own.mkdir(exist_ok=True)
     (own / "mine.toml").write_bytes(shipped.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +35,13 @@ def test_ids_sort_by_time() -> None:
 
 
 def test_ids_do_not_repeat_within_a_millisecond_or_between_threads() -> None:
-    with ThreadPoolExecutor(4) as pool:
-        made = [told for batch in pool.map(lambda _: [uuid7() for _ in range(2000)], range(4)) for told in batch]
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # a thread is stopped wherever it can be, also between a look and what follows it
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            made = [told for batch in pool.map(lambda _: [uuid7() for _ in range(8000)], range(4)) for told in batch]
+    finally:
+        sys.setswitchinterval(often)
     assert len(set(made)) == len(made)
 
 
