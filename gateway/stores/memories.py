@@ -58,7 +58,7 @@ _SUPERSEDE: Final = """
 _EMPTIED: Final = """
     select said.id, said.text, array_agg(fact.text) as facts from memory said
     join memory fact on fact.org_id = said.org_id and fact.source = said.id
-    where said.person = %(person)s and said.id = any(%(sources)s) and not said.id = any(%(ids)s)
+    where said.person = %(person)s and said.id = any(%(sources)s)
       and said.superseded_by is null
     group by said.id, said.text having bool_and(fact.superseded_by is not null)
 """

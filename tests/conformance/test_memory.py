@@ -238,6 +238,12 @@ def test_what_is_said_takes_the_place_of_what_was_added_or_corrected(ann: User, 
     assert not any("Lisbon" in text for text in ann.texts())
 
 
+def test_of_two_that_are_added_at_once_and_contradict_each_other_the_later_is_true(ann: User) -> None:
+    wanted = [{"text": f"I live in {city}."} for city in ("Lisbon", "Berlin")]
+    assert ann.memories(method="POST", json={"memories": wanted}).status_code == 201
+    assert set(ann.texts()) == {"I live in Berlin.", "I live in Berlin"}
+
+
 def test_many_are_added_at_once_with_their_facts(ann: User) -> None:
     wanted = [{"text": f"My favourite dish number{k} is soup number {k}."} for k in range(120)]
     reply = ann.memories(method="POST", json={"memories": wanted})

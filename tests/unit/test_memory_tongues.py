@@ -103,7 +103,7 @@ FACTS = {
 }
 NO_FACTS = (
     "Call me when the report is done|Call me Dr. Ann Lee|Call me tomorrow|Call me Monday|My boss will call me tomorrow|I go by bike|They call me a lot"
-    "|My name is on the list|I based my thesis on Kant|I live for music|I moved the meeting to Tuesday|I moved to strike that"
+    "|My name is on the list|I based my thesis on Kant|I live for music|I moved the meeting to Tuesday|I moved to Linux last year|I’ve moved to VS Code|I moved to Marketing|I moved to strike that"
     "|I moved in with my sister|I am moved|I work at night|I work at home|I work in the evening|I work for a living"
     "|My dog is sick today|My wife is a doctor|My wife is German|My boss is French and so is mine|My son is 2"
     "|My company is going public|My birthday is ruined|Always answer in one sentence|Réponds toujours en une phrase"

@@ -51,6 +51,13 @@ _HOURS: Final = (  # when, how and what for somebody works, and not where or as 
     r"hours?|days?|shifts?|pairs?|silence|peace|hurry|garden|kitchen|bed|first|once|last|\d+)\b"
 )
 _AWAY: Final = r"(?:not|no|on|off|out|gone|back|about|always|never)\b"  # how it fares, and not what it is
+_NO_PLACE: Final = (  # what else somebody moves to, and is written with a capital
+    "linux|ubuntu|debian|fedora|windows|mac|macos|android|ios|python|rust|go|java|javascript|kotlin|swift|ruby|"
+    "scala|typescript|react|vue|angular|svelte|django|postgres\\w*|mysql|mongo\\w*|redis|kubernetes|docker|podman|"
+    "git\\w*|bitbucket|jenkins|aws|azure|gcp|google|amazon|microsoft|firefox|chrome|safari|vim|neovim|emacs|"
+    "vs ?code|slack|teams|discord|zoom|notion|obsidian|jira|linear|openai|anthropic|claude|gemini|chatgpt|gpt\\w*|"
+    "sales|marketing|engineering|product|management|finance|hr|plan|phase|step|chapter|level|part|version"
+)
 _MONTHS: Final = "january|february|march|april|may|june|july|august|september|october|november|december"
 _MANNER: Final = (
     r"(?:un|une|una|uno|uma|d[ée]tails?|detalles?|detalhes?|dettaglio|bref|breve|resum[eo]n?|prose|prosa|vers[oi]?)\b"
@@ -70,7 +77,8 @@ FACTS: Final = tuple(
         ("name", rf"(?:我叫(?![了他她它你您])|我的名字是|私の名前は|僕の名前は){_VALUE}"),
         ("home", rf"\bi (?:(?:now|currently) )?(?:live|reside) (?:(?:now|currently) )?(?:in|at|near) {_VALUE}"),
         ("home", rf"\bi(?:['’]m| am) (?:(?:now|currently) )?(?:living|based) (?:in|at|near) {_VALUE}"),
-        ("home", rf"\bi(?:['’]ve| have)? (?:(?:now|just|recently) )?moved to (?={_CAPITAL}){_VALUE}"),
+        ("home", (r"\bi(?:['’]ve| have)? (?:(?:now|just|recently) )?moved to "
+         rf"(?={_CAPITAL})(?!(?:{_NO_PLACE})\b){_VALUE}")),
         ("home", rf"\bich (?:wohne|lebe)(?: jetzt| nun| seit \S+)? (?:in|bei|auf|an) {_VALUE}"),
         ("home", (r"\b(?:j['’](?:habite|ai déménagé)|je (?:vis|habite))(?: maintenant)? (?:à|a|au|en|dans|près de) "
          + _VALUE)),
