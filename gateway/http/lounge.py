@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
 import time
@@ -39,7 +40,8 @@ class Lounge:
         self._ends = 0.0  # of the drain; loop time
         self._elsewhere = elsewhere  # returns when nobody elsewhere hears what is said here
         self._drain_seconds = drain_seconds
-        self._parent = os.getppid()
+        server = multiprocessing.parent_process()  # as it was when we began: it may be gone by now
+        self._parent = server.pid if server is not None else os.getppid()
         self._visits: set[Visit] = set()
         self._unwatched: list[Visit] = []
         self._tasks: set[asyncio.Task[None]] = set()

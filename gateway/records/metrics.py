@@ -14,7 +14,7 @@
 | syntra_tokens_total | counter | provider, model, kind | tokens; cached ones are part of input, reasoning of output |
 | syntra_cost_usd_total | counter | provider, model | US dollars at the price of the moment, where one is known |
 | syntra_cache_total | counter | outcome | answers from the cache (hit), from a call that others made (joined), or from neither (miss) |
-| syntra_limits_total | counter | outcome, by | what limits said: admitted, limited (429), spent (402); by valkey, worker or memory |
+| syntra_limits_total | counter | outcome, by | what limits said: admitted, limited (429), spent (402); by valkey, allowance, worker or memory |
 | syntra_degraded_total | counter | what | requests of which something was skipped because a store did not answer |
 | syntra_recall_seconds | histogram | | from looking for a user's memories to having them, or to going on without |
 | syntra_notes_total | counter | | memories that models were told |
@@ -228,7 +228,7 @@ class Metrics:
             self._cost.more(cost, provider, model)
 
     def limited(self, outcome: str, by: str) -> None:
-        """Limits were asked: admitted, limited or spent; by valkey, by this worker alone, or from memory."""
+        """Limits said admitted, limited or spent: by valkey, by its allowance, by this worker alone, or from memory."""
         self._limits.add(outcome, by)
 
     def recalled(self, seconds: float, notes: int) -> None:

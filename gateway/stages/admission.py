@@ -1,7 +1,8 @@
 """Whether a request may go now: the limits of its key and of its organisation, and what it holds while it runs.
 
 A caller without limits costs nothing. Any other costs one round trip to Valkey, in which all that the request needs is
-taken, or nothing. Where Valkey does not answer within 50 ms, each worker allows its share of every limit and says so.
+taken, or nothing; and none where its key is busy and its limits are far away (stores/allowances.py). Where Valkey does
+not answer within 50 ms, each worker allows its share of every limit and says so.
 
 Budgets. A request leases what it is thought to cost. It may go while what is spent, what is leased and its own estimate
 stay within the budget; and, so that the last cents are of use, when nothing is leased and anything is left. So a budget
@@ -41,9 +42,10 @@ from gateway.core.local_limits import LocalLimits
 from gateway.core.money import Picodollars
 from gateway.core.refusals import Headers, headers, refusal, unpriced
 from gateway.stores.accounts import Account
+from gateway.stores.allowances import ASK, Spent
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease
-from gateway.stores.limits import ASK, NOBODY, NOBODY_SAYS, NOT_ASKED, STALE, SharedLimits, Spent
+from gateway.stores.limits import NOBODY, NOBODY_SAYS, NOT_ASKED, STALE, SharedLimits
 from gateway.stores.valkey import Unheard
 from gateway.upstream.providers import SIMULATED, Candidate
 
@@ -144,6 +146,7 @@ class Admission:
         """Stop; what ended last is still told, if that can be done at once."""
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
+        await self._shared.allowances.close()
         await self._shared.leases.close()
 
     def concerns(self, caller: Caller) -> bool:
@@ -165,6 +168,10 @@ class Admission:
         if self._refused:
             self._remember(account, caller)
         nano = rounded_up(cost) if cost is not None else 0
+        taken = self._shared.allowances.take(account, request_id, tokens, nano)
+        if taken is not None:
+            self._counted("admitted", "allowance")
+            return Admitted(account.most, taken.said, taken.lease, taken.ended)
         try:
             verdict = await self._ask(account, request_id, tokens, nano)
         except Unavailable as error:

@@ -1,7 +1,8 @@
-"""Where in Valkey the use of a key and of its organisation is counted, and up to what."""
+"""Where in Valkey the use of a key and of its organisation is counted, and up to what; and what Valkey says of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from gateway.core.limits import (
     USD_PER_DAY,
     USD_PER_MONTH,
     Most,
+    Verdict,
 )
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import Command
@@ -54,6 +56,21 @@ def opened(organisation: str, key: str, most: Most, scripts: Scripts, lease_ms: 
         keys=keys,
         head=scripts.call("admit", keys),
         tail=(lease_ms, key, int(leasing), int(own), *("" if one is None else one for one in most)),
+    )
+
+
+def verdict(reply: Sequence[int]) -> Verdict:
+    """What admit.lua says."""
+    return Verdict(
+        reply[0],
+        reply[1] - 1,
+        reply[2] / 1e3,
+        reply[3] / 1e3,
+        list(reply[7:21]),
+        [milliseconds / 1e3 for milliseconds in reply[21:25]],
+        reply[25:27],
+        reply[5:7],
+        reply[4],
     )
 
 

@@ -2,7 +2,8 @@
 --
 -- ARGV request, tokens, nanodollars; ms of a lease, key, whether anything is leased, whether the key has limits, the seven
 --      limits of the organisation and those of the key, in the order of core/limits.py; what was spent in the day and the
---      month by the organisation and by the key: numbers, `?` nobody was asked, `-` nobody can say
+--      month by the organisation and by the key: numbers, `?` nobody was asked, `-` nobody can say; and of an allowance how
+--      many requests it is for, whose tokens and nanodollars are those of all, and how many times that much must be left
 -- Back come: verdict, limit, ms to wait, now, epoch, how well each spent is known, 14 used, 4 resets in ms, 2 held in
 -- nanodollars.
 
@@ -12,6 +13,7 @@ local SOON = 1000 -- ms; where only requests that run stand in the way
 
 local id, tokens, cost, ttl, key = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local leasing, has_own = ARGV[6] == '1', ARGV[7] == '1'
+local requests, times = tonumber(ARGV[26] or 1), tonumber(ARGV[27] or 1)
 local verdict, which, wait = 0, 0, 0
 local used, resets = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0 }
 
@@ -81,37 +83,38 @@ end
 
 -- A budget: `here` is spent, `held` leased. The last cents are for one request alone, however much it may take.
 local function check_budget(limit, most, here, held)
+    local asked = cost * times
     used[limit] = here
     if here >= most then
         refuse(limit, SPENT, 0)
-    elseif cost > most then
+    elseif asked > most then
         refuse(limit, LARGE, 0)
-    elseif here + held + cost > most and held > 0 then
+    elseif here + held + asked > most and (held > 0 or times > 1) then
         refuse(limit, WAIT, SOON)
     end
 end
 
 -- All limits of the organisation, or (`at` is 7) of the key.
 local function check(name, s, at, running, held_tokens, held_cost)
-    local most = {}
+    local most, asked = {}, requests * times
     for limit = 1, 7 do
         most[limit] = tonumber(ARGV[7 + at + limit])
     end
     if most[1] then
-        check_minute(name, s, 'r', at + 1, most[1], s.rs, s.rn, 1)
+        check_minute(name, s, 'r', at + 1, most[1], s.rs, s.rn, asked)
     end
     if most[2] then
-        check_day(at + 2, most[2], 1, s.dr, 0)
+        check_day(at + 2, most[2], asked, s.dr, 0)
     end
     if most[3] then
-        check_minute(name, s, 't', at + 3, most[3], s.ts, s.tn, tokens)
+        check_minute(name, s, 't', at + 3, most[3], s.ts, s.tn, tokens * times)
     end
     if most[4] then
-        check_day(at + 4, most[4], tokens, s.dt, held_tokens)
+        check_day(at + 4, most[4], tokens * times, s.dt, held_tokens)
     end
     if most[5] then
         used[at + 5] = running
-        if running + 1 > most[5] then
+        if running + asked > most[5] then
             refuse(at + 5, most[5] < 1 and NEVER or WAIT, SOON)
         end
     end
@@ -125,8 +128,8 @@ end
 
 -- Count the request, and tell that it is.
 local function count(s, at)
-    s.rs, s.r, s.rn, s.dr = s.rs + 1, s.r + 1, second, s.dr + 1
-    used[at + 1], used[at + 2] = used[at + 1] + 1, used[at + 2] + 1
+    s.rs, s.r, s.rn, s.dr = s.rs + requests, s.r + requests, second, s.dr + requests
+    used[at + 1], used[at + 2] = used[at + 1] + requests, used[at + 2] + requests
     local ends = (second + RING) * 1000 - now
     resets[at > 0 and 3 or 1] = ends
     if leasing and tokens > 0 then

@@ -79,12 +79,16 @@ local function seldom()
         s.mo, s.new = month, true
     end
 
-    function it.keep(set, id)
-        local new = call('ZADD', set, 'NX', now, id)
+    -- Keep the names of requests for a day; back come those that were not there.
+    function it.keep(set, ids)
+        local new = {}
+        for _, id in ipairs(ids) do
+            new[id] = call('ZADD', set, 'NX', now, id) == 1 or new[id]
+        end
         call('ZREMRANGEBYSCORE', set, '-inf', now - DAY)
         call('ZREMRANGEBYRANK', set, 0, -10001)
         call('PEXPIRE', set, DAY)
-        return new == 1
+        return new
     end
 
     function it.add_up(sum, n, tokens, cost)
@@ -112,6 +116,7 @@ local function seldom()
 
     -- Let leases end whose time is over, and see whether all that is kept of them is there.
     function it.lapse(ttl)
+        local over = {}
         for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 500)) do
             local terms = call('HGET', counts, '/' .. id)
             call('ZREM', leases, id)
@@ -120,8 +125,11 @@ local function seldom()
                 local tokens, cost, key = string.match(terms, '^(%d+) (%d+) %d+ (.*)$')
                 it.add_up('', -1, 0 - tokens, 0 - cost)
                 it.add_up(key .. ':', -1, 0 - tokens, 0 - cost)
-                it.keep(lapsed, id)
+                over[#over + 1] = id
             end
+        end
+        if #over > 0 then
+            it.keep(lapsed, over)
         end
         if call('ZCARD', leases) ~= (tonumber(call('HGET', counts, 'n')) or 0) then
             lose()

@@ -12,9 +12,9 @@ import logging
 import random
 import secrets
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from msgspec import Struct
 
@@ -47,6 +47,16 @@ class Lease(Struct, eq=False, weakref=True):
     epoch: int
     second: int  # UTC, in which its tokens were counted
     renewed: float = 0.0  # loop time
+    counted: bool = True  # by Valkey, as one more request
+    urgent: bool = True  # to be told at once where somebody may wait for its place
+
+
+class Parted(Struct, frozen=True, eq=False):
+    """What was leased for several requests, so many of which never came; those that run get leases of their own."""
+
+    lease: Lease
+    unused: int
+    heirs: Sequence[Lease]
 
 
 class Leases:
@@ -62,6 +72,7 @@ class Leases:
         self._epochs: dict[str, int] = {}
         self._untold: dict[str, tuple[Account, list[_End]]] = {}
         self._waiting = 0  # how many these are
+        self._parted: list[Parted] = []
         self._forgot = False
         self._lingers = False
         self._wake = asyncio.Event()
@@ -100,13 +111,19 @@ class Leases:
     def tell(self, lease: Lease, tokens: int, cost: int) -> None:
         """A request has ended and came to so many tokens and nanodollars: tell it soon."""
         self._running.pop(lease.request_id, None)
-        requests = 0 if lease.epoch else 1  # who was let in by Valkey is counted there already
-        self._put(lease.account, (lease.request_id, lease.epoch, requests, tokens, cost))
+        self._put(
+            lease.account, (lease.request_id, lease.epoch, int(not lease.counted), tokens, cost), urgent=lease.urgent
+        )
 
     def release(self, account: Account, request_id: str) -> None:
         """A request that may hold something, though nobody knows, does not run."""
         if account.leasing:
             self._put(account, (request_id, 0, 0, 0, 0))
+
+    def part(self, parted: Parted) -> None:
+        """What several requests hold together ends; soon, and first those that still run have what is theirs."""
+        self._parted.append(parted)
+        self._soon(urgent=False)
 
     def hear(self, organisation: str, epoch: int) -> None:
         """The epoch of an organisation's leases; when it is another one, those before it are lost and made again."""
@@ -141,7 +158,7 @@ class Leases:
         if ends:
             _, later = self._untold.get(account.names[1], (account, []))
             self._untold[account.names[1]] = (account, [*ends, *later])
-            self._soon(account)
+            self._soon(urgent=account.urgent)
 
     def telling(self, account: Account, ends: Iterable[tuple[str | int, ...]]) -> Command:
         """The call that tells."""
@@ -149,7 +166,7 @@ class Leases:
             "settle", account.keys, account.key, int(account.own), self._ttl, *chain.from_iterable(ends)
         )
 
-    def _put(self, account: Account, end: _End) -> None:
+    def _put(self, account: Account, end: _End, *, urgent: bool = True) -> None:
         if self._valkey is None:
             return
         known = self._untold.get(account.names[1])
@@ -160,10 +177,10 @@ class Leases:
         self._waiting += 1
         if self._waiting > _MOST_UNTOLD:
             self._forget()
-        self._soon(account)
+        self._soon(urgent=urgent and account.urgent)
 
-    def _soon(self, account: Account) -> None:
-        if account.urgent:
+    def _soon(self, *, urgent: bool) -> None:
+        if urgent:
             self._wake.set()
         elif not self._lingers:
             self._lingers = True
@@ -202,6 +219,8 @@ class Leases:
                 self._wake.set()
 
     async def _tell(self, valkey: Valkey, within: float) -> None:
+        while self._parted:
+            await self._part(valkey, within)
         while self._untold:
             batch = [(account, self.take(account)) for account, _ in [*islice(self._untold.values(), _TOGETHER)]]
             try:
@@ -214,6 +233,17 @@ class Leases:
             refuses = [self.heard(account, ends, reply) for (account, ends), reply in zip(batch, replies, strict=True)]
             if any(refuses):
                 raise Unavailable("Valkey refuses for the moment")
+
+    async def _part(self, valkey: Valkey, within: float) -> None:
+        parted = self._parted[:_TOGETHER]
+        running = [one for each in parted for one in each.heirs if one.request_id in self._running and not one.epoch]
+        if running:
+            await self._make(valkey, _grouped(running), within)
+        del self._parted[: len(parted)]
+        for each in parted:
+            self._running.pop(each.lease.request_id, None)
+            end = (each.lease.request_id, each.lease.epoch, -each.unused, 0, 0)
+            self._put(each.lease.account, end, urgent=False)
 
     def heard(self, account: Account, ends: list[_End], reply: int | Refused) -> bool:
         """What Valkey says to some that were told; whether it is to be tried again."""
@@ -241,32 +271,43 @@ class Leases:
 
     async def _renew_all(self, valkey: Valkey) -> None:
         """Renew each organisation's leases, and be one of the workers that are there."""
-        groups = self._due()
-        calls = [self._renewal(leases) for leases in groups]
-        calls.append(self._scripts.call("workers", [WORKERS], self._me, self._ttl))
-        *epochs, workers = await self._scripts.pipeline(valkey, calls, BACKGROUND_DEADLINE)
+        me = self._scripts.call("workers", [WORKERS], self._me, self._ttl)
+        (workers,) = await self._make(valkey, self._due(), BACKGROUND_DEADLINE, me)
         if not isinstance(workers, Refused):
             self.workers = workers
+
+    async def _make(self, valkey: Valkey, groups: list[list[Lease]], within: float, *others: Command) -> list[Any]:
+        """Renew these leases, or make them; the replies to other calls in the same round trip."""
+        calls = [self._renewal(leases) for leases in groups]
+        replies = await self._scripts.pipeline(valkey, [*calls, *others], within)
         now = asyncio.get_running_loop().time()
-        for leases, epoch in zip(groups, epochs, strict=True):
+        for leases, epoch in zip(groups, replies, strict=False):
             if isinstance(epoch, Refused):
                 continue
             for lease in leases:
                 lease.epoch, lease.renewed = epoch, now
             self.hear(leases[0].account.organisation, epoch)
+        return replies[len(groups) :]
 
     def _due(self) -> list[list[Lease]]:
         """Leases that are old or lost, by organisation."""
         old = asyncio.get_running_loop().time() - self._seconds / 3
-        groups: dict[str, list[Lease]] = {}
-        for lease in list(self._running.values()):
-            organisation = lease.account.organisation
-            if lease.renewed <= old or lease.epoch != self._epochs.get(organisation, lease.epoch):
-                groups.setdefault(organisation, []).append(lease)
-        return [leases[at : at + _TOGETHER] for leases in groups.values() for at in range(0, len(leases), _TOGETHER)]
+        return _grouped(
+            lease
+            for lease in list(self._running.values())
+            if lease.renewed <= old or lease.epoch != self._epochs.get(lease.account.organisation, lease.epoch)
+        )
 
     def _renewal(self, leases: list[Lease]) -> Command:
         parts: list[tuple[str | int, ...]] = [
             (one.request_id, one.epoch, one.tokens, one.cost, one.second, one.account.key) for one in leases
         ]
         return self._scripts.call("renew", leases[0].account.keys, self._ttl, *chain.from_iterable(parts))
+
+
+def _grouped(leases: Iterable[Lease]) -> list[list[Lease]]:
+    """Leases by organisation, not too many together."""
+    groups: dict[str, list[Lease]] = {}
+    for lease in leases:
+        groups.setdefault(lease.account.organisation, []).append(lease)
+    return [some[at : at + _TOGETHER] for some in groups.values() for at in range(0, len(some), _TOGETHER)]

@@ -13,7 +13,8 @@ import asyncio
 from typing import Final
 
 from gateway.core.limits import Limits, Verdict, counted
-from gateway.stores.accounts import Account, opened
+from gateway.stores.accounts import Account, opened, verdict
+from gateway.stores.allowances import ASK, Allowances, Spent
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease, Leases
 from gateway.stores.script import Scripts
@@ -26,8 +27,6 @@ SCRIPTS: Final = {
 LEASE_SECONDS: Final = 60.0
 KNOWN, STALE, NOBODY_SAYS, NOT_ASKED = range(4)  # how well it is known what has been spent; as in admit.lua
 
-Spent = tuple[int | str, int | str]  # nanodollars of the day and of the month
-ASK: Final[Spent] = ("?", "?")  # say UNKNOWN where Valkey does not know
 NOBODY: Final[Spent] = ("-", "-")  # nobody can say: count from nothing
 
 
@@ -39,6 +38,7 @@ class SharedLimits:
         self._scripts = Scripts(SCRIPTS)
         self._ttl = round(lease_seconds * 1000)
         self.leases = Leases(valkey, self._scripts, lease_seconds)
+        self.allowances = Allowances(valkey, self._scripts, self.leases)
 
     def account(self, organisation: str, key: str, limits: Limits, key_limits: Limits) -> Account:
         """The account of a key: made once, for many requests."""
@@ -72,24 +72,15 @@ class SharedLimits:
             self.leases.heard(account, ended, told)
         if isinstance(reply, Refused):
             raise reply
-        verdict = Verdict(
-            reply[0],
-            reply[1] - 1,
-            reply[2] / 1e3,
-            reply[3] / 1e3,
-            reply[7:21],
-            [milliseconds / 1e3 for milliseconds in reply[21:25]],
-            reply[25:27],
-            reply[5:7],
-            reply[4],
-        )
+        said = verdict(reply)
         if account.leasing:
-            self.leases.hear(account.organisation, verdict.epoch)
-        return verdict
+            self.leases.hear(account.organisation, said.epoch)
+        self.allowances.asked(account, tokens, cost, said)
+        return said
 
-    def lease(self, account: Account, request_id: str, tokens: int, cost: int, verdict: Verdict) -> Lease:
+    def lease(self, account: Account, request_id: str, tokens: int, cost: int, said: Verdict) -> Lease:
         """What a request that was let in holds; renewed as long as somebody has this."""
-        lease = Lease(account, request_id, tokens, cost, verdict.epoch, int(verdict.now))
+        lease = Lease(account, request_id, tokens, cost, said.epoch, int(said.now), counted=bool(said.epoch))
         if account.leasing:
             self.leases.hold(lease)
         return lease

@@ -1,18 +1,36 @@
 -- What came of requests of one key; back comes how many were counted now, and not before.
 --
--- ARGV key, whether it has limits, ms of a lease; then of each request: name, epoch of its lease or 0, requests to count,
---      tokens, nanodollars
+-- ARGV key, whether it has limits, ms of a lease; then of each request: name, epoch of its lease or 0, requests to count
+--      (of an allowance those that it was not used for, less than none), tokens, nanodollars
 
 local key, has_own, ttl = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 local requests, tokens, cost, counted = 0, 0, 0, 0
 local held_n, held_tokens, held_cost = 0, 0, 0
-local ended, gone, estimates = {}, {}, {}
+local ended, gone, estimates, unused = {}, {}, {}, {}
 
 local fields = {}
 for i = 4, #ARGV, 5 do
     fields[#fields + 1] = '/' .. ARGV[i]
 end
 local s, v = read_leases(key, ttl, unpack(fields))
+
+-- Where a lease is no proof, the names are.
+local strange, telling, new = {}, {}, {}
+for i = 4, #ARGV, 5 do
+    local epoch = tonumber(ARGV[i + 1])
+    if epoch ~= s.epoch or epoch == 0 then
+        strange[#strange + 1] = ARGV[i]
+        if ARGV[i + 2] + ARGV[i + 3] + ARGV[i + 4] > 0 then
+            telling[#telling + 1] = ARGV[i]
+        end
+    end
+end
+if #strange > 0 then
+    call('ZREM', lapsed, unpack(strange))
+end
+if #telling > 0 then
+    new = seldom().keep(told, telling)
+end
 
 for i = 4, #ARGV, 5 do
     local id, epoch = ARGV[i], tonumber(ARGV[i + 1])
@@ -24,15 +42,17 @@ for i = 4, #ARGV, 5 do
     if epoch == s.epoch and epoch ~= 0 then
         counts_now = terms or call('ZREM', lapsed, id) == 1
     else
-        call('ZREM', lapsed, id)
-        counts_now = these[1] + these[2] + these[3] > 0 and seldom().keep(told, id)
+        counts_now, new[id] = new[id], nil
     end
     if terms then
         local estimate, leased, at = string.match(terms, '^(%d+) (%d+) (%d+)')
         estimates[#estimates + 1] = { tonumber(at), tonumber(estimate) }
         held_n, held_tokens, held_cost = held_n + 1, held_tokens + estimate, held_cost + leased
         ended[id], gone[#gone + 1] = true, id
-        these[1] = 0 -- it was counted when it was admitted
+        unused[#unused + 1] = { tonumber(at), math.max(0, 0 - these[1]) }
+        these[1] = floor(at / 86400) == today and math.min(these[1], 0) or 0 -- they were counted when it was admitted
+    else
+        these[1] = math.max(these[1], 0)
     end
     if counts_now then
         requests, tokens, cost = requests + these[1], tokens + these[2], cost + these[3]
@@ -40,27 +60,33 @@ for i = 4, #ARGV, 5 do
     end
 end
 
+-- Take from a second of the last minute what was counted in it and was not used.
+local function take_back(name, c, kind, at, off)
+    local sum = kind .. 's'
+    if off > 0 and at == second then
+        off = math.min(off, c[kind])
+        c[kind], c[sum] = c[kind] - off, c[sum] - off
+    elseif off > 0 and at > second - RING and at <= (c.wl or 0) and c.wl <= second then
+        local field = kind .. at % RING
+        off = math.min(off, tonumber(call('HGET', name, field)) or 0)
+        call('HINCRBY', name, field, 0 - off)
+        c[sum] = c[sum] - off
+    end
+end
+
 -- Replace the estimates of a minute by what was used, where they still are; what is more is used now.
 local function count(name, c)
     local more = tokens
-    for _, estimate in ipairs(estimates) do
-        local at, off = estimate[1], math.min(estimate[2], more)
+    for i, estimate in ipairs(estimates) do
+        local off = math.min(estimate[2], more)
         more = more - off
-        off = estimate[2] - off
-        if off > 0 and at == second then
-            off = math.min(off, c.t)
-            c.t, c.ts = c.t - off, c.ts - off
-        elseif off > 0 and at > second - RING and at <= (c.wl or 0) and c.wl <= second then
-            local field = 't' .. at % RING
-            off = math.min(off, tonumber(call('HGET', name, field)) or 0)
-            call('HINCRBY', name, field, 0 - off)
-            c.ts = c.ts - off
-        end
+        take_back(name, c, 't', estimate[1], estimate[2] - off)
+        take_back(name, c, 'r', unused[i][1], unused[i][2])
     end
     if more > 0 then
         c.ts, c.t, c.tn = c.ts + more, c.t + more, second
     end
-    c.dr, c.dt, c.sd, c.sm = c.dr + requests, c.dt + tokens, c.sd + cost, c.sm + cost
+    c.dr, c.dt, c.sd, c.sm = math.max(0, c.dr + requests), c.dt + tokens, c.sd + cost, c.sm + cost
 end
 
 count(counts, s)

@@ -16,8 +16,9 @@ from gateway.core.limits import NO_LIMITS, UNKNOWN, Limits, Verdict
 from gateway.core.money import Picodollars, picodollars
 from gateway.stages.admission import Admission, Admitted
 from gateway.stores.accounts import Account
+from gateway.stores.allowances import ASK, Allowances, Spent
 from gateway.stores.leases import Lease
-from gateway.stores.limits import ASK, NOT_ASKED, SCRIPTS, SharedLimits, Spent
+from gateway.stores.limits import NOT_ASKED, SCRIPTS, SharedLimits
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
@@ -104,6 +105,7 @@ class Counter:
         self.scripts = Clocked()
         self.shared = SharedLimits(valkey, lease_seconds=ttl)
         self.shared._scripts = self.shared.leases._scripts = self.scripts
+        self.shared.allowances = Allowances(None, self.scripts, self.shared.leases)
 
     def account(self, key: str, limits: Limits, key_limits: Limits, organisation: str = "acme") -> Account:
         return self.shared.account(organisation, key, limits, key_limits)
