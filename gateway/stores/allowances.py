@@ -38,7 +38,7 @@ _LOW: Final = 4  # of an allowance is left when the next is asked for: one part 
 _TIMES: Final = 8  # that two allowances for each worker must be left of a limit
 _OFTEN: Final = 0.1  # s; who asks again within this is busy
 _PAUSE: Final = 1.0  # s; after a limit was too near
-_EARLY: Final = 0.02  # s before the second ends: clocks are not read at the same moment
+_EARLY: Final = 0.02  # s before the second ends: the loop's clock stands still while something runs
 _SOON: Final = 0.1  # s; who has used an allowance up by then gets a larger one
 _LATE: Final = 0.9  # of a second; who asks then would hardly use it
 _MOST_KEYS: Final = 10_000
@@ -164,6 +164,7 @@ class Allowances:
         ttl, name, _, own, *most = account.tail
         times = _TIMES * 2 * (1 + self._leases.workers)
         command = (*account.head, lease.request_id, tokens, cost, ttl, name, 1, own, *most, *ASK, *ASK, size, times)
+        began = loop.time()
         try:
             (reply,) = await self._scripts.pipeline(valkey, [command])
         except BaseException as error:
@@ -181,7 +182,7 @@ class Allowances:
         self._leases.hear(account.organisation, said.epoch)
         self._leases.hold(lease)
         now = loop.time()
-        one = _Allowance(lease, said, now, now + 1 - said.now % 1 - _EARLY, size, tokens, cost)
+        one = _Allowance(lease, said, now, began + 1 - said.now % 1 - _EARLY, size, tokens, cost)
         if self._keys.get(account.names[1]) is not key or one.until <= now:
             self._end(key, one)
             return

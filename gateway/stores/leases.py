@@ -237,8 +237,9 @@ class Leases:
     async def _part(self, valkey: Valkey, within: float) -> None:
         parted = self._parted[:_TOGETHER]
         running = [one for each in parted for one in each.heirs if one.request_id in self._running and not one.epoch]
-        if running:
-            await self._make(valkey, _grouped(running), within)
+        made = await self._make(valkey, _grouped(running), within) if running else []
+        if any(isinstance(reply, Refused) and reply.code not in _DEFECTS for reply in made):
+            raise Unavailable("Valkey refuses for the moment")
         del self._parted[: len(parted)]
         for each in parted:
             self._running.pop(each.lease.request_id, None)
@@ -272,12 +273,12 @@ class Leases:
     async def _renew_all(self, valkey: Valkey) -> None:
         """Renew each organisation's leases, and be one of the workers that are there."""
         me = self._scripts.call("workers", [WORKERS], self._me, self._ttl)
-        (workers,) = await self._make(valkey, self._due(), BACKGROUND_DEADLINE, me)
+        *_, workers = await self._make(valkey, self._due(), BACKGROUND_DEADLINE, me)
         if not isinstance(workers, Refused):
             self.workers = workers
 
     async def _make(self, valkey: Valkey, groups: list[list[Lease]], within: float, *others: Command) -> list[Any]:
-        """Renew these leases, or make them; the replies to other calls in the same round trip."""
+        """Renew these leases, or make them; what Valkey says, and to other calls in the same round trip."""
         calls = [self._renewal(leases) for leases in groups]
         replies = await self._scripts.pipeline(valkey, [*calls, *others], within)
         now = asyncio.get_running_loop().time()
@@ -287,7 +288,7 @@ class Leases:
             for lease in leases:
                 lease.epoch, lease.renewed = epoch, now
             self.hear(leases[0].account.organisation, epoch)
-        return replies[len(groups) :]
+        return replies
 
     def _due(self) -> list[list[Lease]]:
         """Leases that are old or lost, by organisation."""
