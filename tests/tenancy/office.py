@@ -88,6 +88,10 @@ class Office:
         await asyncio.wait([self._listening])
         await self._client.aclose()
         await self.postgres.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # what is asked because of what was heard just now
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def ask(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
         """One request to `/api/orgs` and what follows it."""
