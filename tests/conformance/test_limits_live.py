@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx
 import openai
@@ -19,6 +20,7 @@ from tests.conftest import StartGateway
 from tests.fakes.gateway import ROOT, Gateway
 from tests.fakes.kept import Client
 from tests.fakes.provider import Provider
+from tests.fakes.server import wait_for
 
 MODEL = "openai/gpt-4o-mini"
 OUR_OWN = """
@@ -140,20 +142,18 @@ def test_a_spent_budget_is_a_402_that_no_client_retries(gateway: Gateway, new_ke
     assert time.monotonic() - began < 2
 
 
-def test_usage_tells_what_was_used_to_the_token(gateway: Gateway, new_key: NewKey) -> None:
-    key = new_key()
-    tokens = [ask(gateway, key).json()["usage"] for _ in range(5)]
+def test_usage_tells_what_was_used_to_the_token(gateway: Gateway, providers: Mapping[str, Provider]) -> None:
+    keys, usage = (f"{gateway.origin}/api/orgs/local/{part}" for part in ("keys", "usage"))
+    made = httpx.post(keys, headers=gateway.headers, json={"name": "counted"}).json()
+    tokens = [ask(gateway, made["key"]).json()["usage"] for _ in range(5)]
 
-    def seen() -> list[dict[str, object]]:
-        reply = httpx.get(f"{gateway.origin}/api/orgs/local/usage", headers=gateway.headers, params={"group_by": "key"})
-        ids = {row["key"]: row for row in reply.json()["data"]}
-        return [row for row in ids.values() if row["requests"] == 5]
+    def seen() -> dict[str, Any] | None:
+        reply = httpx.get(usage, headers=gateway.headers, params={"group_by": "key"})
+        row = next((row for row in reply.json()["data"] if row["key"] == made["id"]), None)
+        return row if row is not None and row["requests"] == 5 else None
 
-    end = time.monotonic() + 5
-    while not seen():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    (row,) = seen()
+    row = wait_for(seen)
+    assert row is not None
     assert row["input_tokens"] == sum(one["prompt_tokens"] for one in tokens)
     assert row["output_tokens"] == sum(one["completion_tokens"] for one in tokens)
 
