@@ -34,6 +34,7 @@ from gateway.stages.admission import Admission
 from gateway.stores.limits import SharedLimits
 from gateway.stores.valkey import Valkey
 from gateway.stores.valkey_place import place
+from tests.fakes.limits import nothing_spent
 from tests.fakes.valkey import Engine
 
 _MANY = 10**9
@@ -120,7 +121,7 @@ async def inside(url: str) -> None:
     """What a worker has to do: one line for each caller."""
     print(f"{'':32}{'alone p50':>11}{'p99':>8}{'CPU':>8}{'crowd CPU':>11}{'Valkey':>8}   µs a request")
     async with Valkey(place(url)) as valkey:
-        admission = Admission(SharedLimits(valkey), spent=_nothing)
+        admission = Admission(SharedLimits(valkey), spent=nothing_spent)
         await admission.start()
         for name, caller in _CALLERS.items():
             await _alone(admission, caller, 500)
@@ -132,11 +133,6 @@ async def inside(url: str) -> None:
                 f"{name:32}" + "".join(f"{cell * 1e6:>{width}.1f}" for cell, width in zip(cells, widths, strict=True))
             )
         await admission.close()
-
-
-async def _nothing(_organisation: str, _key: str | None) -> tuple[int, int]:
-    """What the ledger says of money."""
-    return 0, 0
 
 
 async def _alone(admission: Admission, caller: Caller, count: int) -> tuple[list[float], float]:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from bench.processes import Running, busy, pinned, quietly
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "bench" / "bin"
@@ -94,7 +94,7 @@ class Stand:
         self._gateway_core = cores[0] if cores else None
         self._core = cores[1] if cores else None
         self._stack = ExitStack()
-        self.raw = Target(f"http://127.0.0.1:{_free_port()}", "$UPSTREAM")
+        self.raw = Target(f"http://127.0.0.1:{free_port()}", "$UPSTREAM")
         self._shared: Gateway | None = None
 
     def __enter__(self) -> Self:
@@ -193,7 +193,7 @@ class Stand:
         return reading(output)
 
     def _new_gateway(self, stack: ExitStack, name: str, stems: tuple[str, ...]) -> Gateway:
-        port, data = _free_port(), self.folder / name
+        port, data = free_port(), self.folder / name
         url = f"http://127.0.0.1:{port}"
         self.say(f"starting Syntra with {' and '.join(f'{stem}_API_KEY' for stem in stems)}")
         began = time.perf_counter()
@@ -238,12 +238,6 @@ def _environ(upstream: str, stems: tuple[str, ...]) -> dict[str, str]:
     for stem in stems:
         environ |= {f"{stem}_API_KEY": "sk-bench", f"{stem}_BASE_URL": bases[stem]}
     return environ | {"SYNTRA_ALLOW_PRIVATE_UPSTREAMS": "1", "PYTHONPATH": str(ROOT)}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(port: int, method: str, path: str, key: str = "", body: bytes | None = None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import stand
 from bench.processes import Running
 from gateway.core.ids import uuid7
+from tests.fakes.ports import free_port
 from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.valkey import Engine
 
@@ -49,7 +49,7 @@ class Weather:
         self.running: Running
         self.database = ""
         self.upstreams: dict[str, str] = {}
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._workers = workers
         self._environ = environ or {}
         self._stack = ExitStack()
@@ -138,7 +138,7 @@ class Weather:
         return found
 
     def _upstream(self, stack: ExitStack, name: str) -> str:
-        port = _free_port()
+        port = free_port()
         command = [str(stand.BIN / "faulty"), f"127.0.0.1:{port}", "0"]
         running = Running(command, self.folder / f"{name}.log")
         stack.callback(running.stop)
@@ -245,9 +245,3 @@ def _until(holds: Callable[[], bool], seconds: float, running: Running) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

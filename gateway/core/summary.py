@@ -56,9 +56,7 @@ def shown(message: Message) -> str:
 
 def _sentences(text: str, most: int) -> list[str]:
     """The first sentences, without code."""
-    plain = text[:_READ]
-    if "```" in plain:
-        plain = _CODE.sub(" ", plain)
+    plain = _CODE.sub(" ", text[:_READ])
     found = (" ".join(sentence[0].split()) for sentence in _SENTENCE.finditer(plain))
     return [sentence[:_LONGEST] for sentence in islice((one for one in found if len(one) > 2), most)]
 

@@ -41,8 +41,7 @@ from gateway.core.limits import (
 from gateway.core.local_limits import LocalLimits
 from gateway.core.money import Picodollars
 from gateway.core.refusals import Headers, headers, refusal, unpriced
-from gateway.stores.accounts import Account
-from gateway.stores.allowances import ASK, Spent
+from gateway.stores.accounts import ASK, Account, Spent
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease
 from gateway.stores.limits import NOBODY, NOBODY_SAYS, NOT_ASKED, STALE, SharedLimits

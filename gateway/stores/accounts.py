@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +18,9 @@ from gateway.core.limits import (
 )
 from gateway.stores.script import Scripts
 from gateway.stores.valkey import Command
+
+Spent = tuple[int | str, int | str]  # nanodollars of the day and of the month
+ASK: Final[Spent] = ("?", "?")  # say UNKNOWN where Valkey does not know
 
 _REQUESTS: Final = (REQUESTS_PER_MINUTE, REQUESTS_PER_DAY)
 
@@ -37,6 +39,7 @@ class Account(Struct, frozen=True, eq=False):
     keys: tuple[str, ...]
     head: Command
     tail: Command
+    ahead: Command  # the tail of an allowance, which is always leased
 
 
 def opened(organisation: str, key: str, most: Most, scripts: Scripts, lease_ms: int) -> Account:
@@ -44,6 +47,7 @@ def opened(organisation: str, key: str, most: Most, scripts: Scripts, lease_ms: 
     keys = _keys(organisation, key)
     leasing = any(one is not None for at, one in enumerate(most) if at % COUNT not in _REQUESTS)
     own = any(one is not None for one in most[COUNT:])
+    limits = (int(own), *("" if one is None else one for one in most))
     return Account(
         organisation,
         key,
@@ -55,18 +59,19 @@ def opened(organisation: str, key: str, most: Most, scripts: Scripts, lease_ms: 
         budgeted=any(most[at + limit] is not None for at in (0, COUNT) for limit in (USD_PER_DAY, USD_PER_MONTH)),
         keys=keys,
         head=scripts.call("admit", keys),
-        tail=(lease_ms, key, int(leasing), int(own), *("" if one is None else one for one in most)),
+        tail=(lease_ms, key, int(leasing), *limits),
+        ahead=(lease_ms, key, 1, *limits),
     )
 
 
-def verdict(reply: Sequence[int]) -> Verdict:
+def verdict(reply: list[int]) -> Verdict:
     """What admit.lua says."""
     return Verdict(
         reply[0],
         reply[1] - 1,
         reply[2] / 1e3,
         reply[3] / 1e3,
-        list(reply[7:21]),
+        reply[7:21],
         [milliseconds / 1e3 for milliseconds in reply[21:25]],
         reply[25:27],
         reply[5:7],

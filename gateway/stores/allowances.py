@@ -27,7 +27,7 @@ from gateway.core.limits import (
     TOKENS_PER_MINUTE,
     Verdict,
 )
-from gateway.stores.accounts import Account, verdict
+from gateway.stores.accounts import ASK, Account, verdict
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease, Leases, Parted
 from gateway.stores.script import Scripts
@@ -43,9 +43,6 @@ _SOON: Final = 0.1  # s; who has used an allowance up by then gets a larger one
 _LATE: Final = 0.9  # of a second; who asks then would hardly use it
 _MOST_KEYS: Final = 10_000
 
-Spent = tuple[int | str, int | str]  # nanodollars of the day and of the month
-ASK: Final[Spent] = ("?", "?")  # say UNKNOWN where Valkey does not know
-
 Ended = Callable[[Lease, int, int], None]
 
 
@@ -53,8 +50,8 @@ class Taken(NamedTuple):
     """What a request is let in with."""
 
     said: Verdict
-    lease: Lease | None  # where anything of it comes back
-    ended: Ended
+    lease: Lease | None = None  # where anything of it comes back
+    ended: Ended | None = None
 
 
 class _Allowance(Struct, eq=False):
@@ -68,9 +65,7 @@ class _Allowance(Struct, eq=False):
     tokens: int
     cost: int
     timer: asyncio.TimerHandle | None = None
-    running: int = 0
-    over: bool = False
-    let_in: weakref.WeakSet[Lease] = field(default_factory=weakref.WeakSet)
+    running: weakref.WeakSet[Lease] = field(default_factory=weakref.WeakSet)
 
 
 class _Key(Struct, eq=False):
@@ -125,11 +120,10 @@ class Allowances:
         if not account.leasing:
             if not one.requests:
                 self._end(key, one)
-            return Taken(said, None, self._leases.tell)
+            return Taken(said)
         lease = Lease(account, request_id, tokens, cost, 0, int(said.now), urgent=False)
         self._leases.hold(lease)
-        one.let_in.add(lease)
-        one.running += 1
+        one.running.add(lease)
         return Taken(said, lease, partial(self._ended, key, one))
 
     def asked(self, account: Account, tokens: int, cost: int, said: Verdict) -> None:
@@ -161,9 +155,8 @@ class Allowances:
     async def _get(self, valkey: Valkey, key: _Key, tokens: int, cost: int, size: int) -> None:
         account, loop = key.account, asyncio.get_running_loop()
         lease = Lease(account, uuid7(), tokens, cost, 0, 0)
-        ttl, name, _, own, *most = account.tail
         times = _TIMES * 2 * (1 + self._leases.workers)
-        command = (*account.head, lease.request_id, tokens, cost, ttl, name, 1, own, *most, *ASK, *ASK, size, times)
+        command = (*account.head, lease.request_id, tokens, cost, *account.ahead, *ASK, *ASK, size, times)
         began = loop.time()
         try:
             (reply,) = await self._scripts.pipeline(valkey, [command])
@@ -180,33 +173,31 @@ class Allowances:
             return
         lease.epoch, lease.second = said.epoch, int(said.now)
         self._leases.hear(account.organisation, said.epoch)
-        self._leases.hold(lease)
-        now = loop.time()
-        one = _Allowance(lease, said, now, began + 1 - said.now % 1 - _EARLY, size, tokens, cost)
-        if self._keys.get(account.names[1]) is not key or one.until <= now:
-            self._end(key, one)
+        now, until = loop.time(), began + 1 - said.now % 1 - _EARLY
+        if self._keys.get(account.names[1]) is not key or until <= now:
+            self._leases.part(Parted(lease, size, ()))
             return
+        self._leases.hold(lease)
+        one = _Allowance(lease, said, now, until, size, tokens, cost)
         one.timer = loop.call_at(one.until, self._end, key, one)
         key.allowances.append(one)
 
     def _ended(self, key: _Key, one: _Allowance, lease: Lease, tokens: int, cost: int) -> None:
         """A request that was let in is over."""
         self._leases.tell(lease, tokens, cost)
-        one.running -= 1
+        one.running.discard(lease)
         if not one.running and not one.requests:
             self._end(key, one)
 
     def _end(self, key: _Key, one: _Allowance) -> None:
-        if one.over:
+        if one not in key.allowances:
             return
-        one.over = True
+        key.allowances.remove(one)
         if one.timer is not None:
             one.timer.cancel()
-        if one in key.allowances:
-            key.allowances.remove(one)
         if one.requests > key.size // 2:
             key.size = max(SIZES[0], key.size // 2)
-        self._leases.part(Parted(one.lease, one.requests, [*one.let_in]))
+        self._leases.part(Parted(one.lease, one.requests, [*one.running]))
 
     def _drop(self, key: _Key) -> None:
         for one in [*key.allowances]:

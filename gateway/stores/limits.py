@@ -13,8 +13,8 @@ import asyncio
 from typing import Final
 
 from gateway.core.limits import Limits, Verdict, counted
-from gateway.stores.accounts import Account, opened, verdict
-from gateway.stores.allowances import ASK, Allowances, Spent
+from gateway.stores.accounts import ASK, Account, Spent, opened, verdict
+from gateway.stores.allowances import Allowances
 from gateway.stores.breaker import Unavailable
 from gateway.stores.leases import Lease, Leases
 from gateway.stores.script import Scripts
@@ -26,7 +26,6 @@ SCRIPTS: Final = {
 }
 LEASE_SECONDS: Final = 60.0
 KNOWN, STALE, NOBODY_SAYS, NOT_ASKED = range(4)  # how well it is known what has been spent; as in admit.lua
-
 NOBODY: Final[Spent] = ("-", "-")  # nobody can say: count from nothing
 
 

@@ -58,8 +58,7 @@ _SUPERSEDE: Final = """
 _EMPTIED: Final = """
     select said.id, said.text, array_agg(fact.text) as facts from memory said
     join memory fact on fact.org_id = said.org_id and fact.source = said.id
-    where said.person = %(person)s and said.id = any(%(sources)s)
-      and said.superseded_by is null
+    where said.person = %(person)s and said.id = any(%(sources)s) and said.superseded_by is null
     group by said.id, said.text having bool_and(fact.superseded_by is not null)
 """
 _EMPTY: Final = """
@@ -231,7 +230,7 @@ class Kept:
         by = {row["source"]: row["by"] for row in facts if row["source"] is not None}
         if not by:
             return _gone(facts)
-        await cursor.execute(_EMPTIED, {"person": self.person, "ids": ids, "sources": list(by)})
+        await cursor.execute(_EMPTIED, {"person": self.person, "sources": list(by)})
         empty = [row["id"] for row in await cursor.fetchall() if not says_more(row["text"], row["facts"])]
         await cursor.execute(_EMPTY, {"person": self.person, "ids": empty, "bys": [by[one] for one in empty]})
         return _gone([*facts, *await cursor.fetchall()])

@@ -6,7 +6,7 @@
 local key, has_own, ttl = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 local requests, tokens, cost, counted = 0, 0, 0, 0
 local held_n, held_tokens, held_cost = 0, 0, 0
-local ended, gone, estimates, unused = {}, {}, {}, {}
+local ended, gone, taken = {}, {}, {}
 
 local fields = {}
 for i = 4, #ARGV, 5 do
@@ -46,10 +46,9 @@ for i = 4, #ARGV, 5 do
     end
     if terms then
         local estimate, leased, at = string.match(terms, '^(%d+) (%d+) (%d+)')
-        estimates[#estimates + 1] = { tonumber(at), tonumber(estimate) }
+        taken[#taken + 1] = { at = tonumber(at), tokens = tonumber(estimate), unused = math.max(0, 0 - these[1]) }
         held_n, held_tokens, held_cost = held_n + 1, held_tokens + estimate, held_cost + leased
         ended[id], gone[#gone + 1] = true, id
-        unused[#unused + 1] = { tonumber(at), math.max(0, 0 - these[1]) }
         these[1] = floor(at / 86400) == today and math.min(these[1], 0) or 0 -- they were counted when it was admitted
     else
         these[1] = math.max(these[1], 0)
@@ -77,11 +76,11 @@ end
 -- Replace the estimates of a minute by what was used, where they still are; what is more is used now.
 local function count(name, c)
     local more = tokens
-    for i, estimate in ipairs(estimates) do
-        local off = math.min(estimate[2], more)
+    for _, one in ipairs(taken) do
+        local off = math.min(one.tokens, more)
         more = more - off
-        take_back(name, c, 't', estimate[1], estimate[2] - off)
-        take_back(name, c, 'r', unused[i][1], unused[i][2])
+        take_back(name, c, 't', one.at, one.tokens - off)
+        take_back(name, c, 'r', one.at, one.unused)
     end
     if more > 0 then
         c.ts, c.t, c.tn = c.ts + more, c.t + more, second

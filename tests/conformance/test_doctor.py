@@ -20,7 +20,8 @@ from gateway.doctor.clients import CLIENTS
 from gateway.doctor.finding import BAD, Finding
 from gateway.doctor.replay import Replay
 from tests.conftest import StartGateway
-from tests.fakes.gateway import ANTHROPIC, GOOGLE, OPENAI, ROOT, Gateway, Pin, free_port, provider_env
+from tests.fakes.gateway import ANTHROPIC, GOOGLE, OPENAI, ROOT, Gateway, Pin, provider_env
+from tests.fakes.ports import free_port
 from tests.fakes.provider import Provider
 from tests.fakes.script import Script, ToolCall
 from tests.fakes.server import Reply, Request, Server

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from policies.library import HERE
-from tests.fakes.gateway import ROOT, free_port
+from tests.fakes.gateway import ROOT
+from tests.fakes.ports import free_port
 
 
 def syntra(*arguments: str, data: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:

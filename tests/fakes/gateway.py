@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from tests.fakes.anthropic_wire import Anthropic
 from tests.fakes.compatible_wires import Kimi, OpenRouter, Perplexity
 from tests.fakes.gemini_wire import Gemini
 from tests.fakes.openai_wire import OpenAI
+from tests.fakes.ports import free_port
 from tests.fakes.provider import Provider
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,15 +151,3 @@ def stop(gateway: Gateway) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(gateway.process.pid, signal.SIGKILL)
     gateway.process.wait(5)
-
-
-def free_port() -> int:
-    """One that nobody listens on, below those that the kernel gives to connections: one of these would take it."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port

@@ -15,8 +15,8 @@ from gateway.core.ids import uuid7
 from gateway.core.limits import NO_LIMITS, UNKNOWN, Limits, Verdict
 from gateway.core.money import Picodollars, picodollars
 from gateway.stages.admission import Admission, Admitted
-from gateway.stores.accounts import Account
-from gateway.stores.allowances import ASK, Allowances, Spent
+from gateway.stores.accounts import ASK, Account, Spent
+from gateway.stores.allowances import Allowances
 from gateway.stores.leases import Lease
 from gateway.stores.limits import NOT_ASKED, SCRIPTS, SharedLimits
 from gateway.stores.script import Scripts
@@ -83,6 +83,11 @@ def limited(
     limits: Limits = NO_LIMITS, key_limits: Limits = NO_LIMITS, key: str = "k1", organisation: str = "acme-id"
 ) -> Caller:
     return structs.replace(CALLER, organisation=organisation, limits=limits, key_limits=key_limits, key_id=key)
+
+
+async def nothing_spent(_organisation: str, _key: str | None) -> tuple[int, int]:
+    """What the ledger says of money."""
+    return 0, 0
 
 
 class Clocked(Scripts):

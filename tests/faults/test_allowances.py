@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,8 +18,8 @@ from gateway.core.money import Picodollars
 from gateway.stages.admission import Admitted
 from gateway.stores.allowances import SIZES
 from tests.fakes.engines import ValkeyEngine
-from tests.fakes.limits import CENT, Worker, limited, worker
-from tests.faults.test_limits import line, process
+from tests.fakes.limits import CENT, Worker, limited, nothing_spent, worker
+from tests.faults.test_limits import end, holding
 from tests.unit.wire_rig import Run
 
 FAR = Limits(10**6, 10**6, 10**8, 10**8, 10**5, 1e5, 1e5)  # from every limit
@@ -36,13 +35,10 @@ async def counting(url: str, ttl: float = 60.0) -> AsyncIterator[tuple[Worker, C
     def counted(what: str, who: str) -> None:
         by[who if what == "admitted" else what] += 1
 
-    async with worker(url, ttl=ttl, counted=counted, spent=nothing) as one:
+    async with worker(url, ttl=ttl, counted=counted, spent=nothing_spent) as one:
+        if time.time() % 1 > 0.5:  # the last tenth of a second has no allowances, and the next has others
+            await asyncio.sleep(1 - time.time() % 1)
         yield one, by
-
-
-async def nothing(_organisation: str, _key: str | None) -> tuple[int, int]:
-    """What the ledger says of money."""
-    return 0, 0
 
 
 async def busy(one: Worker, caller: Caller, many: int, tokens: int = 9, cost: Picodollars = CENT) -> list[Admitted]:
@@ -201,14 +197,10 @@ def test_what_a_busy_worker_holds_that_is_killed_comes_back(run: Run[Any], valke
 
     async def story() -> None:
         async with AsyncExitStack() as stack:
-            asked = {"what": "hold", "limits": limits, "count": 200, "lease_seconds": 1.5}
-            other = await process(stack, valkey_engine.url, **asked)
-            assert await line(other) == "200"
+            other = await holding(stack, valkey_engine.url, limits, 200)
             one = await stack.enter_async_context(worker(valkey_engine.url, ttl=1.5))
             assert (await held(one))[1] >= 2000
-            other.send_signal(signal.SIGKILL)
-            await other.wait()
-            await asyncio.sleep(1.6)
+            await end(other)
             admitted = await one.ask(limited(Limits(**limits)))
             assert isinstance(admitted, Admitted)
             admitted.settle(0, Picodollars(0))

@@ -16,7 +16,8 @@ import pytest
 from gateway.stores.embedded.hold import Hold
 from tests.fakes.caller import ask
 from tests.fakes.embedded import gone, is_busy, pid, running
-from tests.fakes.gateway import OPENAI, PLAIN, ROOT, Gateway, free_port, provider_env, serving
+from tests.fakes.gateway import OPENAI, PLAIN, ROOT, Gateway, provider_env, serving
+from tests.fakes.ports import free_port
 from tests.fakes.provider import Provider
 from tests.fakes.server import wait_for
 from tests.faults.test_shutdown import PIECES, children, listen
@@ -119,9 +120,11 @@ def test_a_server_that_is_killed_before_its_workers_have_come_up_leaves_none_of_
     command = [sys.executable, "-m", "gateway", "serve", "--port", str(free_port()), "--workers", "2"]
     base = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SYNTRA_DATA_DIR": str(tmp_path / "data")}
     server = subprocess.Popen(command, cwd=ROOT, env={**base, **new_stores_env}, stdout=subprocess.DEVNULL)
-    workers = wait_for(lambda: children(server.pid) if len(children(server.pid)) >= 2 else [], 20)
-    server.kill()
-    server.wait(5)
+    try:
+        workers = wait_for(lambda: children(server.pid) if len(children(server.pid)) >= 2 else [], 20)
+    finally:
+        server.kill()
+        server.wait(5)
     wait_for(lambda: not any(Path(f"/proc/{worker}/fd").exists() for worker in workers), 30)
 
 

@@ -59,6 +59,20 @@ async def line(of: asyncio.subprocess.Process) -> Any:
     return (await of.stdout.readline()).decode().strip()
 
 
+async def holding(stack: AsyncExitStack, url: str, limits: dict[str, Any], count: int) -> asyncio.subprocess.Process:
+    """A worker in a process of its own that has let so many in, none of which ends; its leases last 1.5 s."""
+    made = await process(stack, url, what="hold", limits=limits, count=count, lease_seconds=1.5)
+    assert await line(made) == str(count)
+    return made
+
+
+async def end(holder: asyncio.subprocess.Process) -> None:
+    """It is killed, and its leases are over."""
+    holder.send_signal(signal.SIGKILL)
+    await holder.wait()
+    await asyncio.sleep(1.6)
+
+
 # Workers that die, and many at once
 
 
@@ -67,9 +81,7 @@ def test_what_a_worker_holds_that_is_killed_comes_back(run: Run[Any], valkey_eng
 
     async def story() -> None:
         async with AsyncExitStack() as stack:
-            asked = {"what": "hold", "limits": limits, "count": 5, "lease_seconds": 1.5}
-            held = await process(stack, valkey_engine.url, **asked)
-            assert await line(held) == "5"
+            held = await holding(stack, valkey_engine.url, limits, 5)
             one = await stack.enter_async_context(worker(valkey_engine.url, ttl=1.5))
             caller = limited(Limits(**limits))
             for _ in range(4):  # for longer than a lease lasts: whoever lives renews it
@@ -77,9 +89,7 @@ def test_what_a_worker_holds_that_is_killed_comes_back(run: Run[Any], valkey_eng
                 assert isinstance(refused, RateLimited)
                 assert refused.retry_after in (1, 2)
                 await asyncio.sleep(0.5)
-            held.send_signal(signal.SIGKILL)
-            await held.wait()
-            await asyncio.sleep(1.6)
+            await end(held)
             assert len(await one.admits(caller)) == 5
             assert await one.spent() == 0
 

@@ -53,9 +53,9 @@ _HOURS: Final = (  # when, how and what for somebody works, and not where or as 
 _AWAY: Final = r"(?:not|no|on|off|out|gone|back|about|always|never)\b"  # how it fares, and not what it is
 _NO_PLACE: Final = (  # what else somebody moves to, and is written with a capital
     "linux|ubuntu|debian|fedora|windows|mac|macos|android|ios|python|rust|go|java|javascript|kotlin|swift|ruby|"
-    "scala|typescript|react|vue|angular|svelte|django|postgres\\w*|mysql|mongo\\w*|redis|kubernetes|docker|podman|"
-    "git\\w*|bitbucket|jenkins|aws|azure|gcp|google|amazon|microsoft|firefox|chrome|safari|vim|neovim|emacs|"
-    "vs ?code|slack|teams|discord|zoom|notion|obsidian|jira|linear|openai|anthropic|claude|gemini|chatgpt|gpt\\w*|"
+    r"scala|typescript|react|vue|angular|svelte|django|postgres\w*|mysql|mongo\w*|redis|kubernetes|docker|podman|"
+    r"git\w*|bitbucket|jenkins|aws|azure|gcp|google|amazon|microsoft|firefox|chrome|safari|vim|neovim|emacs|"
+    r"vs ?code|slack|teams|discord|zoom|notion|obsidian|jira|linear|openai|anthropic|claude|gemini|chatgpt|gpt\w*|"
     "sales|marketing|engineering|product|management|finance|hr|plan|phase|step|chapter|level|part|version"
 )
 _MONTHS: Final = "january|february|march|april|may|june|july|august|september|october|november|december"
