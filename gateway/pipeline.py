@@ -145,7 +145,7 @@ async def answer(
     fit = fitted(policy, caller, meaning, request, facts, pins=pins, known=wishes.summary, many=many)  # 400, 403, 429
     route, request, facts = fit.route, fit.request, fit.facts
     decision.facts, decision.context = None if facts is PINNED else facts, fit.context
-    _note(decision, route)
+    _note(decision, route, services.prices)
     kept = services.moving.recall(caller, course.request, closing, wishes.user)
     room = _room(policy, course, caller, fit) if services.memory is not None else 0
     if services.admission.concerns(caller):
@@ -286,12 +286,13 @@ def _is_certain(course: Course, begun: Begun) -> bool:
     return alone and not course.wishes.debug and not begun.opened.dropped and not decision.instead_of
 
 
-def _note(decision: Decision, route: Route) -> None:
+def _note(decision: Decision, route: Route, prices: Prices) -> None:
     """Keep what was decided, with all that it was decided from."""
     decision.document = route.document
     decision.pinned = route.pinned
     if not route.pinned:
         decision.plan = route.plan
+        decision.prices = prices.version
         decision.live = route.live
         decision.searching = route.searching
         decision.instead_of = route.instead_of
@@ -310,7 +311,7 @@ def settle(services: Services, course: Course, error: BaseException | None) -> N
     """The request is over, one way or another."""
     decision, wishes = course.decision, course.wishes
     if isinstance(error, SyntraError) and isinstance(error.considered, Route):
-        _note(decision, error.considered)
+        _note(decision, error.considered, services.prices)
     settled = services.settle.settle(decision, error, time.perf_counter() - wishes.began)
     course.admitted.settle(settled.tokens, settled.cost)
     outcome = decision.outcome

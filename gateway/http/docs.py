@@ -65,7 +65,7 @@ _EXPLAINED = {
     "output_tokens": 30,
     "turn": "user",
     "policy": "balanced",
-    "document": "7c1f0a52",
+    "document": "7c1f0a5290d4",
     "plan": [_CANDIDATE],
     "candidates": [
         _CANDIDATE | {"quality": 0.86, "taken": True},
@@ -77,6 +77,7 @@ _DECISION = {
     "object": "decision",
     "model": "syntra",
     "pinned": False,
+    "prices": "5d0c33ab91e2",
     **_EXPLAINED,
     "notes": [],
     "attempts": [

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from msgspec import Raw, structs
 
 from gateway.core.caller import Caller
+from gateway.core.chat import ChatRequest
 from gateway.core.closing import Closing
 from gateway.core.deadline import Deadline
 from gateway.core.errors import BadRequest, StoreAway, SyntraError, Unknown, UnknownRoute, WrongMethod
@@ -22,8 +23,9 @@ from gateway.dialects.responses.request import ENCRYPTED, Asked, understand
 from gateway.http.chat import wishes_of
 from gateway.http.intake import Head
 from gateway.http.visit import JSON, Visit
-from gateway.pipeline import Services, answer
+from gateway.pipeline import Services, Wishes, answer, plan
 from gateway.reply import Reply
+from gateway.stages.policy import Route
 from gateway.stores.breaker import Unavailable
 from gateway.stores.responses import MOST_BYTES, Kept, Responses
 from gateway.stores.thoughts import Thoughts
@@ -79,13 +81,23 @@ class ResponsesSurface:
         deadline = Deadline(self._total_seconds)
         with Closing() as closing:
             wishes = wishes_of(head, visit, "responses")
-            reply = await answer(self._services, caller, asked.request, wishes, deadline, closing)
+            request = await self._meant(caller, asked, wishes)
+            reply = await answer(self._services, caller, request, wishes, deadline, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
             told = Answer(asked, f"resp_{uuid7()}", reply.issuer, thoughts, stored=keeps)
             if received.body.stream:
                 await self._stream(visit, caller, asked, reply, told)
             else:
                 await self._whole(visit, caller, asked, reply, told)
+
+    async def _meant(self, caller: Caller, asked: Asked, wishes: Wishes) -> ChatRequest:
+        """The request; where Syntra chooses a model and some can search, one for those, if a search is wanted."""
+        if asked.searching is None:
+            return asked.request
+        policy = self._services.policies.of(caller)
+        _, route = await plan(self._services.reader, policy, caller, asked.searching, wishes)
+        chosen = isinstance(route, Route) and not route.pinned
+        return asked.searching if chosen else asked.request
 
     async def _stream(self, visit: Visit, caller: Caller, asked: Asked, reply: Reply, told: Answer) -> None:
         """The events as they come; the last one says whether the answer was kept, so it is kept before."""

@@ -55,7 +55,10 @@ class Outcome(Struct, omit_defaults=True):
 
 
 class Decision(Struct, omit_defaults=True):
-    """One request's record; with the documents of `document`, `facts` and `live` give `plan` again, bit for bit."""
+    """One request's record; with its documents and its price map, `facts` and `live` give `plan` again, bit for bit.
+
+    The allow-list that held is in the plan: who was not allowed says so.
+    """
 
     id: str
     organisation: str
@@ -64,6 +67,7 @@ class Decision(Struct, omit_defaults=True):
     surface: str = "chat"
     person: str = ""
     document: str = ""  # version of the documents
+    prices: str = ""  # version of the price map, where there is a plan
     pinned: bool = False
     instead_of: str = ""
     facts: Facts | None = None
@@ -87,6 +91,8 @@ def view(decision: Decision) -> dict[str, object]:
         "pinned": decision.pinned,
         "document": decision.document,
     }
+    if decision.prices:
+        told["prices"] = decision.prices
     if decision.instead_of:
         told["instead_of"] = decision.instead_of
     if decision.context is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Collection, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,8 @@ class Model(Struct, frozen=True):
 class Prices:
     """The models of some providers, by `provider/model`; those of `unlisted` providers are known but not named."""
 
-    def __init__(self, models: Mapping[str, Model], unlisted: Collection[str] = ()) -> None:
+    def __init__(self, models: Mapping[str, Model], unlisted: Collection[str] = (), version: str = "") -> None:
+        self.version = version  # of the map's contents
         self._map = models
         self._unlisted = unlisted
         self.take({})
@@ -109,7 +111,8 @@ class Prices:
 
 def load(providers: Collection[str], known: Collection[str] = ()) -> Prices:
     """The price map's models of these providers; `known` are further ones, whose models are known but not listed."""
-    entries = msgspec.json.decode(_path().read_bytes(), type=dict[str, msgspec.Raw])
+    content = _path().read_bytes()
+    entries = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     wanted = {_OWN_NAMES.get(name, name): name for name in (*known, *providers)}
     models: dict[str, Model] = {}
     for name, raw in entries.items():
@@ -120,7 +123,7 @@ def load(providers: Collection[str], known: Collection[str] = ()) -> Prices:
         stem = name.removeprefix(kind.litellm_provider + "/")
         model = _model(f"{provider}/{stem}", kind.mode, msgspec.json.decode(raw))
         models[model.name] = model
-    return Prices(models, frozenset(known) - frozenset(providers))
+    return Prices(models, frozenset(known) - frozenset(providers), blake2b(content, digest_size=6).hexdigest())
 
 
 def _path() -> Path:

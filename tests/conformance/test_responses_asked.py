@@ -224,6 +224,24 @@ def test_openai_is_asked_in_responses_and_what_chat_cannot_say_gets_through(gate
     assert "response.web_search_call.searching" in heard.kinds
 
 
+SEARCH: dict[str, Any] = {"type": "web_search", "search_context_size": "low"}
+
+
+def test_a_search_goes_to_who_can_search_and_to_others_without_it(
+    start_gateway: StartGateway, providers: Fakes
+) -> None:
+    both = start_gateway("perplexity openai")
+    heard = respond(both, "syntra", tools=[SEARCH], store=False)
+    assert (heard.status, heard.warning) == (200, "")
+    assert providers["perplexity"].last.json["web_search_options"] == {"search_context_size": "low"}
+    for other in ({"tools": [SEARCH, WEATHER]}, {"tools": [SEARCH], "tool_choice": "none"}):
+        assert respond(both, "syntra", store=False, **other).status == 200
+        assert not providers["perplexity"].requests[1:]
+    alone = start_gateway("kimi")
+    heard = respond(alone, "syntra", tools=[SEARCH], store=False)
+    assert (heard.output_text, heard.warning) == ("Hello from the fake.", "dropped fields: tools.web_search")
+
+
 @both_ways
 def test_openais_own_encrypted_thoughts_go_back_to_it_as_they_came(
     *, stream: bool, gateway: Gateway, providers: Fakes

@@ -224,6 +224,7 @@ def test_a_decision_tells_what_was_asked_who_was_thought_of_and_how_it_ended(
     assert found["intent"]
     assert {"model", "score", "cost_usd", "ttft_ms", "reasons", "taken", "quality"} <= set(found["candidates"][0])
     assert len(found["candidates"]) > 20
+    assert len(found["document"]) == len(found["prices"]) == 12
     assert found["attempts"][-1]["model"] == found["plan"][0]["model"] == found["outcome"]["model"]
     assert found["outcome"]["ended"] == "answered"
     assert found["outcome"]["usage"]["completion_tokens"] == 9

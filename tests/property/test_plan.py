@@ -179,6 +179,16 @@ def test_the_same_document_and_facts_give_the_same_plan_bit_for_bit(
     assert first == msgspec.json.encode(other.plan(facts, live, allowed))
 
 
+@given(moments())
+def test_a_kept_plan_says_who_was_allowed_so_that_it_can_be_made_again(
+    moment: tuple[Board, Facts, Mapping[str, Live], frozenset[str] | None],
+) -> None:
+    board, facts, live, allowed = moment
+    plan = board.plan(facts, live, allowed)
+    seen = {one.name for one in plan.candidates if one.out != engine.FORBIDDEN}
+    assert board.plan(facts, live, seen) == plan
+
+
 @given(moments(), st.data())
 def test_a_better_price_never_lowers_a_models_rank(
     moment: tuple[Board, Facts, Mapping[str, Live], frozenset[str] | None], data: st.DataObject

@@ -69,9 +69,23 @@ class Calling(Struct):
         """The name that a callee has in the chat completion."""
         return self.names.get(Callee(name, namespace, free)) or _plain(name)
 
+    @property
+    def searches(self) -> bool:
+        """Whether a search of the web is all that may be called."""
+        others = self.tools or any(name.removeprefix("tools.") not in SEARCHES for name in self.lost)
+        return self._wants_search and not others
+
+    def search_options(self) -> dict[str, Any]:
+        """The search as chat completions ask for it."""
+        return {} if self.search is None else _search_options(self.search)
+
+    @property
+    def _wants_search(self) -> bool:
+        return self.search is not None and self.search.external_web_access is not False
+
     def asides(self) -> dict[str, Aside]:
         """How the providers that search by themselves are told of a wanted search."""
-        if self.search is None or self.search.external_web_access is False:
+        if self.search is None or not self._wants_search:
             return {}
         found = frozenset({f"tools.{self.search.type}"})
         made = {_SEARCH_BUILT_IN: Aside(found=found)}

@@ -52,6 +52,7 @@ class Asked(Struct, frozen=True):
     fields: Mapping[str, Raw]
     calling: Calling
     items: Sequence[Raw]  # of this turn, each with an id
+    searching: ChatRequest | None = None  # the same for who can search the web, where that is all the request calls
 
 
 def understand(
@@ -79,7 +80,19 @@ def understand(
         truncates=body.truncation == "auto",
         session=privacy.session((body.metadata or {}).get("user_id", "")),
     )
-    return Asked(request, body, received.fields, calling, [_with_id(item) for item in items])
+    searching = _searching(request, calling) if calling.searches and body.tool_choice != "none" else None
+    return Asked(request, body, received.fields, calling, [_with_id(item) for item in items], searching)
+
+
+def _searching(request: ChatRequest, calling: Calling) -> ChatRequest:
+    """The request with its search as a chat completion asks for one."""
+    options = _object.decode(_encode(calling.search_options()))
+    return structs.replace(
+        request,
+        body=structs.replace(request.body, web_search_options=options),
+        fields={**request.fields, "web_search_options": Raw(_encode(options))},
+        lost=tuple(name for name in request.lost if name not in calling.lost),
+    )
 
 
 def as_chat(raw: bytes) -> ChatRequest | None:
