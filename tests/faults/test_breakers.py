@@ -112,7 +112,7 @@ def test_a_key_that_is_changed_is_the_next_requests_and_what_runs_finishes(
     running = threading.Thread(target=lambda: told.append(stream(gateway, OPENAI.model)))
     before = len(fake.requests)
     running.start()
-    wait_for(lambda: len(fake.requests) > before)
+    wait_for(lambda: len(fake.requests) > before and fake.last.accepted)
     try:
         fake.key = new  # the provider takes the new one alone from now on
         httpx.put(f"{origin}/{made['id']}", headers=headers, json={"api_key": new}).raise_for_status()
