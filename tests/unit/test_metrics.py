@@ -203,6 +203,13 @@ def test_what_is_counted_costs_a_request_a_few_microseconds() -> None:
                 metrics.limited("admitted", "valkey")
 
 
+@pytest.mark.parametrize("by", ["valkey", "allowance", "worker", "memory"])
+def test_who_let_a_request_in_is_told_by_its_name(by: str) -> None:
+    metrics = Metrics(None, **KNOWN)
+    metrics.limited("admitted", by)
+    assert value(counted(metrics), "syntra_limits_total", outcome="admitted", by=by) == 1
+
+
 def test_how_a_store_is_has_a_number() -> None:
     assert set(HEALTH) == {"ok", "slow", "away"}
 
