@@ -278,9 +278,10 @@ def _ended(metrics: Metrics, lines: log.Requests, surface: str, visit: Visit) ->
     metrics.request(surface, visit.status)
     if visit.failed:
         metrics.error(surface, visit.failed)
-    seconds = time.perf_counter() - visit.began
-    request_id = visit.request_id.decode()
-    lines.add(surface, visit.status, request_id, seconds, visit.about.organisation, visit.model, visit.decision)
+    if lines.wants(visit.status):
+        seconds = time.perf_counter() - visit.began
+        request_id = visit.request_id.decode()
+        lines.add(surface, visit.status, request_id, seconds, visit.about.organisation, visit.model, visit.decision)
 
 
 def _office(rules: Rules, outside: Outside, backing: Backing) -> Parts:

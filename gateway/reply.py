@@ -12,7 +12,7 @@ from gateway.continuing import Continuing, Segment, summed
 from gateway.core.chat import ChatRequest
 from gateway.core.ends import ANSWERED, CUT
 from gateway.core.errors import UpstreamError
-from gateway.core.events import Chunk, Usage, encode_usage
+from gateway.core.events import Chunk, Text, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.core.kept import Replayed
 from gateway.core.let_go import let_go
@@ -163,17 +163,22 @@ class Reply:
 
     def _stamp(self, chunks: Sequence[Chunk]) -> None:
         """Our name on them; of a Syntra model nothing tells who stands behind it."""
+        name, created, model, masked = self.id, self._created, self._model, self._masked
         for chunk in chunks:
-            chunk.id = self.id
-            chunk.created = self._created
-            chunk.model = self._model
+            chunk.id = name
+            chunk.created = created
+            chunk.model = model
             chunk.object = "chat.completion.chunk"
+            if type(chunk) is Text:
+                if masked:
+                    chunk.system_fingerprint = chunk.provider = chunk.choices[0].native_finish_reason = UNSET
+                continue
             for choice in chunk.choices:
                 if choice.finish_reason is not None:
                     self.decision.outcome.finish = choice.finish_reason
-                if self._masked:
+                if masked:
                     choice.native_finish_reason = UNSET
-            if self._masked:
+            if masked:
                 chunk.system_fingerprint = UNSET
                 chunk.provider = UNSET
                 if chunk.extra is not UNSET and "syntra" not in chunk.extra:
@@ -219,7 +224,8 @@ class Reply:
         outcome.usage = self._used
         if self._continuing is not None and self._continuing.segments:
             outcome.usage = summed([*(segment.usage for segment in self._continuing.segments), self._used])
-        outcome.cost = billing.total(self.decision.attempts)
+        if self._debug:
+            outcome.cost = billing.total(self.decision.attempts)
 
     def headers(self) -> Headers:
         """What the reply's head says about the answer."""

@@ -302,7 +302,7 @@ def read(raw: bytes) -> ChatRequest:
     body = decode(_body, raw)
     _check_messages(body.messages)
     _check_format(body)
-    session = privacy.session((body.metadata or {}).get("user_id", ""))
+    session = privacy.session(body.metadata.get("user_id", "")) if body.metadata else ""
     _keep_private(body, fields)
     return ChatRequest(body, fields, tuple(_list.decode(fields["messages"])), session=session)
 
@@ -346,9 +346,7 @@ def _wrong_type(message: str, at: str) -> BadRequest:
 
 def refuse_forbidden(fields: Iterable[str]) -> None:
     """No field of a request chooses a host or a credential."""
-    for name in fields:
-        if name in KNOWN_FIELDS:
-            continue
+    for name in [name for name in fields if name not in KNOWN_FIELDS]:
         plain = name.lower().replace("_", "").replace("-", "")
         if plain in _FORBIDDEN or plain.startswith(_FORBIDDEN_PREFIXES):
             raise BadRequest(

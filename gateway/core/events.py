@@ -9,10 +9,10 @@ Kimi and vLLM were seen to add.
 from __future__ import annotations
 
 import secrets
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 # gc=False: none of these can be part of a cycle, and a stream makes them by the thousand.
 Extra = dict[str, Raw] | UnsetType
@@ -88,6 +88,59 @@ class Chunk(Struct, forbid_unknown_fields=True, gc=False):
     extra: Extra = field(default=UNSET, name=_EXTRA)
 
 
+class TextDelta(Delta, omit_defaults=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """More text, and nothing beside it but perhaps the role."""
+
+    role: str | None = None
+    content: str
+    refusal: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_details: UnsetType = UNSET
+    thinking_blocks: UnsetType = UNSET
+    tool_calls: None = None
+    function_call: UnsetType = UNSET
+    audio: UnsetType = UNSET
+    annotations: UnsetType = UNSET
+    images: UnsetType = UNSET
+    native: UnsetType = UNSET
+    extra: UnsetType = field(default=UNSET, name=_EXTRA)
+
+
+class TextChoice(Choice, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """The choice that goes on."""
+
+    index: int = 0
+    delta: TextDelta
+    logprobs: Raw = NULL
+    finish_reason: None = None
+    usage: UnsetType = UNSET
+    native_finish_reason: Raw | UnsetType = UNSET
+    extra: UnsetType = field(default=UNSET, name=_EXTRA)
+
+
+class Text(Chunk, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A chunk that adds text to one choice and says no more, as nearly every chunk of a stream: stages look no further.
+
+    JSON tells it from others while it is decoded, in C; nobody may add to one what its fields do not take.
+    """
+
+    id: str = ""
+    object: str = "chat.completion.chunk"
+    created: int = 0
+    model: str = ""
+    choices: Annotated[list[TextChoice], Meta(min_length=1, max_length=1)]  # type: ignore[assignment]  # narrower
+    system_fingerprint: str | None | UnsetType = UNSET
+    service_tier: str | None | UnsetType = UNSET
+    usage: None | UnsetType = UNSET  # type: ignore[assignment]  # OpenAI's null in every chunk but the last
+    error: UnsetType = UNSET
+    provider: Raw | UnsetType = UNSET
+    citations: UnsetType = UNSET
+    search_results: UnsetType = UNSET
+    obfuscation: Raw | UnsetType = UNSET
+    extra: UnsetType = field(default=UNSET, name=_EXTRA)
+
+
 class PromptDetails(Struct, omit_defaults=True, gc=False):
     """Parts of the prompt's tokens."""
 
@@ -151,6 +204,7 @@ _MOST_TOKENS = 50_000_000  # no window is near it; above, the provider's counter
 
 S = TypeVar("S", bound=Struct)
 
+_text = msgspec.json.Decoder(Text)
 _chunk = msgspec.json.Decoder(Chunk)
 _completion = msgspec.json.Decoder(Completion)
 _usage = msgspec.json.Decoder(Usage)
@@ -161,6 +215,11 @@ _encoder = msgspec.json.Encoder()
 
 def decode_chunk(data: bytes) -> Chunk:
     """One frame's JSON to a chunk; raises msgspec.MsgspecError or UnicodeDecodeError when it is not one."""
+    if b'"content"' in data:
+        try:
+            return _text.decode(data)
+        except msgspec.ValidationError:  # more than text
+            pass
     try:
         return _chunk.decode(data)
     except msgspec.ValidationError:
@@ -247,8 +306,15 @@ def _odd(kind: type[S], raw: dict[str, Raw]) -> S:
     return struct
 
 
+def text_chunk(content: str, index: int = 0, *, created: int = 0, model: str = "") -> Text:
+    """A chunk of one choice's text."""
+    return Text(created=created, model=model, choices=[TextChoice(index=index, delta=TextDelta(content=content))])
+
+
 def encode_chunk(chunk: Chunk) -> bytes:
     """A chunk as JSON, extras in their places."""
+    if type(chunk) is Text:
+        return _encoder.encode(chunk)
     if chunk.extra is not UNSET:
         return _encoder.encode(_plain(chunk))
     for choice in chunk.choices:

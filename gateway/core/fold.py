@@ -31,7 +31,8 @@ class _Call(Struct):
 class _Message(Struct):
     """One choice while its pieces come in."""
 
-    text: dict[str, list[str]] = field(default_factory=dict)
+    content: list[str] = field(default_factory=list)
+    text: dict[str, list[str]] = field(default_factory=dict)  # beside the content
     calls: dict[int, _Call] = field(default_factory=dict)
     logprobs: dict[str, list[Raw] | None] | None = None
     audio: dict[str, Any] = field(default_factory=dict)
@@ -39,8 +40,7 @@ class _Message(Struct):
     finish_reason: str | None = None
 
 
-_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-_WHOLES = ("thinking_blocks", "annotations", "images")
+_TEXTS = ("refusal", "reasoning_content", "reasoning")
 
 
 class Fold:
@@ -55,9 +55,10 @@ class Fold:
         """Take one chunk in."""
         head = self._head
         head["id"], head["created"], head["model"] = chunk.id, chunk.created, chunk.model
-        self._head_of(chunk)
+        if chunk.choices:  # the last one, which is the usage, says nothing else
+            self._head_of(chunk)
         if chunk.extra is not UNSET:
-            self._head.update(chunk.extra)
+            head.update(chunk.extra)
         if chunk.usage is not UNSET:
             self._usage = chunk.usage
         for choice in chunk.choices:
@@ -85,9 +86,12 @@ class Fold:
         if bytes(choice.logprobs) != b"null":
             _join_logprobs(message, choice.logprobs)
         delta = choice.delta
-        for name in _TEXTS:
-            if (text := getattr(delta, name)) is not None:
-                message.text.setdefault(name, []).append(text)
+        if delta.content is not None:
+            message.content.append(delta.content)
+        if delta.refusal is not None or delta.reasoning_content is not None or delta.reasoning is not None:
+            for name in _TEXTS:
+                if (text := getattr(delta, name)) is not None:
+                    message.text.setdefault(name, []).append(text)
         _add_objects(message, delta)
         if delta.tool_calls:
             for piece in delta.tool_calls:
@@ -102,7 +106,7 @@ class Fold:
 
 def _plain_choice(index: int, message: _Message) -> dict[str, Any]:
     texts = {name: "".join(pieces) for name, pieces in message.text.items()}
-    content = texts.pop("content", None)
+    content = "".join(message.content) if message.content else None
     if not content and (message.calls or message.audio or texts.get("refusal")):
         content = None
     plain: dict[str, Any] = {"role": "assistant", "content": content, "refusal": texts.pop("refusal", "") or None}
@@ -118,9 +122,12 @@ def _plain_choice(index: int, message: _Message) -> dict[str, Any]:
 
 def _add_objects(message: _Message, delta: Delta) -> None:
     """What is not text: some comes whole, some in pieces of a list or of an object."""
-    for name in _WHOLES:
-        if (value := getattr(delta, name)) is not UNSET:
-            message.whole[name] = value
+    if delta.thinking_blocks is not UNSET:
+        message.whole["thinking_blocks"] = delta.thinking_blocks
+    if delta.annotations is not UNSET:
+        message.whole["annotations"] = delta.annotations
+    if delta.images is not UNSET:
+        message.whole["images"] = delta.images
     if delta.reasoning_details is not UNSET:
         pieces = msgspec.json.decode(delta.reasoning_details, type=list[Raw] | None)
         message.whole.setdefault("reasoning_details", []).extend(pieces or ())

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.core.conversations import CALLS
 from gateway.core.errors import UpstreamBroken
-from gateway.core.events import Choice, Chunk, Delta
+from gateway.core.events import Choice, Chunk, Delta, Text
 
 _BY_ITSELF = CALLS | {"stop"}  # and not at a limit or by a filter
 
@@ -41,19 +41,12 @@ class Shape:
 
     def form(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunk in form, preceded by the roles of the choices that it opens; nothing if it has nothing to say."""
-        if len(chunk.choices) == 1:
+        if type(chunk) is Text:
             choice = chunk.choices[0]
-            delta = choice.delta
-            # More text of an open choice, as nearly every chunk of a stream is.
-            if (
-                delta.content is not None
-                and delta.role is None
-                and delta.tool_calls is None
-                and delta.reasoning_content is None
-                and choice.finish_reason is None
-                and (track := self._tracks.get(choice.index)) is not None
-                and not track.finished
-            ):
+            track = self._tracks.get(choice.index)
+            if track is not None and not track.finished:
+                delta = choice.delta
+                delta.role = None
                 self.characters += len(delta.content)
                 return (chunk,)
         opening: list[Choice] = []

@@ -34,10 +34,9 @@ class ChatCompletions:
     async def serve(self, visit: Visit, head: Head, caller: Caller) -> None:
         """One request."""
         raw = await visit.body(head, self._body_seconds)
-        wishes, key = wishes_of(head, visit), self._repeats.key(raw, head, caller)
-        deadline = Deadline(self._total_seconds)
+        wishes, deadline, repeats = wishes_of(head, visit), Deadline(self._total_seconds), self._repeats
         with Closing() as closing:
-            again = await self._repeats.answer(key, caller, wishes, closing)
+            again = await repeats.answer(raw, head, caller, wishes, closing) if repeats.any else None
             if again is not None:
                 visit.answered(again.decision.outcome.model, again.decision.id)
                 await _tell(visit, again)
@@ -46,8 +45,7 @@ class ChatCompletions:
             reply = await answer(self._services, caller, request, wishes, deadline, closing)
             visit.answered(reply.decision.outcome.model, reply.decision.id)
             body = await (_stream if request.body.stream else _fold)(visit, reply)
-            if reply.certain is not None:
-                self._repeats.keep(key, caller, reply, reply.certain, body)
+            repeats.keep(raw, head, caller, reply, body)
 
 
 def _read(raw: bytes) -> ChatRequest:

@@ -181,18 +181,17 @@ async def read_body(head: Head, receive: Receive, *, forms: bool = False) -> byt
     if head.length is not None and head.length > BODY_LIMIT:
         raise _too_large()
     blocks: list[bytes] = []
-    size = 0
-    while True:
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             raise Left
-        block = message["body"]
+        block, more = message["body"], message["more_body"]
         size += len(block)
         if size > BODY_LIMIT:
             raise _too_large()
         blocks.append(block)
-        if not message["more_body"]:
-            return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def _too_large() -> BodyTooLarge:

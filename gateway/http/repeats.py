@@ -67,17 +67,18 @@ class Repeats:
         self._known: OrderedDict[Key, _Known] = OrderedDict()
         self._size = 0
 
-    @staticmethod
-    def key(raw: bytes, head: Head, caller: Caller) -> Key:
-        """Of a request."""
-        limits, memory = (head.max_cost, head.max_ttft_ms), (head.user, head.memory)
-        said = head.persona, head.debug, head.policy, head.conversation, head.freshness, limits, memory
-        return Key(raw, (caller.organisation, caller.key_id), said)
+    @property
+    def any(self) -> bool:
+        """Whether one is known at all."""
+        return bool(self._known)
 
-    async def answer(self, key: Key, caller: Caller, wishes: Wishes, closing: Closing) -> Repeat | None:
+    async def answer(self, raw: bytes, head: Head, caller: Caller, wishes: Wishes, closing: Closing) -> Repeat | None:
         """The reply, where the request is known and its answer still kept; what it takes is given back by `closing`."""
         # To look a request up reads all of it, which is 15 ms of the loop for the largest.
-        known = self._known.get(key) if len(key.raw) <= _LONGEST else None
+        if len(raw) > _LONGEST:
+            return None
+        key = _key(raw, head, caller)
+        known = self._known.get(key)
         if known is None:
             return None
         services, certain, began = self._services, known.certain, time.monotonic()
@@ -100,11 +101,15 @@ class Repeats:
         headers = [*told(decision, debug=False), *course.admitted.headers, (b"x-syntra-cache", HIT.encode())]
         return Repeat(decision, headers, known.body, bool(certain.request.body.stream))
 
-    def keep(self, key: Key, caller: Caller, reply: Reply, certain: Certain, body: bytes) -> None:
-        """Know the request from now on; its reply, which went out just now, had this body."""
-        size = len(key.raw) + len(certain.replayed.sealed) + len(body)
+    def keep(self, raw: bytes, head: Head, caller: Caller, reply: Reply, body: bytes) -> None:
+        """Know the request from now on, if it is certain; its reply, which went out just now, had this body."""
+        certain = reply.certain
+        if certain is None:
+            return
+        size = len(raw) + len(certain.replayed.sealed) + len(body)
         if size > _LONGEST:
             return
+        key = _key(raw, head, caller)
         self._forget(key)
         self._known[key] = _Known(caller, certain, reply.decision, body, size)
         self._size += size
@@ -115,3 +120,9 @@ class Repeats:
         known = self._known.pop(key, None)
         if known is not None:
             self._size -= known.size
+
+
+def _key(raw: bytes, head: Head, caller: Caller) -> Key:
+    limits, memory = (head.max_cost, head.max_ttft_ms), (head.user, head.memory)
+    said = head.persona, head.debug, head.policy, head.conversation, head.freshness, limits, memory
+    return Key(raw, (caller.organisation, caller.key_id), said)

@@ -186,6 +186,10 @@ class Requests:
         self.on = log.isEnabledFor(logging.INFO)
         self._every = log.isEnabledFor(logging.DEBUG) if every is None else every  # else those that went wrong
 
+    def wants(self, status: int) -> bool:
+        """Whether a request with this status has a line."""
+        return self.on and (status >= 400 or self._every)
+
     def add(
         self,
         surface: str,
@@ -197,7 +201,7 @@ class Requests:
         decision: str = "",
     ) -> None:
         """A request was answered, or its client left; `model` is provider/model of who answered."""
-        if not self.on or (status < 400 and not self._every):
+        if not self.wants(status):
             return
         if len(self._waiting) >= _MOST_WAITING:
             self._lost += 1

@@ -5,7 +5,8 @@ A file that is mapped into memory costs 3 µs a value, which a busy worker's req
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
@@ -69,24 +70,22 @@ class Times:
     def __init__(self, histogram: Histogram, bounds: Sequence[float], *allowed: Collection[str]) -> None:
         self._series = Series(histogram, *allowed)
         self._bounds = bounds
-        self._waiting: defaultdict[Labels, list[float]] = defaultdict(self._row)
-
-    def _row(self) -> list[float]:
-        """How many in each bucket and beyond all, then their sum."""
-        return [0.0] * (len(self._bounds) + 2)
+        self._waiting: defaultdict[Labels, list[float]] = defaultdict(list)
 
     def add(self, seconds: float, *labels: str | int) -> None:
         """One observation."""
-        row = self._waiting[labels]
-        row[bisect_left(self._bounds, seconds)] += 1
-        row[-1] += seconds
+        self._waiting[labels].append(seconds)
 
     def flush(self) -> None:
         """Let everybody see them: by way of the histogram's own cells, since it takes observations one by one only."""
-        waiting, self._waiting = self._waiting, defaultdict(self._row)
-        for labels, row in waiting.items():
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        for labels, seen in waiting.items():
             series = self._series.at(labels)
-            for cell, number in zip(series._buckets, row[:-1], strict=True):  # noqa: SLF001
-                if number:
-                    cell.inc(number)
-            series._sum.inc(row[-1])  # noqa: SLF001
+            seen.sort()
+            below = 0
+            for cell, bound in zip(series._buckets, (*self._bounds, math.inf), strict=True):  # noqa: SLF001
+                upto = bisect_right(seen, bound, below)
+                if upto > below:
+                    cell.inc(upto - below)
+                    below = upto
+            series._sum.inc(sum(seen))  # noqa: SLF001

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import UNSET
 
 from gateway.core.chat import ChatRequest
-from gateway.core.events import Choice, Chunk, Delta
+from gateway.core.events import Choice, Chunk, Delta, Text, TextDelta
 from gateway.stages.sanitize import Sanitizer
 
 Field = Literal["content", "reasoning_content", "reasoning", "refusal"]
@@ -30,26 +30,15 @@ class Clean:
         """The batch, cleaned; what could still become a match is held back until it is decided."""
         cleaned: list[Chunk] = []
         for chunk in batch:
-            if len(chunk.choices) == 1 and not self._aside:
-                choice = chunk.choices[0]
-                delta = choice.delta
-                # Nothing in it but text, as in nearly every chunk of a stream.
-                if (
-                    delta.content is not None
-                    and choice.finish_reason is None
-                    and delta.tool_calls is None
-                    and delta.reasoning_content is None
-                    and delta.reasoning is None
-                    and delta.refusal is None
-                ):
-                    sanitizer = self._open.get((choice.index, "content"))
-                    if sanitizer is None:
-                        sanitizer = self._begin(choice.index, "content")
-                    delta.content = sanitizer.feed(delta.content)
-                    if delta.content or _says_something(choice):
-                        cleaned.append(chunk)
-                    continue
-            self._clean_all(chunk, cleaned)
+            if type(chunk) is not Text or self._aside:
+                self._clean_all(chunk, cleaned)
+                continue
+            choice = chunk.choices[0]
+            delta = choice.delta
+            sanitizer = self._open.get((choice.index, "content")) or self._begin(choice.index, "content")
+            delta.content = said = sanitizer.feed(delta.content)
+            if said or _says_something(choice):
+                cleaned.append(chunk)
         return cleaned
 
     def _clean_all(self, chunk: Chunk, cleaned: list[Chunk]) -> None:
@@ -103,7 +92,7 @@ class Clean:
                 held.append(Choice(index, delta))
 
 
-_NOTHING = (Delta(content=""), Delta())
+_NOTHING = (Delta(content=""), Delta(), TextDelta(content=""))
 
 
 def _says_something(choice: Choice) -> bool:

@@ -150,10 +150,9 @@ class Fallback:
                 continue
             if asked.failures and not await self._once_more(candidate, asked):
                 break
-            others = candidates[at + 1 :]
-            hedged = LATENESS in asked.moves and others and not asked.failures
+            hedged = LATENESS in asked.moves and not asked.failures
             try:
-                if hedged:
+                if hedged and (others := candidates[at + 1 :]):
                     return await self._whoever_is_first(candidate, others, asked)
                 return await self._attempt(candidate, asked)
             except (UpstreamError, ContextTooLong) as error:

@@ -22,7 +22,7 @@ from gateway.core.caller import Caller
 from gateway.core.callids import is_kept, shown
 from gateway.core.chat import SYSTEM_ROLES, ChatRequest, Message, is_answered
 from gateway.core.closing import Closing
-from gateway.core.events import Choice, Chunk, Delta, ToolCallDelta
+from gateway.core.events import Choice, Chunk, Delta, Text, ToolCallDelta
 from gateway.stores.artefacts import ArtefactStore
 from gateway.stores.breaker import Unavailable
 
@@ -170,28 +170,38 @@ class Keeper:
     def take(self, batch: Sequence[Chunk]) -> None:
         """Chunks on their way to the client; ids are changed in place."""
         for chunk in batch:
-            for choice in chunk.choices:
-                delta = choice.delta
-                if self._keep is not None and choice.index == 0:
-                    if delta.content and self._room >= 0:
-                        self._room -= len(delta.content)
-                        self._text.append(delta.content)
-                    if (
-                        delta.reasoning_content is not None
-                        or delta.extra is not UNSET
-                        or delta.thinking_blocks is not UNSET
-                        or delta.reasoning_details is not UNSET
-                    ):
-                        self._notice(delta)
-                if delta.tool_calls:
-                    for piece in delta.tool_calls:
-                        self._name(choice, piece)
-                if choice.finish_reason is not None and choice.index == 0:
-                    self._finish()
+            if type(chunk) is Text:
+                said = chunk.choices[0]
+                if self._room >= 0 and not said.index:
+                    content = said.delta.content
+                    self._room -= len(content)
+                    self._text.append(content)
+            else:
+                for choice in chunk.choices:
+                    self._take(choice)
+
+    def _take(self, choice: Choice) -> None:
+        delta = choice.delta
+        if self._keep is not None and choice.index == 0:
+            if delta.content and self._room >= 0:
+                self._room -= len(delta.content)
+                self._text.append(delta.content)
+            if (
+                delta.reasoning_content is not None
+                or delta.extra is not UNSET
+                or delta.thinking_blocks is not UNSET
+                or delta.reasoning_details is not UNSET
+            ):
+                self._notice(delta)
+        if delta.tool_calls:
+            for piece in delta.tool_calls:
+                self._name(choice, piece)
+        if choice.finish_reason is not None and choice.index == 0:
+            self._finish()
 
     def forget(self) -> None:
         """Another goes on with this answer: no single issuer wants to see it again."""
-        self._keep = None
+        self._keep, self._room = None, -1
 
     def _notice(self, delta: Delta) -> None:
         if delta.extra is not UNSET and (sign := delta.extra.get("extra_content")) is not None:

@@ -41,6 +41,7 @@ HOLD: Final = REACH + 2 * WORD  # the most that is ever held back
 KEY: Final = "sk-syn-"
 KEYS: Final = re.compile(KEY + r"[A-Za-z0-9_-]+")
 HIDDEN: Final = KEY + "[hidden]"
+BEGUN: Final = 1 - len(KEY)  # where the longest beginning of a key begins, from the end
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")  # U+0085 is a line's end
 
 HOLLOW: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "".join(SEEN_THROUGH)
@@ -66,12 +67,12 @@ class Guard:
             text = CONTROL.sub("", text)
         seen = self._tail + text
         if KEY not in seen:
-            self._tail = seen[-len(KEY) + 1 :]
+            self._tail = seen[BEGUN:]
             return text
         left = len(KEYS.sub(HIDDEN, self._tail))
         hidden = KEYS.sub(HIDDEN, seen)
         inside = hidden.endswith(HIDDEN) and not seen.endswith(HIDDEN)
-        self._tail = KEY + "x" if inside else seen[-len(KEY) :] if seen.endswith(KEY) else seen[-len(KEY) + 1 :]
+        self._tail = KEY + "x" if inside else seen[-len(KEY) :] if seen.endswith(KEY) else seen[BEGUN:]
         return hidden[left:]
 
 
@@ -102,16 +103,19 @@ class Sanitizer:
         if not self._voice:
             return text
         if not self._walk:
-            text, self._held = self._held + text, ""
-            if self._page.head:
-                self._page.begin_prose(text)
+            page = self._page
+            if self._held:
+                text, self._held = self._held + text, ""
+            if page.head:
+                page.begin_prose(text)
             quiet = self._quiet(text)
             if quiet:
-                said, self._held = text[:quiet], text[quiet:]
-                self._page.last = said[-1]
-                if said.strip(HOLLOW):
-                    self._behind = said
-                return said
+                if quiet < len(text):
+                    text, self._held = text[:quiet], text[quiet:]
+                page.last = text[-1]
+                if text.strip(HOLLOW):
+                    self._behind = text
+                return text
         return self._read(text)
 
     def finish(self) -> str:

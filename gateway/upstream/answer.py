@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -113,12 +113,12 @@ class StreamedAnswer:
     def _decode(self, block: bytes) -> list[Chunk]:
         """The chunks in a block; a failure behind good ones waits for the next call, so that no text is lost."""
         batch: list[Chunk] = []
-        form = self._shape.form
+        form, decoder = self._shape.form, self._decoder
         try:
             for data in self._frames.feed(block):
-                for chunk in self._decoder.frame(data):
-                    batch.extend(form(chunk))
-                if self._decoder.ended:
+                for chunk in decoder.frame(data):
+                    batch += form(chunk)
+                if decoder.ended:
                     self._exchange.ended = True
                     batch.extend(self._end())
                     break
@@ -184,7 +184,7 @@ class Remote:
         self._sharing = sharing or Sharing()
         self._chat_only: set[str] = set()  # base URLs that do not speak the dialect that their provider does
 
-    async def ask(
+    def ask(
         self,
         provider: Provider,
         model: str,
@@ -193,19 +193,33 @@ class Remote:
         sent: Sent,
         circle: Circle | None = None,
         entry: Entry = at_once,
-    ) -> Opened:
+    ) -> Coroutine[Any, Any, Opened]:
         """Send the request and wait for the reply's head; the caller closes what it gets.
 
         It is said in the client's own dialect where the provider speaks that, else as chat completions. Within a
         `circle` the answer may be one that others have asked for; a call of its own waits at the `entry`.
         """
-        native, how = request.native, (deadline, sent, circle, entry)
+        native = request.native
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
-            return await self._ask(provider, model, request.plain(provider.name), *how)
+            return self._ask(provider, model, request.plain(provider.name), deadline, sent, circle, entry)
+        return self._ask_natively(provider, model, request, deadline, sent, circle, entry)
+
+    async def _ask_natively(
+        self,
+        provider: Provider,
+        model: str,
+        request: ChatRequest,
+        deadline: Deadline,
+        sent: Sent,
+        circle: Circle | None,
+        entry: Entry,
+    ) -> Opened:
+        """Ask in the client's own dialect; in chat completions where the provider turns out not to speak it."""
         try:
-            return await self._ask(provider, model, request, *how)
+            return await self._ask(provider, model, request, deadline, sent, circle, entry)
         except _NoSuchRoute:
-            opened = await self._ask(provider, model, request.plain(provider.name), *how)
+            plain = request.plain(provider.name)
+            opened = await self._ask(provider, model, plain, deadline, sent, circle, entry)
         # Only now: a provider that is out of order says 404 to everything.
         log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
         self._chat_only.add(provider.base_url)
@@ -242,9 +256,10 @@ class Remote:
     async def _open(
         self, exchange: Incoming, share: Share, provider: Provider, model: str, request: ChatRequest
     ) -> Answer:
-        if exchange.status != 200 and request.native is not None:
-            await _refuse_route(exchange, provider)
-        await refuse_failure(exchange, provider)
+        if exchange.status != 200 or "content-encoding" in exchange.headers:
+            if request.native is not None:
+                await _refuse_route(exchange, provider)
+            await refuse_failure(exchange, provider)
         decoder = provider.dialect.decoder(model, request)
         streamed = bool(request.body.stream)
         shape = Shape(request.body.n or 1, streamed=streamed)

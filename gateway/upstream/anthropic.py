@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta
+from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, text_chunk
 from gateway.core.tokens import estimate
 from gateway.upstream.terms import ANTHROPIC, Said, Terms
 from gateway.upstream.translated import JSON_TOOL, Dictionary, TranslatedDecoder
@@ -130,7 +130,7 @@ class AnthropicDecoder(TranslatedDecoder):
         except msgspec.ValidationError:  # an event that is not quite one of these
             return super()._event(data)
         if isinstance(delta, _Text):
-            return self._chunk([Choice(0, Delta(content=delta.text))])
+            return (text_chunk(delta.text, created=self._created, model=self._model),)
         if isinstance(delta, _Thought):
             self._think([{"type": "thinking", "thinking": delta.thinking}], Delta())
             return self._chunk([Choice(0, Delta(reasoning_content=delta.thinking))])

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from gateway.core import privacy
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken
-from gateway.core.events import Choice, Chunk, CompletionDetails, Delta, PromptDetails, Usage, encode_usage
+from gateway.core.events import Choice, Chunk, CompletionDetails, Delta, PromptDetails, Usage, encode_usage, text_chunk
 from gateway.core.native import Native
 from gateway.core.tokens import estimate
 from gateway.upstream import faults
@@ -108,7 +108,7 @@ class MessagesDecoder:
         """One event's chunks."""
         if b'"text_delta"' in data:
             try:
-                return self._after_start(_chunk(Delta(content=_text.decode(data).delta.text)))
+                return self._after_start(text_chunk(_text.decode(data).delta.text))
             except msgspec.MsgspecError:  # a text about such an event, or an event with more in it
                 pass
         try:
@@ -173,7 +173,7 @@ class MessagesDecoder:
             opened = block if text is None else {**block, "text": ""}
             chunks.append(_native("content_block_start", index=index, content_block=opened))
             if text is not None:
-                chunks.append(_chunk(Delta(content=text)))
+                chunks.append(text_chunk(text))
             chunks.append(_native("content_block_stop", index=index))
         usage = message.get("usage") or {}
         self._count(usage)

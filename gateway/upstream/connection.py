@@ -96,6 +96,11 @@ class Connection(asyncio.Protocol):
         return block
 
     @property
+    def complete(self) -> bool:
+        """Whether the reply is over and all of it has been read."""
+        return self._complete and not self._blocks
+
+    @property
     def reusable(self) -> bool:
         """Whether the exchange ended cleanly and the provider keeps the connection open."""
         return self._keep_alive and not self.closed and not self._blocks

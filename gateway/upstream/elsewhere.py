@@ -110,6 +110,11 @@ class Theirs:
             await asyncio.wait([self.answer], timeout=_GRACE)
         return self.answer.done() and self.answer.result()
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has been read."""
+        return self._over and not self._blocks
+
     async def head(self) -> None:
         """Wait for status and headers."""
         while not self.status:

@@ -165,7 +165,7 @@ class Flight:
                 self._blocks.append(block)
                 self._size += len(block)
                 self.end += 1
-            else:
+            if not block or self.incoming.complete:
                 self.arrived()
         finally:
             self._reading = False
@@ -306,16 +306,21 @@ class Passenger:
 
     async def body(self) -> bytes:
         """The whole body."""
-        blocks = []
-        while block := await self.read():
-            blocks.append(block)
-        return b"".join(blocks)
+        blocks = [await self.read()]
+        while not self.complete:
+            blocks.append(await self.read())
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def expect(self, seconds: float) -> None:
         """The next event must come within `seconds` from now; who is behind has no say."""
         flight = self._flight
         if self.at == flight.end and flight.incoming is not None and not flight.over:
             flight.incoming.expect(seconds)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has been read."""
+        return self._flight.over and self.at == self._flight.end
 
     @property
     def ended(self) -> bool:

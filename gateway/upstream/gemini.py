@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.core.events import Choice, Chunk, Delta
+from gateway.core.events import Choice, Chunk, Delta, text_chunk
 from gateway.upstream.terms import GEMINI, Said, Terms, restore_links
 from gateway.upstream.translated import Dictionary, TranslatedDecoder
 
@@ -98,8 +98,9 @@ class GeminiDecoder(TranslatedDecoder):
         self._counted = text.usageMetadata
         candidate = text.candidates[0]
         part = candidate.content.parts[0]
-        delta = Delta(reasoning_content=part.text) if part.thought else Delta(content=part.text)
-        return self._chunk([Choice(candidate.index, delta)])
+        if not part.thought:
+            return (text_chunk(part.text, candidate.index, created=self._created, model=self._model),)
+        return self._chunk([Choice(candidate.index, Delta(reasoning_content=part.text))])
 
     def _answer(self, told: dict[str, Any]) -> Sequence[Chunk]:
         """A whole answer has an event's form, and LiteLLM's other reader drops all choices if the first is flagged."""

@@ -28,6 +28,10 @@ class Incoming(Protocol):
     headers: Mapping[str, str]
     ended: bool  # set by the reader at the terminal event: what follows is only the end of the body
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has been read: who asks for more gets the end."""
+
     async def head(self) -> None:
         """Wait for status and headers; who is interrupted leaves it to the next who asks. Raises UpstreamError."""
 

@@ -25,6 +25,7 @@ from gateway.core.events import (
     PromptDetails,
     Usage,
     encode_usage,
+    text_chunk,
 )
 from gateway.core.native import Native
 from gateway.upstream import faults
@@ -171,6 +172,8 @@ class ResponsesDecoder:
         except msgspec.ValidationError:
             event = _Event(_typed.decode(data).type)
         field = _TEXTS.get(event.type)
+        if field == "content" and event.delta is not None and not event.logprobs:
+            return (text_chunk(event.delta),)
         if field is not None:
             delta = Delta()
             setattr(delta, field, event.delta)

@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import SyntraError, UpstreamBroken, UpstreamFailed
-from gateway.core.events import Chunk, decode_chunk, decode_completion
+from gateway.core.events import Chunk, Text, decode_chunk, decode_completion
 from gateway.core.given_back import given_back
 from gateway.core.native import RESPONSES
 from gateway.upstream import faults, openai_responses
@@ -151,11 +151,10 @@ class OpenAIDecoder:
             chunk = decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamBroken("The provider sent an event that cannot be read.") from None
-        if chunk.usage is UNSET and chunk.error is UNSET and len(chunk.choices) == 1:
-            choice = chunk.choices[0]
-            if choice.finish_reason is None and choice.usage is UNSET and choice.delta.reasoning is None:
-                return (chunk,)  # nothing to take out, as of nearly every chunk
-        return self._take(chunk)
+        if type(chunk) is not Text:
+            return self._take(chunk)
+        chunk.usage = UNSET
+        return (chunk,)
 
     def whole(self, body: bytes) -> Sequence[Chunk]:
         """A whole completion as one chunk."""

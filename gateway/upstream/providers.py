@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -221,7 +222,7 @@ class Upstream:
         self._remote = remote
         self._simulated = Simulated()
 
-    async def ask(
+    def ask(
         self,
         candidate: Candidate,
         credentials: Mapping[str, Credential],
@@ -230,16 +231,27 @@ class Upstream:
         sent: Sent,
         circle: Circle | None = None,
         entry: Entry = at_once,
-    ) -> Opened:
+    ) -> Coroutine[Any, Any, Opened]:
         """One attempt: an answer that has begun to come in, for the caller to close; it may be the `circle`'s."""
         if candidate.provider == SIMULATED:
-            return Opened(self._simulated.ask(request, candidate.model), _nothing, request.lost)
+            return self._simulate(candidate, request)
         provider = self._places.with_key(candidate, credentials)
-        if is_translated(provider) and not is_loaded():
-            # An organisation's key has brought the first provider that needs it; with a key in the environment it is
-            # loaded before anybody comes.
-            await asyncio.to_thread(load)
-        return await self._remote.ask(provider, candidate.model, request, deadline, sent, circle, entry)
+        asked = self._remote.ask(provider, candidate.model, request, deadline, sent, circle, entry)
+        # An organisation's key may have brought the first provider that needs LiteLLM; with a key in the environment
+        # it is loaded before anybody comes.
+        return _after_loading(asked) if is_translated(provider) and not is_loaded() else asked
+
+    async def _simulate(self, candidate: Candidate, request: ChatRequest) -> Opened:
+        return Opened(self._simulated.ask(request, candidate.model), _nothing, request.lost)
+
+
+async def _after_loading(asked: Coroutine[Any, Any, Opened]) -> Opened:
+    try:
+        await asyncio.to_thread(load)
+    except BaseException:
+        asked.close()
+        raise
+    return await asked
 
 
 def _nothing() -> None:

@@ -89,6 +89,11 @@ class Replay:
         self.ended = False
         self._rest = kept.body
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has been read."""
+        return not self._rest
+
     async def head(self) -> None:
         """It is there."""
 

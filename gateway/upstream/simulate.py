@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
-from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage
+from gateway.core.events import Choice, Chunk, Delta, FunctionDelta, ToolCallDelta, Usage, encode_usage, text_chunk
 from gateway.core.ids import uuid7
 from gateway.upstream import rehearse
 from gateway.upstream.count import Counted
@@ -64,7 +64,7 @@ class Simulated:
             else:
                 words = _text(request).split(" ")
                 pieces = [word if k == 0 else f" {word}" for k, word in enumerate(words)]
-                chunks += [Chunk(choices=[Choice(index, Delta(content=piece))]) for piece in pieces]
+                chunks += [text_chunk(piece, index) for piece in pieces]
             chunks.append(Chunk(choices=[Choice(index, finish_reason="tool_calls" if name else "stop")]))
         prompt = sum(len(message) for message in request.messages) // 4
         usage = Usage(prompt, len(chunks), prompt + len(chunks))

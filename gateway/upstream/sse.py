@@ -38,12 +38,13 @@ class Frames:
             self._pieces.clear()
             self._size = 0
         *frames, rest = block.split(b"\n\n")
+        self.seen += len(frames)
         found: list[bytes] = []
+        limit = self._limit
         for frame in frames:
-            if len(frame) > self._limit:
+            if len(frame) > limit:
                 self._fail()
                 return found
-            self.seen += 1
             data = frame[6:] if frame.startswith(b"data: ") and b"\n" not in frame else _data(frame)
             if data:
                 found.append(data)

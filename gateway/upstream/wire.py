@@ -48,6 +48,11 @@ class Exchange:
         self._again = again  # sends it once more, on another connection
         self.read = connection.read
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has been read."""
+        return self._connection.complete
+
     async def head(self) -> None:
         """Wait for status and headers; who is interrupted leaves it to the next who asks."""
         try:
@@ -120,7 +125,7 @@ class Wire:
         exchange = await self.send(url, headers, body, deadline, first_event=first_event, sent=sent)
         return await exchange.replied()
 
-    async def send(
+    def send(
         self,
         url: str,
         headers: bytes,
@@ -129,10 +134,10 @@ class Wire:
         *,
         first_event: float,
         sent: Callable[[], None] | None = None,
-    ) -> Exchange:
+    ) -> Awaitable[Exchange]:
         """The first half of `post`: the head of the reply is still to be waited for."""
         length = b"content-length: %d\r\n" % len(body)
-        return await self._ask(b"POST", url, length + headers, body, deadline, first_event, sent)
+        return self._ask(b"POST", url, length + headers, body, deadline, first_event, sent)
 
     async def get(self, url: str, deadline: Deadline, *, first_event: float, headers: bytes = b"") -> Exchange:
         """GET, under the same rules as `post`."""

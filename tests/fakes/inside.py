@@ -62,6 +62,10 @@ class Told:
         self.ended = False
         self._blocks = blocks
 
+    @property
+    def complete(self) -> bool:
+        return not self._blocks
+
     async def head(self) -> None:
         """It is there."""
 

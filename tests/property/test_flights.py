@@ -31,6 +31,11 @@ class Reply:
     ended: bool = False
     closed: int = 0
     reading: bool = False
+    tells: bool = False  # of its end with its last block, as one of a known length does
+
+    @property
+    def complete(self) -> bool:
+        return self.tells and not self.blocks and not self.breaks
 
     async def head(self) -> None:
         assert not self.closed, "waited for after its end"
@@ -77,15 +82,16 @@ plans = st.builds(Plan, st.integers(0, 6), st.integers(0, 3), st.none() | st.int
     st.lists(plans, min_size=1, max_size=6),
     st.integers(4, 12),
     st.booleans(),
+    st.booleans(),
 )
 def test_all_who_stay_hear_all_of_it_and_one_pays(
-    blocks: list[bytes], breaks: bool, those: list[Plan], held: int, of_its_own: bool
+    blocks: list[bytes], breaks: bool, those: list[Plan], held: int, of_its_own: bool, tells: bool
 ) -> None:
     whole = b"".join(blocks)
     before, flights._MOST_HELD = flights._MOST_HELD, held  # so that the slowest holds the others up
     try:
         those = sorted(those, key=lambda plan: plan.comes)
-        asyncio.run(story(Reply(list(blocks), breaks), whole, those, of_its_own=of_its_own))
+        asyncio.run(story(Reply(list(blocks), breaks, tells=tells), whole, those, of_its_own=of_its_own))
     finally:
         flights._MOST_HELD = before
 

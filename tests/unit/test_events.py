@@ -8,9 +8,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct
 
-from gateway.core.events import Chunk, Usage, decode_chunk, decode_completion, decode_usage, encode_chunk, encode_usage
+from gateway.core.events import (
+    Choice,
+    Chunk,
+    Delta,
+    Text,
+    TextChoice,
+    TextDelta,
+    Usage,
+    decode_chunk,
+    decode_completion,
+    decode_usage,
+    encode_chunk,
+    encode_usage,
+)
 
 HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m"}
 
@@ -77,6 +90,19 @@ def test_a_chunk_survives_the_way_through_us(sent: Sent) -> None:
 def test_a_chunk_that_survived_once_stays_as_it_is(sent: Sent) -> None:
     once = encode_chunk(decode_chunk(json.dumps(sent.chunk).encode()))
     assert encode_chunk(decode_chunk(once)) == once
+
+
+TEXTS = {"role", "content", "logprobs", "usage null", "fingerprint and tier", "fingerprint null", "obfuscation"}
+
+
+@pytest.mark.parametrize("sent", SENT, ids=str)
+def test_a_chunk_that_says_more_than_text_is_never_taken_for_text(sent: Sent) -> None:
+    assert (type(decode_chunk(json.dumps(sent.chunk).encode())) is Text) == (sent.name in TEXTS)
+
+
+@pytest.mark.parametrize(("text", "whole"), [(Text, Chunk), (TextChoice, Choice), (TextDelta, Delta)])
+def test_a_text_has_the_fields_of_a_chunk_in_their_order(text: type[Struct], whole: type[Struct]) -> None:
+    assert text.__struct_encode_fields__ == whole.__struct_encode_fields__
 
 
 def test_numbers_and_escapes_that_nobody_reads_keep_their_bytes() -> None:
