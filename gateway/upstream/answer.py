@@ -202,24 +202,20 @@ class Remote:
         native = request.native
         if native is None or native.dialect != provider.dialect.native or provider.base_url in self._chat_only:
             return self._ask(provider, model, request.plain(provider.name), deadline, sent, circle, entry)
-        return self._ask_natively(provider, model, request, deadline, sent, circle, entry)
+
+        def said(request: ChatRequest) -> Coroutine[Any, Any, Opened]:
+            return self._ask(provider, model, request, deadline, sent, circle, entry)
+
+        return self._ask_natively(provider, request, said)
 
     async def _ask_natively(
-        self,
-        provider: Provider,
-        model: str,
-        request: ChatRequest,
-        deadline: Deadline,
-        sent: Sent,
-        circle: Circle | None,
-        entry: Entry,
+        self, provider: Provider, request: ChatRequest, said: Callable[[ChatRequest], Awaitable[Opened]]
     ) -> Opened:
         """Ask in the client's own dialect; in chat completions where the provider turns out not to speak it."""
         try:
-            return await self._ask(provider, model, request, deadline, sent, circle, entry)
+            return await said(request)
         except _NoSuchRoute:
-            plain = request.plain(provider.name)
-            opened = await self._ask(provider, model, plain, deadline, sent, circle, entry)
+            opened = await said(request.plain(provider.name))
         # Only now: a provider that is out of order says 404 to everything.
         log.info("%s at %s speaks only chat completions", provider.name, provider.base_url)
         self._chat_only.add(provider.base_url)

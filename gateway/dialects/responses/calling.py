@@ -59,7 +59,7 @@ class Calling(Struct):
     callees: dict[str, Callee] = field(default_factory=dict)
     names: dict[Callee, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
-    search: _Tool | None = None
+    search: _Tool | None = None  # of the web, where one is wanted
 
     def callee(self, name: str) -> Callee:
         """Whom the client means; a name that nobody has given is called by itself."""
@@ -73,24 +73,20 @@ class Calling(Struct):
     def searches(self) -> bool:
         """Whether a search of the web is all that may be called."""
         others = self.tools or any(name.removeprefix("tools.") not in SEARCHES for name in self.lost)
-        return self._wants_search and not others
+        return self.search is not None and not others
 
-    def search_options(self) -> dict[str, Any]:
-        """The search as chat completions ask for it."""
-        return {} if self.search is None else _search_options(self.search)
-
-    @property
-    def _wants_search(self) -> bool:
-        return self.search is not None and self.search.external_web_access is not False
+    def search_options(self) -> Raw:
+        """A wanted search as chat completions ask for it."""
+        return Raw(_encode(_search_options(self.search) if self.search is not None else {}))
 
     def asides(self) -> dict[str, Aside]:
         """How the providers that search by themselves are told of a wanted search."""
-        if self.search is None or not self._wants_search:
+        if self.search is None:
             return {}
         found = frozenset({f"tools.{self.search.type}"})
         made = {_SEARCH_BUILT_IN: Aside(found=found)}
         if not self.tools:
-            made[_SEARCH_ALONE] = Aside({"web_search_options": Raw(_encode(_search_options(self.search)))}, found=found)
+            made[_SEARCH_ALONE] = Aside({"web_search_options": self.search_options()}, found=found)
         return made
 
 
@@ -122,7 +118,7 @@ def add(calling: Calling, raw: Raw, at: str) -> None:
         _add_function(calling, tool, None, at)
     else:
         if tool.type in SEARCHES:
-            calling.search = tool
+            calling.search = tool if tool.external_web_access is not False else None
         calling.lost.append(f"tools.{tool.type}")
 
 

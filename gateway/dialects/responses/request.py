@@ -86,11 +86,11 @@ def understand(
 
 def _searching(request: ChatRequest, calling: Calling) -> ChatRequest:
     """The request with its search as a chat completion asks for one."""
-    options = _object.decode(_encode(calling.search_options()))
+    options = calling.search_options()
     return structs.replace(
         request,
-        body=structs.replace(request.body, web_search_options=options),
-        fields={**request.fields, "web_search_options": Raw(_encode(options))},
+        body=structs.replace(request.body, web_search_options=_object.decode(options)),
+        fields={**request.fields, "web_search_options": options},
         lost=tuple(name for name in request.lost if name not in calling.lost),
     )
 
