@@ -282,17 +282,19 @@ create or replace trigger append_only before update or delete or truncate on aud
 
 -- The memories of one person, in one question instead of a transaction of four, because an answer waits for them. Who
 -- asks has no more rights here than anywhere: the policy on the table holds.
-create or replace function memories_told(org uuid, who text, wanted bigint[]) returns table (
-    id uuid, text text, at timestamptz, kind text, thread text, slot text, place bigint, mark bigint, source uuid
-) language plpgsql as $$
+create or replace function memories_told_as_json(org uuid, who text, wanted bigint[]) returns json
+language plpgsql as $$
 begin
     perform set_config('app.org_id', org::text, true);
     -- One look into the index for each, whatever statistics there are: `any` read all that a new person had said.
-    return query select m.id, m.text, m.at, m.kind, m.thread, m.slot, m.place, m.mark, m.source
-    from unnest(wanted) as one(place) cross join lateral (
-        select * from syntra.memory told
-        where told.person = who and told.place = one.place and told.superseded_by is null offset 0
-    ) m;
+    return (
+        select json_agg(m) from unnest(wanted) as one(place) cross join lateral (
+            select replace(told.id::text, '-', '') as id, told.text, told.at, told.kind, told.thread, told.slot,
+                   told.place, told.mark, replace(told.source::text, '-', '') as source
+            from syntra.memory told
+            where told.person = who and told.place = one.place and told.superseded_by is null offset 0
+        ) m
+    );
 end
 $$;
 

@@ -99,14 +99,15 @@ def within(text: str, wanted: Iterable[str]) -> list[str]:
     """Those of the wanted stems that a text has, in their order."""
     text = text.lower()
     if text.isascii():
-        return [one for one in wanted if _stands(one, text)]
+        # All but the last letter of a stem stands in every word that has it: most are told apart by that alone.
+        return [one for one in wanted if (one[:-1] or one) in text and _stands(one, text)]
     own = {stem(word) for word in split(text) if word not in COMMON}
     return [one for one in wanted if one in own]
 
 
 def _stands(stemmed: str, text: str) -> bool:
-    """Whether a text in lower case has a word of this stem: most are told apart without that any is cut."""
-    begin = stemmed[:-1] or stemmed  # all but the last letter of a stem stands in every word that has it
+    """Whether a text in lower case has a word of this stem."""
+    begin = stemmed[:-1] or stemmed
     at = text.find(begin)
     while at >= 0:
         if not text[at - 1 : at].isalnum():

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple
 
+import msgspec
 from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 
@@ -66,7 +67,7 @@ _EMPTY: Final = """
     where said.person = %(person)s and said.id = one.id
     returning said.id, said.mark
 """
-_TOLD: Final = "select * from memories_told(%s::uuid, %s, %s::bigint[])"
+_TOLD: Final = b"select memories_told_as_json($1, $2, $3)"
 _FIND: Final = f"select {_SHOWN} from memory where person = %(person)s and id = any(%(ids)s) and superseded_by is null"  # noqa: S608
 _PAGE: Final = f"""
     select {_SHOWN} from memory
@@ -133,6 +134,8 @@ _CHOOSE: Final = """
     on conflict (org_id, person) do update set mode = excluded.mode
 """
 _CHOICE: Final = "select mode from memory_choice where person = %(person)s"
+
+_read: Final = msgspec.json.Decoder(list[Memory]).decode
 
 
 class Gone(NamedTuple):
@@ -242,9 +245,9 @@ class Kept:
 
     async def told(self, marks: Sequence[int]) -> dict[int, Memory]:
         """Those with these marks that are in force, by mark; within 250 ms."""
-        places = f"{{{','.join(str(place(mark)) for mark in marks)}}}"  # a list takes psycopg longer than the database
-        rows = await self._postgres.soon(self._postgres.call(_TOLD, self.organisation, self.person, places))
-        found = {row["mark"]: _memory(row) for row in rows}
+        places = f"{{{','.join([str(place(mark)) for mark in marks])}}}"
+        told = await self._postgres.soon(self._postgres.value(_TOLD, self.organisation, self.person, places))
+        found = {one.mark: one for one in _read(told)} if told else {}
         return {mark: found[mark] for mark in marks if mark in found}
 
     async def page(self, after: str | None, limit: int) -> list[Memory]:

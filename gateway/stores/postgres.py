@@ -15,7 +15,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Self, TypeVar
 
-from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
+from psycopg import AsyncConnection, AsyncCursor, DataError, Error, OperationalError
+from psycopg.errors import error_from_result
+from psycopg.generators import execute
+from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -128,6 +131,21 @@ class Postgres:
         async with self._connection() as connection, connection.cursor() as cursor:
             await cursor.execute(query, values)
             return await cursor.fetchall()
+
+    async def value(self, query: bytes, *values: str) -> bytes:
+        """The one value that a function gives, as PostgreSQL writes it; b"" for null.
+
+        For what every request waits for: a cursor with its rows takes 0.2 ms of the loop more.
+        """
+        told = [value.encode() for value in values]
+        if any(b"\0" in one for one in told):  # it would end there, and name somebody else
+            raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        async with self._connection() as connection:
+            connection.pgconn.send_query_params(query, told)
+            (result,) = await connection.wait(execute(connection.pgconn))
+            if result.status != ExecStatus.TUPLES_OK:
+                raise error_from_result(result)
+            return result.get_value(0, 0) or b""
 
     async def soon(self, work: Coroutine[Any, Any, T]) -> T:
         """What a request waits for: the result within 250 ms, else Unavailable."""

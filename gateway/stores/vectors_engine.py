@@ -14,10 +14,9 @@ import shutil
 import signal
 import stat
 import sys
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -129,8 +128,8 @@ class Shards:
         if not found:
             return []
         keys: list[int | UUID | str] = [UUID(int=key) for key, _, _ in found]
-        read = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
-        said = {_number(record.id): record.payload for record in read}
+        read: list[Any] = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
+        said = {record.id.int: record.payload for record in read}
         return [talk.hit(score, said[key], near) for key, score, near in found]
 
 
@@ -151,7 +150,8 @@ def _found(
     params: qdrant.SearchParams | None = None,
 ) -> list[talk.Scored[int]]:
     asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
-    return [(_number(point.id), point.score) for point in shard.query(asked)]
+    found: list[Any] = shard.query(asked)
+    return [(point.id.int, point.score) for point in found]  # a UUID, as what Python counts and compares quickly
 
 
 def _config(dimensions: int) -> qdrant.EdgeConfig:
@@ -194,12 +194,6 @@ def _stored(organisation: str, user: str, point: talk.Point) -> qdrant.Point:
     return qdrant.Point(talk.stored_by(organisation, user, point), vectors, talk.payload(organisation, user, point))
 
 
-def _number(key: Any) -> int:
-    """A point's key, a UUID, as what Python counts and compares quickly."""
-    number: int = key.int
-    return number
-
-
 def _sparse(words: talk.Words) -> qdrant.SparseVector:
     return qdrant.SparseVector(list(words.indices), list(words.values))
 
@@ -214,7 +208,7 @@ async def serve(home: Path, path: Path) -> None:
         loop.add_reader(0, over.set)
     shards = Shards(home)
     _clear(path)
-    server = await asyncio.start_unix_server(lambda reader, writer: _converse(shards, reader, writer), path)
+    server = await loop.create_unix_server(lambda: _Conversation(shards), path)
     try:
         while not over.is_set():
             with contextlib.suppress(TimeoutError):
@@ -231,18 +225,39 @@ def _clear(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-async def _converse(shards: Shards, reader: StreamReader, writer: StreamWriter) -> None:
+class _Conversation(asyncio.Protocol):
     """One worker's questions, answered in their order."""
-    decoder: msgspec.msgpack.Decoder[talk.Request] = msgspec.msgpack.Decoder(talk.Request)
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it has gone
-        while (length := talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))[0]) <= talk.MOST_BYTES:
-            asked = await reader.readexactly(length)
-            if shards.closed:  # to be away is better than to refuse: nobody then takes the question for a bad one
-                break
-            told = msgspec.msgpack.encode(_answer(shards, decoder, asked))
-            writer.write(talk.LENGTH.pack(len(told)) + told)
-            await writer.drain()
-    writer.close()
+
+    _transport: asyncio.Transport
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._decoder: msgspec.msgpack.Decoder[talk.Request] = msgspec.msgpack.Decoder(talk.Request)
+        self._frames = talk.Frames()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It begins."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        """Questions, or parts of one."""
+        try:
+            for asked in self._frames.cut(data):
+                if self._shards.closed:  # to be away is better than to refuse: nobody then takes it for a bad question
+                    self._transport.close()
+                    return
+                told = msgspec.msgpack.encode(_answer(self._shards, self._decoder, asked))
+                self._transport.write(talk.framed(told))
+        except ValueError:  # nobody of ours
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        """Who does not read its answers is asked nothing more."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._transport.resume_reading()
 
 
 def _answer(shards: Shards, decoder: msgspec.msgpack.Decoder[talk.Request], asked: bytes) -> talk.Reply:

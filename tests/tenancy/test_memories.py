@@ -206,6 +206,20 @@ def test_a_fact_that_is_said_again_is_of_the_statement_that_is_kept(
     run(scene())
 
 
+def test_a_name_does_not_end_where_the_database_would_end_it(
+    place: PostgresPlace, vectors_socket: str, run: Any
+) -> None:
+    async def scene() -> None:
+        async with shelf(place, vectors_socket) as here:
+            acme = uuid7()
+            (kept,), _ = await here.add(here.of(acme, "ann"), [New("I live in Porto.", NOW)])
+            assert set(await here.of(acme, "ann").told([kept.mark])) == {kept.mark}
+            with pytest.raises(psycopg.DataError):
+                await here.of(acme, "ann\0").told([kept.mark])
+
+    run(scene())
+
+
 def test_a_handle_names_an_organisation_and_a_person(place: PostgresPlace) -> None:
     for whose in (("", "ann"), (uuid7(), "")):
         with pytest.raises(ValueError, match="somebody's"):

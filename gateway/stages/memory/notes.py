@@ -18,7 +18,7 @@ HEAD: Final = (
 
 def line(memory: Memory) -> str:
     """One memory on one line; JSON's quotation marks cannot be left from inside."""
-    return f"- {memory.at.isoformat()[:10]}: {msgspec.json.encode(memory.text).decode()}"
+    return f"- {memory.at.date().isoformat()}: {msgspec.json.encode(memory.text).decode()}"
 
 
 def chosen(memories: Sequence[Memory], tokens: int) -> list[Memory]:
