@@ -100,14 +100,13 @@ def within(text: str, wanted: Iterable[str]) -> list[str]:
     text = text.lower()
     if text.isascii():
         # All but the last letter of a stem stands in every word that has it: most are told apart by that alone.
-        return [one for one in wanted if (one[:-1] or one) in text and _stands(one, text)]
+        return [one for one in wanted if (begin := one[:-1] or one) in text and _stands(one, begin, text)]
     own = {stem(word) for word in split(text) if word not in COMMON}
     return [one for one in wanted if one in own]
 
 
-def _stands(stemmed: str, text: str) -> bool:
-    """Whether a text in lower case has a word of this stem."""
-    begin = stemmed[:-1] or stemmed
+def _stands(stemmed: str, begin: str, text: str) -> bool:
+    """Whether a text in lower case has a word of this stem, which begins so."""
     at = text.find(begin)
     while at >= 0:
         if not text[at - 1 : at].isalnum():

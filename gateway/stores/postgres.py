@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Self, TypeVar
 
-from psycopg import AsyncConnection, AsyncCursor, DataError, Error, OperationalError
+from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.errors import error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.string import StrDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.core.let_go import let_go
@@ -44,6 +45,7 @@ MAY_TOO_MUCH: Final = """
     from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'syntra.ledger'::regclass
 """
 
+_text: Final = StrDumper(str).dump
 Row = dict[str, Any]
 T = TypeVar("T")
 
@@ -137,9 +139,7 @@ class Postgres:
 
         For what every request waits for: a cursor with its rows takes 0.2 ms of the loop more.
         """
-        told = [value.encode() for value in values]
-        if any(b"\0" in one for one in told):  # it would end there, and name somebody else
-            raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        told = [_text(value) for value in values]  # refuses NUL, at which a text would end, and name somebody else
         async with self._connection() as connection:
             connection.pgconn.send_query_params(query, told)
             (result,) = await connection.wait(execute(connection.pgconn))

@@ -86,7 +86,7 @@ class Link:
             return await line.over
         finally:
             self._line = None
-            line.close()
+            line.end("closed")
 
 
 class _Line(asyncio.Protocol):
@@ -114,11 +114,11 @@ class _Line(asyncio.Protocol):
                 if not answer.done():
                     answer.set_result(reply)
         except (msgspec.MsgspecError, ValueError, IndexError) as error:  # no engine of ours
-            self._end(type(error).__name__)
+            self.end(type(error).__name__)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended."""
-        self._end(type(exc or EOFError()).__name__)
+        self.end(type(exc or EOFError()).__name__)
 
     def ask(self, request: talk.Request) -> asyncio.Future[talk.Reply]:
         """The answer that will come."""
@@ -127,11 +127,8 @@ class _Line(asyncio.Protocol):
         self._transport.write(talk.framed(msgspec.msgpack.encode(request)))
         return answer
 
-    def close(self) -> None:
-        """Nobody asks any more."""
-        self._end("closed")
-
-    def _end(self, why: str) -> None:
+    def end(self, why: str) -> None:
+        """Nothing more is said here; who still waits hears that it broke."""
         if not self.over.done():
             self.over.set_result(why)
         for answer in self.waiting:

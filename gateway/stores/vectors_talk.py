@@ -25,8 +25,8 @@ ORGANISATION: Final = "organisation"
 USER: Final = "user"
 OWNER: Final = "owner"  # both in one: a second condition would double what a search takes
 
-_LENGTH: Final = struct.Struct("!I")  # stands before every message on the engine's socket
-_MOST_BYTES: Final = 16_000_000
+LENGTH: Final = struct.Struct("!I")  # stands before every message on the engine's socket
+MOST_BYTES: Final = 16_000_000
 
 
 class Frames:
@@ -38,20 +38,21 @@ class Frames:
     def cut(self, data: bytes) -> Iterator[bytes]:
         """Those that are whole now; raises ValueError where one is too long."""
         self._held += data
-        while len(self._held) >= _LENGTH.size:
-            end = _LENGTH.size + _LENGTH.unpack_from(self._held)[0]
-            if end > _MOST_BYTES:
-                raise ValueError(f"a message of {end} bytes")
+        while len(self._held) >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._held)
+            if length > MOST_BYTES:
+                raise ValueError(f"a message of {length} bytes")
+            end = LENGTH.size + length
             if len(self._held) < end:
                 return
-            told = bytes(self._held[_LENGTH.size : end])
+            told = bytes(self._held[LENGTH.size : end])
             del self._held[:end]
             yield told
 
 
 def framed(told: bytes) -> bytes:
     """A message as it goes into the socket."""
-    return _LENGTH.pack(len(told)) + told
+    return LENGTH.pack(len(told)) + told
 
 
 class Words(Struct, frozen=True):
@@ -235,10 +236,9 @@ def fused(by_text: Sequence[Scored[K]], by_words: Sequence[Scored[K]]) -> list[t
         low, high = min(near.values()), max(near.values())
         scale = share / (high - low) if high > low else 0.0
         scores = {key: (score - low) * scale if scale else share for key, score in by_text}
-    high = max(map(_score, by_words), default=0.0)
-    scale, least = ((1 - share) / high, 0.0) if high > 0 else (0.0, 1 - share)
+    high = max((score for _, score in by_words), default=0.0)
     for key, score in by_words:
-        scores[key] = scores.get(key, 0.0) + score * scale + least
+        scores[key] = scores.get(key, 0.0) + (1 - share) * (score / high if high > 0 else 1.0)
     best = sorted(scores.items(), key=_score, reverse=True)
     return [(key, score, near.get(key, 0.0)) for key, score in best]
 

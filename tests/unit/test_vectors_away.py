@@ -9,7 +9,6 @@ import logging
 import os
 import random
 import signal
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -180,18 +179,15 @@ def test_a_half_made_shard_and_one_of_an_earlier_layout_are_made_anew(tmp_path: 
     shard.close()
 
 
-LENGTH = struct.Struct("!I")
-
-
 def test_a_bad_question_is_answered_and_ends_nothing(run: Run[Any], vectors_socket: str) -> None:
     async def scene() -> bytes:
         reader, writer = await asyncio.open_unix_connection(vectors_socket)
         with contextlib.closing(writer):  # uvloop waits for ever to be closed where one is left open
             for asked in (b"\xc1", b"", b"\x93"):
                 writer.write(talk.framed(asked))
-                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                (length,) = talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))
                 assert b"Refused" in await reader.readexactly(length)
-            writer.write(LENGTH.pack(2**31))  # more than anybody may say
+            writer.write(talk.LENGTH.pack(2**31))  # more than anybody may say
             return await reader.read()
 
     assert run(scene()) == b""
@@ -207,7 +203,7 @@ def test_who_says_what_no_engine_would_is_left_and_asked_anew(run: Run[Any], tmp
         if heard == 1:
             writer.write(said)
         with contextlib.suppress(asyncio.IncompleteReadError):
-            while length := LENGTH.unpack(await reader.readexactly(LENGTH.size))[0]:
+            while length := talk.LENGTH.unpack(await reader.readexactly(talk.LENGTH.size))[0]:
                 await reader.readexactly(length)
                 writer.write(talk.framed(msgspec.msgpack.encode(talk.Done(7))))
         writer.close()
