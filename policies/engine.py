@@ -14,7 +14,7 @@ quality leans towards the model's mean over all intents. What it costs to leave 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -61,6 +61,15 @@ class Plan(Struct, frozen=True):
     candidates: tuple[Scored, ...]
 
 
+class _Seat(Struct, frozen=True):
+    """One model on offer, and what a policy knows of it before anything is asked."""
+
+    offer: Offer
+    listed: bool
+    searches: bool
+    mean: Range  # of its quality over all intents
+
+
 class Board:
     """A policy with the models on offer, prepared once so that a plan costs microseconds."""
 
@@ -68,64 +77,60 @@ class Board:
         self.name = name
         self.routing = routing
         self.offers = tuple(offers)
-        self._listed = {offer.name for offer in offers if matches(offer.name, routing.models)}
-        self._means = {offer.name: _mean(offer.quality) for offer in offers}
+        self._seats = [
+            _Seat(offer, matches(offer.name, routing.models), "search" in offer.abilities, _mean(offer.quality))
+            for offer in self.offers
+        ]
 
     def plan(self, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None = None) -> Plan:
         """The candidates in their order; `allowed` are the models that the organisation may use, None for all."""
         enough = _at(self.routing.enough.get(facts.intent) or self.routing.enough["default"], facts.complexity)
-        seen = [self._scored(offer, facts, live[offer.name], allowed, enough) for offer in self.offers]
+        seen = sorted(self._seen(facts, live, allowed, enough), key=_order)
         able = [one for one in seen if not one.out]
         if not able:  # a guess of ours yields where it would leave nobody; a wait that the provider stated does not
             able = [one for one in seen if one.out == COOLING and not live[one.name].stated]
-        chain = tuple(self._chain(sorted(able, key=_order), facts))
+        chain = tuple(self._chain(able, facts))
         for rank, one in enumerate(chain, 1):
             one.rank, one.out, one.detail = rank, "", ""
-        rest = sorted([one for one in seen if not one.rank], key=_order)
-        return Plan(self.name, enough, chain, (*chain, *rest))
+        return Plan(self.name, enough, chain, (*chain, *[one for one in seen if not one.rank]))
 
-    def _scored(self, offer: Offer, facts: Facts, live: Live, allowed: Collection[str] | None, enough: float) -> Scored:
-        """One candidate in the formula and against the limits."""
-        said = spoken(facts, live)
-        one = Scored(offer.name, ttft_ms=live.ttft_ms, duration_ms=live.ttft_ms + 1e3 * said / live.tokens_per_s)
-        if offer.price is not None:
-            one.cost = offer.price.of(
-                facts.tokens, said * facts.choices, facts.warm_tokens if offer.name == facts.warm else 0
-            )
-        one.quality = self._quality(offer, facts)
-        one.score = self._score(one, offer, facts, enough)
-        if offer.name not in self._listed:
-            one.out = NOT_LISTED
-        elif allowed is not None and offer.name not in allowed:
-            one.out = FORBIDDEN
-        else:
-            one.out, one.detail = limit(offer, facts, live)
-        return one
-
-    def _quality(self, offer: Offer, facts: Facts) -> float:
-        """How good its answer will most likely be, 0..1."""
-        if facts.qualities is not None and offer.name in facts.qualities:
-            return facts.qualities[offer.name]
-        mean = _at(self._means[offer.name], facts.complexity)
-        known = offer.quality.get(facts.intent) or offer.quality.get("default")
-        return mean if known is None else mean + facts.confidence * (_at(known, facts.complexity) - mean)
-
-    def _score(self, one: Scored, offer: Offer, facts: Facts, enough: float) -> float:
-        """The formula at the head of this file."""
+    def _seen(
+        self, facts: Facts, live: Mapping[str, Live], allowed: Collection[str] | None, enough: float
+    ) -> Iterator[Scored]:
+        """Every model in the formula at the head of this file, and against the limits."""
         weights, half = self.routing.weights, self.routing.half
-        above = one.quality - enough
-        score = (weights.surplus if above > 0 else weights.shortfall) * above
-        usd = float("inf") if one.cost is None else one.cost / PICO
-        score -= weights.cost * (1.0 if one.cost is None else usd / (usd + half.cost_usd))
-        score -= weights.ttft * one.ttft_ms / (one.ttft_ms + half.ttft_ms)
-        score -= weights.duration * one.duration_ms / (one.duration_ms + half.duration_ms)
-        if offer.window:
-            score -= weights.crowding * (facts.tokens / offer.window) ** 2
-        if offer.name == facts.warm:
-            score += weights.stay
-        if facts.fresh >= self.routing.fresh_from and "search" in offer.abilities:
-            score += weights.search * facts.fresh
-        return score
+        tokens, fresh = facts.tokens, facts.fresh if facts.fresh >= self.routing.fresh_from else 0.0
+        for seat in self._seats:
+            offer = seat.offer
+            name, price, doing = offer.name, offer.price, live[offer.name]
+            warm = name == facts.warm
+            said = spoken(facts, doing)
+            ttft = doing.ttft_ms
+            duration = ttft + 1e3 * said / doing.tokens_per_s
+            quality = _quality(seat, facts)
+            above = quality - enough
+            score = (weights.surplus if above > 0 else weights.shortfall) * above
+            if price is None:
+                cost, dear = None, 1.0
+            else:
+                cost = price.of(tokens, said * facts.choices, facts.warm_tokens if warm else 0)
+                dear = cost / PICO / (cost / PICO + half.cost_usd)
+            score -= weights.cost * dear
+            score -= weights.ttft * ttft / (ttft + half.ttft_ms)
+            score -= weights.duration * duration / (duration + half.duration_ms)
+            if offer.window:
+                score -= weights.crowding * (tokens / offer.window) ** 2
+            if warm:
+                score += weights.stay
+            if seat.searches and fresh:
+                score += weights.search * fresh
+            if not seat.listed:
+                out, detail = NOT_LISTED, ""
+            elif allowed is not None and name not in allowed:
+                out, detail = FORBIDDEN, ""
+            else:
+                out, detail = limit(offer, facts, doing)
+            yield Scored(name, score, quality, cost, ttft, duration, 0, out, detail)
 
     def _chain(self, able: list[Scored], facts: Facts) -> list[Scored]:
         """Primary, backups, default. The first backup is of another provider: what fails is most often a provider."""
@@ -143,8 +148,7 @@ class Board:
 
 def limit(offer: Offer, facts: Facts, live: Live) -> tuple[str, str]:
     """The first hard limit that a model breaks and what it is about; two empty strings where it breaks none."""
-    lacking = [need for need in facts.needs if need not in offer.abilities]
-    if lacking:
+    if facts.needs and (lacking := [need for need in facts.needs if need not in offer.abilities]):
         return UNABLE, ", ".join(lacking)
     if offer.window and facts.tokens + facts.output_tokens > offer.window:
         return TOO_LONG, str(offer.window)
@@ -176,6 +180,16 @@ def over(cost: int | None, most: int) -> tuple[str, str]:
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Whether a model is one of these: whole names, or patterns with `*`."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _quality(seat: _Seat, facts: Facts) -> float:
+    """How good a model's answer will most likely be, 0..1."""
+    offer = seat.offer
+    if facts.qualities is not None and offer.name in facts.qualities:
+        return facts.qualities[offer.name]
+    mean = _at(seat.mean, facts.complexity)
+    known = offer.quality.get(facts.intent) or offer.quality.get("default")
+    return mean if known is None else mean + facts.confidence * (_at(known, facts.complexity) - mean)
 
 
 def _at(ends: Range, complexity: float) -> float:

@@ -154,6 +154,8 @@ class Health:
 
     def cooling(self, key: Key, now: float) -> Cooldown | None:
         """Why a key is not to be asked now; None if it may be, though perhaps only as a probe."""
+        if not self._down:
+            return None
         down = self._down.get(key)
         found = down.cooldown if down is not None and now < down.cooldown.until else None
         if self._wide:

@@ -97,8 +97,10 @@ class Policy:
             return Route((nobody,), False, _NOBODY, self.library.version, instead_of=meaning.absent)
         if meaning.absent:
             _refuse_pin(caller)
-        asked = [(one, _paid_by(caller, candidate)) for one, candidate in self._asked]
-        live = {one.name: self._doing(one, candidate, facts, now) for one, candidate in asked}
+        asked = self._asked
+        if caller.credentials:
+            asked = [(one, _paid_by(caller, candidate)) for one, candidate in asked]
+        live = self._doing(asked, facts, now)
         allowed = self._allow_list(caller, meaning.name)
         if allowed is not None and not allowed:
             raise NotAllowed(f"This key may not use {meaning.name or meaning.absent}.", param="model")
@@ -111,7 +113,7 @@ class Policy:
             error = _nothing(plan, facts, live)
             error.considered = Route((), False, plan, version, live, self._searching, meaning.absent)
             raise error
-        named = {candidate.name: candidate for _, candidate in asked}
+        named = {one.name: candidate for one, candidate in asked}
         candidates = [named[one.name] for one in plan.chain]
         routing = self.library.routing.get(plan.policy)
         return Route(
@@ -156,14 +158,20 @@ class Policy:
         documents = self.library.routing
         return documents[policy if policy in documents else self.names.organisation(caller.name).policy].memory_tokens
 
-    def _doing(self, one: Offer, asked: Candidate, facts: Facts, now: float) -> Live:
-        """How a model is doing: measured, or the catalogue's start."""
-        speed = self._pace.of(asked.pace_key)
-        thought = self._lengths.reasoning(asked.pace_key, one.reasoning * facts.complexity)
-        rest = self._health.cooling(asked.key, now)
-        if rest is None:
-            return Live(speed.ttft.p50, speed.flow.p50, thought)
-        return Live(speed.ttft.p50, speed.flow.p50, thought, rest.reason, rest.left(now), rest.stated)
+    def _doing(self, asked: Sequence[tuple[Offer, Candidate]], facts: Facts, now: float) -> dict[str, Live]:
+        """How the models are doing: measured, or the catalogue's start."""
+        found = {}
+        for one, model in asked:
+            key = model.pace_key
+            speed = self._pace.of(key)
+            thought = self._lengths.reasoning(key, one.reasoning * facts.complexity)
+            rest = self._health.cooling(model.key, now)
+            if rest is None:
+                found[one.name] = Live(speed.ttft.p50, speed.flow.p50, thought)
+            else:
+                left = rest.left(now)
+                found[one.name] = Live(speed.ttft.p50, speed.flow.p50, thought, rest.reason, left, rest.stated)
+        return found
 
     def _allow_list(self, caller: Caller, name: str) -> frozenset[str] | None:
         """The models on offer that may answer to a name of Syntra's, None for all.

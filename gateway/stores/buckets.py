@@ -16,6 +16,7 @@ STEM: Final = 5  # characters; what is longer is also known by its beginning, so
 LONGEST: Final = 100  # characters of a word that is remembered
 REMEMBERED: Final = 20_000  # words whose hashes are kept, some 200 bytes each; then they are learned anew
 
+_BOTH: Final = struct.Struct("=2I")
 _SHIFT: Final = 32 - 18
 _PAIR: Final = np.uint32(0x9E3779B1)  # odd and arbitrary: a * _PAIR + b is the hash of "a b"
 _BEGIN: Final = np.uint32(0x85EBCA6B)  # and this is what sets apart how a text begins
@@ -27,10 +28,9 @@ class _Hashes(dict[str, bytes]):
     """For every word the hashes of its parts and of their stems: "abc12" has two parts, "abc" and a number."""
 
     def __missing__(self, word: str) -> bytes:
-        parts = ["0" if part[0].isdigit() else part for part in _PART.findall(word)]
-        stems = [part if len(part) <= STEM else f"{part[:STEM]}-" for part in parts]
-        hashes = [_crc(one) for both in zip(parts, stems, strict=True) for one in both]
-        found = struct.pack(f"={len(hashes)}I", *hashes)
+        plain = word.isalpha() and word.isascii()
+        parts = [word] if plain else ["0" if part[0].isdigit() else part for part in _PART.findall(word)]
+        found = b"".join([_hashed(part) for part in parts])
         if len(self) >= REMEMBERED:
             self.clear()
         if len(word) <= LONGEST:
@@ -38,8 +38,12 @@ class _Hashes(dict[str, bytes]):
         return found
 
 
-def _crc(part: str) -> int:
-    return zlib.crc32(part.encode("utf-8", "surrogatepass"))
+def _hashed(part: str) -> bytes:
+    """The hashes of a part and of its stem, which is the part itself if it is short."""
+    whole = zlib.crc32(part.encode("utf-8", "surrogatepass"))
+    if len(part) <= STEM:
+        return _BOTH.pack(whole, whole)
+    return _BOTH.pack(whole, zlib.crc32(f"{part[:STEM]}-".encode("utf-8", "surrogatepass")))
 
 
 _HASHES: Final = _Hashes()

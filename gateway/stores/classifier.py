@@ -18,8 +18,7 @@ from gateway.core.words import ends, split
 from gateway.stores.buckets import buckets
 from gateway.stores.embedding import HOME, Encoder, Floats, Rows, direction
 
-HEAD: Final = slice(16)  # pieces of words at the beginning that are also looked at alone
-TAIL: Final = slice(-16, None)  # and at the end
+ENDS: Final = 16  # pieces of words at the beginning, and at the end, that are also looked at alone
 NARROW: Final = 0.26  # how near the centre of an added intent's examples a text must be to be one of them
 MARGIN: Final = 0.05  # and how much nearer than an added intent of another name
 COOLING: Final = 1.6  # scores are divided by it; without it unseen prompts were read 90 % sure and 84 % right
@@ -45,9 +44,11 @@ def look(encoder: Encoder, text: str) -> Sight:
     """The text as the models see it; only its beginning and its end if it is long."""
     words = ends(split(text))
     rows = encoder.rows(encoder.pieces(words))
-    vector = rows.mean()
+    vector = head = tail = rows.mean()
+    if len(rows.scales) > ENDS:
+        head, tail = rows.mean(slice(ENDS)), rows.mean(slice(-ENDS, None))
     measures = np.fromiter(surface.measures(text, words), np.float32, surface.MEASURES)
-    dense = np.concatenate((vector, rows.mean(HEAD), rows.mean(TAIL), measures))
+    dense = np.concatenate((vector, head, tail, measures))
     return Sight(words, buckets(text, words), dense, vector, rows)
 
 

@@ -47,8 +47,11 @@ class Pieces(dict[str, bytes]):
             self._longest[begin] = max(len(piece), self._longest.get(begin, 0))
 
     def __missing__(self, word: str) -> bytes:
-        parts = (word,) if word.isascii() else _PART.findall(_plain(word))
-        found = array("q", [piece for part in parts for piece in self._split(part)]).tobytes()
+        if word.isascii():
+            pieces = (self._ids[word],) if word in self._ids else self._split(word)
+        else:
+            pieces = [piece for part in _PART.findall(_plain(word)) for piece in self._split(part)]
+        found = array("q", pieces).tobytes()
         if len(self) >= REMEMBERED:
             self.clear()
         if len(word) <= LONGEST:
