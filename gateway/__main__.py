@@ -79,7 +79,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: str
         raise click.ClickException(f"{settings.data_path}: {error.strerror}. Set SYNTRA_DATA_DIR elsewhere.") from None
     if translated := [name for name, provider in live.items() if providers.is_translated(provider)]:
         # Before the workers are forked: they share its memory, and no request ever waits for it.
-        with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 6 s) …"):
+        with console.status(f"Loading LiteLLM's translations for {', '.join(translated)} (about 4 s) …"):
             translate.load()
     try:
         with _stores(settings, environ) as stores:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from psycopg import Error
 
@@ -26,11 +26,13 @@ from gateway.stores.vectors_talk import Point, Words
 
 log = logging.getLogger("syntra")
 
+_T = TypeVar("_T")
+
 # How words are weighed and points are told apart; another name means another filling, as another model does.
 WORDS: Final = "content-words-2 own-words turbo-8"
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
 _BATCH: Final = 64  # points that are put at once: 6 ms in which nobody else is answered
-_SLICE: Final = 16  # texts that are read before others get the loop: 1 ms
+_SLICE: Final = 16  # texts that are read, or points that are made, before others get the loop: 1 ms
 _EARLY, _LATE = 1500, 500  # characters of what is asked that a model reads
 _PAUSE: Final = 10.0  # s between two looks for what is behind
 _BREATH: Final = 0.05  # s between two batches that nobody waits for
@@ -82,9 +84,9 @@ class Index:
         generation = await self._filling()
         for start in range(0, len(memories), _BATCH):
             batch = memories[start : start + _BATCH]
-            words = [words async for words in _content(batch)]
+            words = [stems.content(memory.text) async for memory in _sliced(batch)]
             vectors = await self._dense.texts([one.text for one in batch], words, kept.organisation)
-            points = [_point(*one) for one in zip(batch, words, vectors, strict=True)]
+            points = [_point(*one) async for one in _sliced(zip(batch, words, vectors, strict=True))]
             try:
                 await self._of(kept).upsert(points)
             except ValueError as error:
@@ -156,12 +158,12 @@ class Index:
         return self._vectors.of(kept.organisation, kept.person)
 
 
-async def _content(memories: Sequence[Memory]) -> AsyncIterator[Sequence[str]]:
-    """What each is about, in slices between which others get the loop."""
-    for k, memory in enumerate(memories):
+async def _sliced(some: Iterable[_T]) -> AsyncIterator[_T]:
+    """These in slices, between which others get the loop."""
+    for k, one in enumerate(some):
         if k and k % _SLICE == 0:
             await asyncio.sleep(0)
-        yield stems.content(memory.text)
+        yield one
 
 
 def _point(memory: Memory, words: Sequence[str], of: Floats) -> Point:
