@@ -112,7 +112,7 @@ def says_more(statement: str, facts: Iterable[str]) -> bool:
     for fact in facts:
         statement = statement.replace(fact, " ")
     words = [word for word in split(statement) if word[0].isalnum()]
-    return len(words) > _AROUND or any(word not in stems.COMMON and word not in stems.IDLE for word in words)
+    return len(words) > _AROUND or any(word not in stems.IDLE for word in stems.content(statement))
 
 
 def least(*modes: Mode | None) -> Mode:

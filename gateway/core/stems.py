@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
+from gateway.core.language import language
 from gateway.core.words import ends, split, word_at
 
 _SATURATION: Final = 0.9  # k1: how soon saying a word again says nothing more
@@ -26,12 +27,14 @@ COMMON: Final = frozenset(
     them my your his its our their mine yours this that these those with as by from do does did doing done have has had
     having will would can could should shall may might must what when where who whom whose which why how if then so not
     no there here about into than too very just s t d ll m re ve don didn doesn isn aren wasn won also some any
-    der die das den dem des ein eine einen einem einer und oder aber ist sind war waren bin bist sein ich du er sie es
-    wir ihr mich mir dich dir uns euch mein meine dein deine nicht zu im am vom zum zur mit auf für von bei wie was wer
+    der das dem des ein eine einen einem einer und oder aber ist sind waren bist sein ich du er sie es
+    wir ihr mich mir dich dir uns euch mein meine dein deine nicht zu im am vom zum zur auf für von bei wie was wer
     wo wann warum le la les un une et ou mais est sont je tu il elle nous vous ils mon ma mes ton ta tes ne pas de du
-    en au aux que qui quoi el los las y o pero es son yo mi tu su sus no del al lo qué quién o os as e um uma
+    en au aux que qui quoi el los las y o pero es yo mi tu su sus no del al lo qué quién o os as e um uma
     não meu minha""".split()
 )
+# Of English, and of the grammar elsewhere: my son and his, the war and was.
+_ENGLISH: Final = frozenset("bin den die mit son war".split())
 # Words of requests, of time and of every sentence: they are looked for, but say nothing of what is asked.
 IDLE: Final = frozenset(
     """please write tell give explain make help show continue thank thanks hello hi hey ok okay yes yeah sure know want
@@ -92,7 +95,11 @@ def content(text: str) -> list[str]:
     """The words of a text that say what it is about; of a very long one only those at its ends."""
     if len(text) > _EARLY + _LATE:
         text = f"{text[:_EARLY]} {text[-_LATE:]}"
-    return [word for word in ends(split(text.replace("'s ", " "))) if word[0].isalnum() and word not in COMMON]
+    words = ends(split(text.replace("'s ", " ")))
+    about = [word for word in words if word[0].isalnum() and word not in COMMON]
+    if _ENGLISH.isdisjoint(about) or language(text, words) == "en":
+        return about
+    return [word for word in about if word not in _ENGLISH]
 
 
 def within(text: str, wanted: Iterable[str]) -> list[str]:

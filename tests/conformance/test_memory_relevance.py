@@ -17,6 +17,11 @@ SAID = {
         "Which tea is my favourite?=3|Where in Porto do I live?=2",
         "2+2|What is 2 + 2?|What day is it today?|Why is the sky blue?|How many days are in a week?",
     ),
+    "en whose words others have": (  # son, war, mit and die are words of the grammar elsewhere
+        "My son is called Leo.|I took my degree at MIT.|My uncle wrote letters in the war.|The cat will die soon.",
+        "What's the name of my son?=0|What did I take at MIT?=1|Who wrote in the war?=2|Who will die?=3",
+        "Who won?|What is the name of the moon?",
+    ),
     "de": (
         "Mein Hund heißt Rex.|Ich bin gegen Erdnüsse allergisch.|Meine Schwester spielt Cello.",
         "Wie heißt mein Hund?=0|Gegen welche Nüsse bin ich allergisch?=1|Was spielt meine Schwester?=2",

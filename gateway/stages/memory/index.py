@@ -29,7 +29,7 @@ log = logging.getLogger("syntra")
 _T = TypeVar("_T")
 
 # How words are weighed and points are told apart; another name means another filling, as another model does.
-WORDS: Final = "content-words-2 own-words turbo-8"
+WORDS: Final = "content-words-3 own-words turbo-8"
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
 _BATCH: Final = 64  # points that are put at once: 6 ms in which nobody else is answered
 _SLICE: Final = 16  # texts that are read, or points that are made, before others get the loop: 1 ms
