@@ -110,7 +110,7 @@ class Recollection:
         self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
         self._choices: OrderedDict[tuple[str, str], tuple[Mode, float]] = OrderedDict()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
-        self._late: set[asyncio.Task[list[Memory]]] = set()
+        self._late: set[asyncio.Task[list[notes.Note]]] = set()
 
     async def recall(self, scope: Scope, request: ChatRequest, tokens: int, words: str | None = None) -> Recalled:
         """The request with what its user said before that matters now, in so many tokens; late or never is without.
@@ -135,17 +135,17 @@ class Recollection:
             task.add_done_callback(self._over)
             return Recalled(request, degraded=(MEMORY,))
         try:
-            memories = task.result()
+            fitting = task.result()
         except (Unavailable, Error) as error:
             log.debug("nothing was recalled: %s", error)
             let_go(error)
             return Recalled(request, degraded=(MEMORY,))
         degraded = tuple(sorted(heard.lacking))
-        if not memories:
+        if not fitting:
             return Recalled(request, degraded=degraded)
-        ids = [one.id for one in memories]
+        ids = [one.memory.id for one in fitting]
         second = [one for one in ids if one in heard.second]
-        return Recalled(with_notes(request, notes.notes(memories)), ids, second, degraded)
+        return Recalled(with_notes(request, notes.told(fitting)), ids, second, degraded)
 
     def remember(self, scope: Scope, request: ChatRequest, decision: str, finish: str) -> None:
         """Keep what the user has just said, later; not from a step of a tool loop, nor where the answer was cut."""
@@ -213,8 +213,8 @@ class Recollection:
 
     async def _matching(
         self, scope: Scope, request: ChatRequest, text: str, tokens: int, heard: _Heard
-    ) -> list[Memory]:
-        """The memories to tell; in a tool loop the same at each step, so that the prompt goes on as it began."""
+    ) -> list[notes.Note]:
+        """The notes to tell; in a tool loop the same at each step, so that the prompt goes on as it began."""
         if await self.mode(scope) == "off":
             return []
         kept = self._shelf.of(scope.organisation, scope.person)
@@ -226,9 +226,10 @@ class Recollection:
         said = request.users_words()[-_SEEN:]
         found_now = await self._found(kept, text, heard)
         whole = {one.id for one in found_now}  # a fact stands in the words that it was read in
-        memories = notes.chosen([one for one in found_now if one.text not in said and one.source not in whole], tokens)
-        _put(self._told, key, [one.id for one in memories])
-        return memories
+        new = (one for one in found_now if one.text not in said and one.source not in whole)
+        fitting = notes.chosen(new, tokens)
+        _put(self._told, key, [one.memory.id for one in fitting])
+        return fitting
 
     async def _found(self, kept: Kept, text: str, heard: _Heard) -> list[Memory]:
         """What matters of both stores, ours first."""
@@ -262,7 +263,7 @@ class Recollection:
             self._counts.skipped("away")
             log.warning("a turn was not remembered: %s", type(error).__name__)
 
-    def _over(self, task: asyncio.Task[list[Memory]]) -> None:
+    def _over(self, task: asyncio.Task[list[notes.Note]]) -> None:
         """A recall that nobody waited for is over."""
         self._late.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -16,24 +16,31 @@ HEAD: Final = (
 )
 
 
-def line(memory: Memory) -> str:
-    """One memory on one line; JSON's quotation marks cannot be left from inside."""
-    return f"- {memory.at.date().isoformat()}: {msgspec.json.encode(memory.text).decode()}"
+class Note(NamedTuple):
+    """A memory, and the line that tells it; JSON's quotation marks cannot be left from inside."""
+
+    memory: Memory
+    line: str
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        """How a memory is told."""
+        return cls(memory, f"- {memory.at.date().isoformat()}: {msgspec.json.encode(memory.text).decode()}")
 
 
-def chosen(memories: Sequence[Memory], tokens: int) -> list[Memory]:
+def chosen(memories: Iterable[Memory], tokens: int) -> list[Note]:
     """The first of these that fit into so many tokens together, with what stands above them."""
     left = tokens - estimate(len(HEAD))
-    fitting: list[Memory] = []
-    for memory in memories:
-        cost = estimate(len(line(memory)) + 1)
+    fitting: list[Note] = []
+    for note in map(Note.of, memories):
+        cost = estimate(len(note.line) + 1)
         if cost <= left:
             left -= cost
-            fitting.append(memory)
+            fitting.append(note)
     return fitting
 
 
-def notes(memories: Sequence[Memory]) -> str:
+def told(fitting: Sequence[Note]) -> str:
     """What is put behind the user's words: the oldest first, so that the latest has the last word."""
-    ordered = sorted(memories, key=lambda one: (one.at, one.place))
-    return "\n".join([HEAD, *map(line, ordered)])
+    ordered = sorted(fitting, key=lambda one: (one.memory.at, one.memory.place))
+    return "\n".join([HEAD, *(note.line for note in ordered)])
