@@ -130,7 +130,7 @@ class Board:
                 out, detail = FORBIDDEN, ""
             else:
                 out, detail = limit(offer, facts, doing)
-            yield Scored(name, score, quality, cost, ttft, duration, 0, out, detail)
+            yield Scored(name, score, quality, cost, ttft, duration, out=out, detail=detail)
 
     def _chain(self, able: list[Scored], facts: Facts) -> list[Scored]:
         """Primary, backups, default. The first backup is of another provider: what fails is most often a provider."""

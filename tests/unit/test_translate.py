@@ -89,6 +89,11 @@ def test_importing_the_module_does_not_import_litellm():
     assert done.returncode == 0, done.stderr
 
 
+def test_garbage_is_collected_again_when_litellm_is_there():
+    done = run_alone("import gc; from gateway.upstream.translate import load; load(); assert gc.isenabled()")
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_provider_dials_or_prints_while_it_translates():
     done = run_alone(EVERY_PROVIDER)
     assert done.returncode == 0, done.stderr
