@@ -52,12 +52,12 @@ _HASHES: Final = _Hashes()
 def buckets(text: str, words: Sequence[str]) -> NDArray[np.uint32]:
     """The distinct buckets of a text and its words, in order."""
     known = np.frombuffer(b"".join(map(_HASHES.__getitem__, words)), np.uint32)
-    parts, stems = known[::2], known[1::2]
+    parts = known[::2]
     pairs = parts[:-1] * _PAIR + parts[1:]
-    threes = pairs[:-1] * _PAIR + parts[2:]
-    begins = np.concatenate((parts[:4], pairs[:1], threes[:1])) * _BEGIN
-    wide = not text.isascii() and _WIDE.search(text)
-    found = np.concatenate((parts, stems, pairs, begins, threes) if wide else (parts, stems, pairs, begins))
+    begins = np.concatenate((parts[:4], pairs[:1], pairs[:1] * _PAIR + parts[2:3])) * _BEGIN
+    found = np.concatenate((known, pairs, begins))
+    if not text.isascii() and _WIDE.search(text):
+        found = np.concatenate((found, pairs[:-1] * _PAIR + parts[2:]))
     found >>= _SHIFT
     found.sort()
     distinct = np.ones(len(found), np.bool_)

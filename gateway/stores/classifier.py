@@ -87,7 +87,8 @@ class Linear:
         weights = self._words.take(sight.buckets, 0).astype(np.float32)
         counted = np.ones(len(weights), np.float32).dot(weights)
         counted *= self._step / np.float32(math.sqrt(max(1, len(weights))))
-        within = np.minimum(np.maximum(sight.dense, self._low), self._high)
+        within = np.maximum(sight.dense, self._low)
+        np.minimum(within, self._high, out=within)
         total: Floats = np.concatenate([part.dot(dense) for part, dense in zip(within, self._dense, strict=True)])
         total += counted
         total += self._bias
@@ -151,11 +152,13 @@ class Ordinary:
         return found
 
 
-def chances(scores: Floats) -> Floats:
-    """The chance of every class, cooled."""
-    odds = np.exp((scores - scores.max()) / COOLING)
-    shares: Floats = odds / odds.sum()
-    return shares
+def chances(scores: Floats) -> list[float]:
+    """The chance of every class, cooled; of so few numbers Python has them sooner than numpy."""
+    told: list[float] = scores.tolist()
+    highest = max(told)
+    odds = [math.exp((one - highest) / COOLING) for one in told]
+    whole = sum(odds)
+    return [one / whole for one in odds]
 
 
 def save(path: Path, words: Floats, dense: Floats, centre: Floats, spread: Floats, bias: Floats) -> None:
@@ -210,11 +213,13 @@ class Classifier:
     def _intent(self, scores: Floats, sight: Sight) -> tuple[str, float]:
         """The likeliest intent; where the first look is unsure, both looks decide."""
         found = chances(scores)
-        if found.max() < UNSURE and len(sight.rows.scales):
-            found = found ** SECOND[0] * chances(self._second.scores(sight)) ** SECOND[1]
-            found /= found.sum()
-        best = int(found.argmax())
-        return INTENTS[best], float(found[best])
+        if max(found) < UNSURE and len(sight.rows.scales):
+            both = zip(found, chances(self._second.scores(sight)), strict=True)
+            found = [first ** SECOND[0] * second ** SECOND[1] for first, second in both]
+            whole = sum(found)
+            found = [one / whole for one in found]
+        best = found.index(max(found))
+        return INTENTS[best], found[best]
 
     def _centre(self, texts: Sequence[str]) -> Floats:
         return direction(self._ordinary.apart(self._encoder.encode_all([surface.cut(text) for text in texts])).sum(0))
