@@ -25,13 +25,13 @@ run: .venv/run.stamp
 	@exec $(BIN)/python -m gateway serve
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --max-worker-restart 0
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --max-worker-restart 0
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
