@@ -156,7 +156,11 @@ def chances(scores: Floats) -> list[float]:
     """The chance of every class, cooled; of so few numbers Python has them sooner than numpy."""
     told: list[float] = scores.tolist()
     highest = max(told)
-    odds = [math.exp((one - highest) / COOLING) for one in told]
+    return _shares([math.exp((one - highest) / COOLING) for one in told])
+
+
+def _shares(odds: Sequence[float]) -> list[float]:
+    """Of their sum."""
     whole = sum(odds)
     return [one / whole for one in odds]
 
@@ -215,9 +219,7 @@ class Classifier:
         found = chances(scores)
         if max(found) < UNSURE and len(sight.rows.scales):
             both = zip(found, chances(self._second.scores(sight)), strict=True)
-            found = [first ** SECOND[0] * second ** SECOND[1] for first, second in both]
-            whole = sum(found)
-            found = [one / whole for one in found]
+            found = _shares([first ** SECOND[0] * second ** SECOND[1] for first, second in both])
         best = found.index(max(found))
         return INTENTS[best], found[best]
 

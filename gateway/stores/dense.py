@@ -7,8 +7,8 @@ for each model where that is, so that one floor of relevance holds for all of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -17,7 +17,7 @@ from gateway.core import stems
 from gateway.stores.embedding import Encoder, Floats
 
 STATIC: Final = "minilm-static-256"
-_SLICE: Final = 16  # texts that are embedded before others get the loop: 2 ms
+_SLICE: Final = 16  # texts that are read or embedded, or points that are made, before others get the loop: 2 ms
 _LEAST_SPREAD: Final = 0.05  # between what belongs together and what does not; a model with less tells nothing
 
 PAIRS: Final = (
@@ -32,6 +32,9 @@ PAIRS: Final = (
     ("What is our dog called?", "Our dog is a terrier called Rex."),
     ("Where are we going in the summer?", "We are going to spend August in Norway."),
 )  # of our own, and of none of the sets that anything is measured on
+
+
+_T = TypeVar("_T")
 
 
 class Dense(Protocol):
@@ -53,6 +56,14 @@ class Dense(Protocol):
 
     def near(self, cosine: float) -> float:
         """A cosine of this model's as the static one would have it."""
+
+
+async def sliced(some: Iterable[_T]) -> AsyncIterator[_T]:
+    """These in slices, between which others get the loop."""
+    for k, one in enumerate(some):
+        if k and k % _SLICE == 0:
+            await asyncio.sleep(0)
+        yield one
 
 
 class Ruler(Struct, frozen=True):
@@ -95,12 +106,7 @@ class Static:
 
     async def texts(self, texts: Sequence[str], words: Sequence[Sequence[str]], organisation: str) -> Sequence[Floats]:
         """In slices, between which others get the loop."""
-        vectors = []
-        for k, some in enumerate(words):
-            if k and k % _SLICE == 0:
-                await asyncio.sleep(0)
-            vectors.append(self._of(some))
-        return vectors
+        return [self._of(some) async for some in sliced(words)]
 
     def near(self, cosine: float) -> float:
         """As it is."""

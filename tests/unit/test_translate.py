@@ -44,7 +44,9 @@ def user(*parts) -> list[dict]:
 
 
 def run_alone(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 # quiet
@@ -85,32 +87,27 @@ assert not dials, dials
 
 
 def test_importing_the_module_does_not_import_litellm():
-    done = run_alone("import sys, gateway.upstream.translate as t; t.names(); assert 'litellm' not in sys.modules")
-    assert done.returncode == 0, done.stderr
+    run_alone("import sys, gateway.upstream.translate as t; t.names(); assert 'litellm' not in sys.modules")
 
 
 def test_garbage_is_collected_again_when_litellm_is_there():
-    done = run_alone("import gc; from gateway.upstream.translate import load; load(); assert gc.isenabled()")
-    assert done.returncode == 0, done.stderr
+    run_alone("import gc; from gateway.upstream.translate import load; load(); assert gc.isenabled()")
 
 
 def test_no_provider_dials_or_prints_while_it_translates():
     done = run_alone(EVERY_PROVIDER)
-    assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_dotenv_file_is_not_read(tmp_path):
     (tmp_path / ".env").write_text("FROM_DOTENV=yes\n")
-    code = f"""
+    run_alone(f"""
 import os
 from gateway.upstream.translate import load
 os.chdir({str(tmp_path)!r})
 load()
 assert "FROM_DOTENV" not in os.environ
-"""
-    done = run_alone(code)
-    assert done.returncode == 0, done.stderr
+""")
 
 
 def test_the_names_are_those_that_work():

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from psycopg import Error
 
@@ -18,7 +18,7 @@ from gateway.core import stems
 from gateway.core.ids import uuid7
 from gateway.core.memories import Memory
 from gateway.stores.breaker import Unavailable
-from gateway.stores.dense import Dense
+from gateway.stores.dense import Dense, sliced
 from gateway.stores.embedding import Floats
 from gateway.stores.memories import Kept, Memories
 from gateway.stores.vectors import Marks, Scoped, Vectors, vector
@@ -26,13 +26,10 @@ from gateway.stores.vectors_talk import Point, Words
 
 log = logging.getLogger("syntra")
 
-_T = TypeVar("_T")
-
 # How words are weighed and points are told apart; another name means another filling, as another model does.
 WORDS: Final = "content-words-3 own-words turbo-8"
 _CANDIDATES: Final = 64  # of each kind, of which the best are chosen
-_BATCH: Final = 64  # points that are put at once: 6 ms in which nobody else is answered
-_SLICE: Final = 16  # texts that are read, or points that are made, before others get the loop: 1 ms
+_BATCH: Final = 64  # points that are put at once
 _EARLY, _LATE = 1500, 500  # characters of what is asked that a model reads
 _PAUSE: Final = 10.0  # s between two looks for what is behind
 _BREATH: Final = 0.05  # s between two batches that nobody waits for
@@ -84,9 +81,9 @@ class Index:
         generation = await self._filling()
         for start in range(0, len(memories), _BATCH):
             batch = memories[start : start + _BATCH]
-            words = [stems.content(memory.text) async for memory in _sliced(batch)]
+            words = [stems.content(memory.text) async for memory in sliced(batch)]
             vectors = await self._dense.texts([one.text for one in batch], words, kept.organisation)
-            points = [_point(*one) async for one in _sliced(zip(batch, words, vectors, strict=True))]
+            points = [_point(*one) async for one in sliced(zip(batch, words, vectors, strict=True))]
             try:
                 await self._of(kept).upsert(points)
             except ValueError as error:
@@ -156,14 +153,6 @@ class Index:
         if self._vectors is None:
             raise Unavailable("there is no store of vectors")
         return self._vectors.of(kept.organisation, kept.person)
-
-
-async def _sliced(some: Iterable[_T]) -> AsyncIterator[_T]:
-    """These in slices, between which others get the loop."""
-    for k, one in enumerate(some):
-        if k and k % _SLICE == 0:
-            await asyncio.sleep(0)
-        yield one
 
 
 def _point(memory: Memory, words: Sequence[str], of: Floats) -> Point:
