@@ -51,7 +51,7 @@ soak: .venv/dev.stamp
 
 quality: .venv/run.stamp
 	$(if $(PERSONA),$(BIN)/python -m tests.quality.persona $(PERSONA))
-	$(if $(INTENTS),$(BIN)/python -m tests.quality.intents $(INTENTS))
+	$(if $(INTENTS),OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.quality.intents $(INTENTS))
 	$(if $(MEMORY),$(BIN)/python -m tests.quality.memory $(MEMORY))
 	$(if $(OUTCOMES),$(BIN)/python -m tests.quality.routing $(OUTCOMES) $(PRICES))
 	$(if $(REWRITE),$(BIN)/python -m tests.quality.rewrite $(REWRITE) $(ALONE))

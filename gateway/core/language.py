@@ -61,7 +61,7 @@ def language(text: str, words: Sequence[str]) -> str:
             if len(script.findall(telling)) >= share * letters:
                 return lang
     votes: dict[str, float] = {}
-    for word in words[:ENOUGH]:
-        for lang, vote in _VOTES.get(word, ()):
+    for word in filter(_VOTES.__contains__, words[:ENOUGH]):
+        for lang, vote in _VOTES[word]:
             votes[lang] = votes.get(lang, 0.0) + vote
     return max(votes, key=votes.__getitem__) if votes else UNKNOWN

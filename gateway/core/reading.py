@@ -53,7 +53,7 @@ def _share(count: int, half: float) -> float:
 def complexity(text: str, words: Sequence[str], intent: str, size: int) -> float:
     """0..1: more text, steps, conditions, mathematics or code is never simpler; `size` counts what was cut, too."""
     length = min(1.0, math.log1p(size / 6) / LONG)
-    said = [_SAYS[word] for word in words if word in _SAYS]
+    said = list(map(_SAYS.__getitem__, filter(_SAYS.__contains__, words)))
     lines = f"\n{text}"
     steps = len(_STEP.findall(lines)) + said.count("next")
     sought = (

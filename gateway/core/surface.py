@@ -44,7 +44,7 @@ _MARKS: Final = tuple(
             "py js ts tsx java cpp c h cs go rs rb php sh sql json yaml yml html css csv txt exe dll",
             r"\.(?:py|js|ts|tsx|java|cpp|c|h|cs|go|rs|rb|php|sh|sql|json|ya?ml|html|css|csv|txt|exe|dll)\b",
         ),
-        ("= & | > : /", r"==|!=|&&|\|\||->|=>|::|\+=|:=|</|//|/\*"),
+        ("= & | > :: /", r"==|!=|&&|\|\||->|=>|::|\+=|:=|</|//|/\*"),
         (
             "$ # > sudo npm pip docker kubectl git cd curl",
             r"\n[ \t]*(?:[$#>]|sudo|npm|pip|docker|kubectl|git|cd|curl)(?=\s)",
@@ -61,7 +61,7 @@ _MARKS: Final = tuple(
             "0",
             r"[0-9]\s?(?:%|percent|km|cm|mm|kg|g|m/s|hours?|minutes?|days|meters?|miles|dollars|°|Hz|V|ohm)\b",
         ),
-        ("0", r"[0-9$€£](?:(?<=[0-9])\s?(?:€|USD|EUR)|(?<=[$€£])\s?[0-9])"),
+        ("$ € £ USD EUR", r"[0-9$€£](?:(?<=[0-9])\s?(?:€|USD|EUR)|(?<=[$€£])\s?[0-9])"),
         ("?", r"\?\s*$"),
         (":", r":\s*$"),
         ("", r"\n[ \t]*(?:[-*•]|\d+[.)])(?=\s)"),
@@ -69,7 +69,7 @@ _MARKS: Final = tuple(
         ("\n", r"\n[ \t]*\n"),
     )
 )
-_PIECES: Final = ("\n", "rror", "xception", "raceback")
+_PIECES: Final = ("\n", "rror", "xception", "raceback", "::", "USD", "EUR")
 _BEYOND: Final = re.compile(r"[^\x00-\x7f]+")
 _FOREIGN: Final = tuple(
     re.compile(pattern).findall
@@ -117,10 +117,13 @@ def measures(text: str, words: Sequence[str]) -> list[float]:
     foreign = "" if text.isascii() else "".join(_BEYOND.findall(text))
     counts += [len(find(foreign)) for find in _FOREIGN] if foreign else [0] * len(_FOREIGN)
     counts += map(text.count, _PLAIN)
-    themes = [_THEME[word] for word in words if word in _THEME]
+    themes = list(map(_THEME.__getitem__, filter(_THEME.__contains__, words)))
     counts += map(themes.count, range(len(_THEMES)))
-    found = [math.log1p(count) if count else 0.0 for count in counts]
-    found += [min(1.0, count * 20 / (size + 20)) if count else 0.0 for count in counts]
+    found = [0.0] * (2 * COUNTED)
+    for at, count in enumerate(counts):
+        if count:
+            found[at] = math.log1p(count)
+            found[at + COUNTED] = min(1.0, count * 20 / (size + 20))
     opening = _OPENING.get(words[0]) if words else None
     found += [float(at == opening) for at in range(len(_OPENINGS))]
     spaces = text.count(" ") + 1

@@ -53,8 +53,10 @@ def buckets(text: str, words: Sequence[str]) -> NDArray[np.uint32]:
     """The distinct buckets of a text and its words, in order."""
     known = np.frombuffer(b"".join(map(_HASHES.__getitem__, words)), np.uint32)
     parts = known[::2]
-    pairs = parts[:-1] * _PAIR + parts[1:]
-    begins = np.concatenate((parts[:4], pairs[:1], pairs[:1] * _PAIR + parts[2:3])) * _BEGIN
+    pairs = parts[:-1] * _PAIR
+    pairs += parts[1:]
+    begins = np.concatenate((parts[:4], pairs[:1], pairs[:1] * _PAIR + parts[2:3]))
+    begins *= _BEGIN
     found = np.concatenate((known, pairs, begins))
     if not text.isascii() and _WIDE.search(text):
         found = np.concatenate((found, pairs[:-1] * _PAIR + parts[2:]))

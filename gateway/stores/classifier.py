@@ -78,21 +78,27 @@ class Linear:
         # (x - centre) * spread, clipped, times dense: clipped at other bounds, it needs neither.
         self._low = np.stack([model.centre - CLIP / model.spread for model in models])
         self._high = np.stack([model.centre + CLIP / model.spread for model in models])
-        self._dense = [model.spread[:, None] * model.dense for model in models]
+        # A class's weights are a row, with zeros where another model's bounds hold: one product has all.
+        self._dense = np.zeros((len(self._step), self._low.size), np.float32)
+        at = 0
+        for k, model in enumerate(models):
+            size, classes = model.dense.shape
+            self._dense[at : at + classes, k * size : (k + 1) * size] = (model.spread[:, None] * model.dense).T
+            at += classes
         bias = [model.bias - (model.centre * model.spread) @ model.dense for model in models]
-        self._bias = np.concatenate(bias)
+        self._each = list(zip(self._step.tolist(), np.concatenate(bias).tolist(), strict=True))
 
-    def scores(self, sight: Sight) -> Floats:
+    def scores(self, sight: Sight) -> list[float]:
         """The log odds of every class of every model, up to what those of a model share."""
         weights = self._words.take(sight.buckets, 0).astype(np.float32)
-        counted = np.ones(len(weights), np.float32).dot(weights)
-        counted *= self._step / np.float32(math.sqrt(max(1, len(weights))))
+        counted = np.ones(len(weights), np.float32).dot(weights).tolist()
+        share = 1 / math.sqrt(max(1, len(weights)))
         within = np.maximum(sight.dense, self._low)
         np.minimum(within, self._high, out=within)
-        total: Floats = np.concatenate([part.dot(dense) for part, dense in zip(within, self._dense, strict=True)])
-        total += counted
-        total += self._bias
-        return total
+        seen = self._dense.dot(within.ravel()).tolist()
+        # Of so few numbers Python has the sums sooner than numpy, whose functions are cold each time.
+        both = zip(counted, seen, self._each, strict=True)
+        return [words * share * step + rest + bias for words, rest, (step, bias) in both]
 
 
 class Network:
@@ -117,7 +123,7 @@ class Network:
         here += self._weights[f"{name}_bias"]
         return np.maximum(here, 0, out=here)
 
-    def scores(self, sight: Sight) -> Floats:
+    def scores(self, sight: Sight) -> list[float]:
         """The log odds of every class, up to what they share."""
         held = self._weights
         vectors, scales = sight.rows.ends(FIRST, LAST)
@@ -129,7 +135,7 @@ class Network:
         pooled = (share / share.sum(0)).T @ hidden
         seen = np.concatenate((pooled.ravel(), hidden.max(0), hidden.mean(0), 2 * rows.mean(0)))
         mixed = np.maximum(seen @ held["mix"] + held["mix_bias"], 0)
-        total: Floats = mixed @ held["intent"] + held["intent_bias"]
+        total: list[float] = (mixed @ held["intent"] + held["intent_bias"]).tolist()
         return total
 
 
@@ -152,11 +158,10 @@ class Ordinary:
         return found
 
 
-def chances(scores: Floats) -> list[float]:
-    """The chance of every class, cooled; of so few numbers Python has them sooner than numpy."""
-    told: list[float] = scores.tolist()
-    highest = max(told)
-    return _shares([math.exp((one - highest) / COOLING) for one in told])
+def chances(scores: Sequence[float]) -> list[float]:
+    """The chance of every class, cooled."""
+    highest = max(scores)
+    return _shares([math.exp((one - highest) / COOLING) for one in scores])
 
 
 def _shares(odds: Sequence[float]) -> list[float]:
@@ -210,11 +215,11 @@ class Classifier:
             return NOTHING, sight
         scores = self._first.scores(sight)
         intent, confidence = self._added(sight.vector) or self._intent(scores[:-1], sight)
-        fresh = 1 / (1 + math.exp(-float(scores[-1])))
+        fresh = 1 / (1 + math.exp(-scores[-1]))
         hard = complexity(text, sight.words, intent, size)
         return Reading(intent, round(confidence, 4), hard, round(fresh, 4), language(text, sight.words)), sight
 
-    def _intent(self, scores: Floats, sight: Sight) -> tuple[str, float]:
+    def _intent(self, scores: Sequence[float], sight: Sight) -> tuple[str, float]:
         """The likeliest intent; where the first look is unsure, both looks decide."""
         found = chances(scores)
         if max(found) < UNSURE and len(sight.rows.scales):
