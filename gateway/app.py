@@ -21,7 +21,7 @@ from litestar.types import ASGIApp
 from gateway import settings
 from gateway.backing import Backing
 from gateway.books import Books
-from gateway.core import heap
+from gateway.core import heap, precedence
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
 from gateway.core.rolling import Rolling
@@ -76,10 +76,6 @@ from gateway.upstream import providers
 from gateway.upstream.hosted import SERVICES
 from gateway.upstream.verify import Verify
 
-_SWITCH = (
-    0.001  # s; a thread that adds up metrics or reads documents must give the loop its turn sooner than by default
-)
-
 
 class Application(Litestar):
     """Litestar without pydantic, which it would load where it finds it: 0.2 s and 11 MB for what no route here uses."""
@@ -91,7 +87,6 @@ class Application(Litestar):
 
 def worker() -> ASGIApp:
     """The application of a worker that Granian has just forked; settings come from the environment."""
-    sys.setswitchinterval(_SWITCH)
     chosen = settings.read(os.environ)
     log.configure(log.kind_of(chosen.log, sys.stderr), chosen.log_level)
     app = create(chosen, os.environ)
@@ -184,6 +179,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             loop.create_task(rules.follow(lambda taken: metrics.reloaded(taken=taken))),
             loop.create_task(metrics.follow()),
             loop.create_task(lines.follow()),
+            loop.create_task(precedence.follow()),
         ]
         heap.settle()
         try:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from gateway.core.caller import Caller
 from gateway.core.health import Health
 from gateway.core.pace import Lengths, Pace
+from gateway.core.precedence import in_thread
 from gateway.core.rolling import Rolling
 from gateway.stages.persona import Persona
 from gateway.stages.policy import Policies, Policy
@@ -108,7 +109,7 @@ class Rules:
             if tick % _REFRESH == 0:
                 self._pace.refresh(time.monotonic())
             before = self.error
-            parts = await asyncio.to_thread(self._look)
+            parts = await in_thread(self._look)
             if parts is not None:
                 self._take(parts)
                 log.info("policies: version %s is in force", self.library.version)

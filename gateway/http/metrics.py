@@ -7,12 +7,12 @@ everybody as soon as a proxy stands in front.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.core.caller import Caller
 from gateway.core.errors import Forbidden
+from gateway.core.precedence import in_thread
 from gateway.http.door import Door
 from gateway.http.intake import Head
 from gateway.http.visit import Visit
@@ -39,5 +39,5 @@ class Exposition:
             raise Forbidden("The counts are of all organisations together: only the operator's keys read them.")
         self._metrics.flush()
         # In a thread: adding up the files of many workers takes longer than a stream may wait.
-        media_type, text = await asyncio.to_thread(self._metrics.page, accept)
+        media_type, text = await in_thread(self._metrics.page, accept)
         await visit.whole(200, ((b"content-type", media_type.encode()),), text)

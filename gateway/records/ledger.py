@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncCursor, DataError, Error
 
+from gateway.core.precedence import in_thread
 from gateway.records import statement
 from gateway.records.journal import Block, Journal, sync
 from gateway.stores.breaker import Unavailable
@@ -145,7 +146,7 @@ class Ledger:
         self._journal.flush()
         # The whole beginning is searched for, so that another organisation's is not even found.
         start = b'{"org":%b,"id":%b,' % (_encode(organisation), _encode(request_id))
-        line = await asyncio.to_thread(self._journal.find, start)
+        line = await in_thread(self._journal.find, start)
         entry = None if line is None else _entry(line)
         return None if entry is None else entry.record
 

@@ -35,6 +35,8 @@ from typing import Any, Final, Literal, TextIO
 import msgspec
 from msgspec import Struct
 
+from gateway.core.precedence import in_thread
+
 Kind = Literal["json", "text"]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -213,7 +215,7 @@ class Requests:
         while True:
             await asyncio.sleep(_TICK)
             if self._waiting:
-                await asyncio.to_thread(self._write, *self._taken())
+                await in_thread(self._write, *self._taken())
 
     def flush(self) -> None:
         """Write what has come now. Blocks; for the end."""

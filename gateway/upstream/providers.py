@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from gateway.core.caller import Credential
 from gateway.core.chat import ChatRequest
 from gateway.core.deadline import Deadline
 from gateway.core.errors import UpstreamCredential
+from gateway.core.precedence import in_thread
 from gateway.core.secret import Secret
 from gateway.upstream.answer import Entry, Opened, Remote, Sent, at_once
 from gateway.upstream.dialect import Dialect, Provider
@@ -247,7 +247,7 @@ class Upstream:
 
 async def _after_loading(asked: Coroutine[Any, Any, Opened]) -> Opened:
     try:
-        await asyncio.to_thread(load)
+        await in_thread(load)
     except BaseException:
         asked.close()
         raise
