@@ -93,6 +93,7 @@ class Refused(Exception):
 SOLE: Final = "sole_ms"
 _STORE: Final = statement.storing(Row, SOLE)
 _HEAD: Final = b'{"org":"'
+_BACKSLASH, _LF = b"\\\n"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -136,8 +137,8 @@ class Ledger:
             text = _encode(line)
         except UnicodeEncodeError:  # half a surrogate pair in a name that a client gave
             text = _encode(_cleaned(msgspec.to_builtins(line)))
-        # One character is looked for five times as fast as six, and few names have a backslash.
-        if (b"\\" in text and b"\\u0000" in text) or b"\n" in text or len(text) > _MOST_LINE:
+        # One character is looked for twenty times as fast, as a number, and few names have a backslash.
+        if (_BACKSLASH in text and b"\\u0000" in text) or _LF in text or len(text) > _MOST_LINE:
             text = _encode(_cleaned(msgspec.json.decode(text)))
         self._journal.add(text)
 
