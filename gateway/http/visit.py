@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -239,4 +240,6 @@ class Visit:
             self.twin.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self.sending_since = 0.0
+        if more and not self.last_write:
+            os.sched_yield()  # on one core Granian would have the first words only when the loop has nothing more to do
         self.last_write = self._loop.time()

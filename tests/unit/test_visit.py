@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+
+import pytest
 
 from gateway.core.errors import SyntraError, UpstreamBroken
 from gateway.http.intake import Head
@@ -29,3 +32,20 @@ def test_a_stream_is_not_cut_before_its_error_is_on_the_wire() -> None:
     over = asyncio.run(run())
     assert len(written) == 2  # the head, and the error
     assert over - written[-1] > 0.09  # what ends the visit cuts the stream, and the server discards what is not out
+
+
+def test_the_first_words_of_a_stream_are_written_before_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: happened.append("turn given up"))
+
+    async def serve(there: Visit, _: Head) -> None:
+        await there.start_stream((), lambda error: error.body())
+        for _ in range(2):
+            await there.write(b"data: {}\n\n")
+        await there.end(b"data: [DONE]\n\n")
+
+    async def run() -> None:
+        await visit(Lounge(1), lambda _: happened.append("written")).run(serve)
+
+    asyncio.run(run())
+    assert happened == ["written", "written", "turn given up", "written", "written"]  # head, words, words, end
