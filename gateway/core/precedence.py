@@ -13,10 +13,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, TypeVar
 
 log = logging.getLogger("syntra")
 
@@ -25,7 +25,6 @@ _LOOK: Final = 1.0  # s between two looks for threads
 _THREADS: Final = Path("/proc/self/task")
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 _lock = threading.Lock()
 _reckoning: list[float] = []  # for each thread of ours, and for who waits for it, how long one waited before
 
@@ -44,17 +43,23 @@ async def follow() -> None:
         log.debug("threads interrupt the loop: %s", error)
 
 
-async def in_thread(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """What this returns, reckoned beside the loop, which gets its turns meanwhile.
+async def in_thread(work: Callable[[], _T], pool: Executor | None = None) -> _T:
+    """What this returns, reckoned beside the loop, which gets its turns meanwhile; in the loop's own pool by default.
 
     Who only waits for a disk or a socket is as well off with `asyncio.to_thread`.
     """
-    with brief():
-        return await asyncio.get_running_loop().run_in_executor(None, _briefly, partial(work, *args, **kwargs))
+    with _brief():
+        return await asyncio.get_running_loop().run_in_executor(pool, _briefly, work)
+
+
+def _briefly(work: Callable[[], _T]) -> _T:
+    """In the thread, too: it may outlive who waits for it."""
+    with _brief():
+        return work()
 
 
 @contextmanager
-def brief() -> Iterator[None]:
+def _brief() -> Iterator[None]:
     """While anybody is in here, who wants the interpreter has it within a millisecond."""
     with _lock:
         _reckoning.append(_reckoning[0] if _reckoning else sys.getswitchinterval())
@@ -66,9 +71,3 @@ def brief() -> Iterator[None]:
             before = _reckoning.pop()
             if not _reckoning:
                 sys.setswitchinterval(before)
-
-
-def _briefly(work: Callable[[], _T]) -> _T:
-    """In the thread, too: it may outlive who waits for it."""
-    with brief():
-        return work()

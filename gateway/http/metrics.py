@@ -39,5 +39,5 @@ class Exposition:
             raise Forbidden("The counts are of all organisations together: only the operator's keys read them.")
         self._metrics.flush()
         # In a thread: adding up the files of many workers takes longer than a stream may wait.
-        media_type, text = await in_thread(self._metrics.page, accept)
+        media_type, text = await in_thread(partial(self._metrics.page, accept))
         await visit.whole(200, ((b"content-type", media_type.encode()),), text)

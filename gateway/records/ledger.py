@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -147,7 +148,7 @@ class Ledger:
         self._journal.flush()
         # The whole beginning is searched for, so that another organisation's is not even found.
         start = b'{"org":%b,"id":%b,' % (_encode(organisation), _encode(request_id))
-        line = await in_thread(self._journal.find, start)
+        line = await in_thread(partial(self._journal.find, start))
         entry = None if line is None else _entry(line)
         return None if entry is None else entry.record
 

@@ -29,6 +29,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
 
@@ -215,7 +216,7 @@ class Requests:
         while True:
             await asyncio.sleep(_TICK)
             if self._waiting:
-                await in_thread(self._write, *self._taken())
+                await in_thread(partial(self._write, *self._taken()))
 
     def flush(self) -> None:
         """Write what has come now. Blocks; for the end."""

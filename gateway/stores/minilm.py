@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import numpy as np
 import onnxruntime
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
+from gateway.core.precedence import in_thread
 from gateway.stores.breaker import Unavailable
 from gateway.stores.dense import PAIRS, Ruler
 from gateway.stores.embedding import HOME, Floats, direction
@@ -67,7 +69,7 @@ class MiniLM:
         return self._ruler.on(self._reference, cosine)
 
     async def _apart(self, texts: Sequence[str]) -> Sequence[Floats]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._vectors, texts)
+        return await in_thread(partial(self._vectors, texts), self._thread)
 
     def _vectors(self, texts: Sequence[str]) -> Sequence[Floats]:
         """The mean over a text's tokens, at length one. Blocks."""

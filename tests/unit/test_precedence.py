@@ -6,6 +6,9 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +19,18 @@ from tests.fakes.server import wait_for
 from tests.unit.wire_rig import Run
 
 BRIEF = 0.001
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Thread]:
+    """A thread that is not the loop's; threads are looked for often."""
+    monkeypatch.setattr(precedence, "_LOOK", 0.01)
+    end = threading.Event()
+    waiting = threading.Thread(target=end.wait)
+    waiting.start()
+    yield waiting
+    end.set()
+    waiting.join(5)
 
 
 def test_a_thread_that_reckons_gives_the_loop_its_turn_within_a_millisecond(run: Run[Any]) -> None:
@@ -33,7 +48,7 @@ def test_of_several_that_reckon_the_last_to_end_sets_it_back(run: Run[Any]) -> N
         end.wait(5)
 
     async def both() -> None:
-        first, second = (asyncio.create_task(in_thread(reckon, end)) for end in ends)
+        first, second = (asyncio.create_task(in_thread(partial(reckon, end))) for end in ends)
         await asyncio.to_thread(begun.wait, 5)
         ends[0].set()
         await first
@@ -43,6 +58,13 @@ def test_of_several_that_reckon_the_last_to_end_sets_it_back(run: Run[Any]) -> N
         assert sys.getswitchinterval() == usual
 
     run(both())
+
+
+def test_a_pool_of_its_own_reckons_no_other_way(run: Run[Any]) -> None:
+    with ThreadPoolExecutor(1, "its own") as pool:
+        interval, thread = run(in_thread(lambda: (sys.getswitchinterval(), threading.current_thread().name), pool))
+    assert interval == pytest.approx(BRIEF)
+    assert thread.startswith("its own")
 
 
 def test_a_thread_reckons_on_when_nobody_waits_for_it_any_more(run: Run[Any]) -> None:
@@ -68,50 +90,31 @@ def test_a_thread_reckons_on_when_nobody_waits_for_it_any_more(run: Run[Any]) ->
 def test_what_goes_wrong_in_a_thread_is_told(run: Run[Any]) -> None:
     usual = sys.getswitchinterval()
     with pytest.raises(ValueError, match="invalid literal"):
-        run(in_thread(int, "no number"))
+        run(in_thread(partial(int, "no number")))
     assert sys.getswitchinterval() == usual
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux's scheduler")
-def test_only_other_threads_than_the_loops_wait_for_it(run: Run[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precedence, "_LOOK", 0.01)
-    end = threading.Event()
-    other = threading.Thread(target=end.wait)
-    other.start()
-
-    def policy(thread: int | None) -> int:
-        return os.sched_getscheduler(thread or 0)
-
+def test_only_other_threads_than_the_loops_wait_for_it(run: Run[Any], other: threading.Thread) -> None:
     async def look() -> None:
         following = asyncio.create_task(precedence.follow())
-        assert await asyncio.to_thread(wait_for, lambda: policy(other.native_id) == os.SCHED_BATCH)
-        assert policy(threading.get_native_id()) == os.SCHED_OTHER
+        assert await asyncio.to_thread(wait_for, lambda: os.sched_getscheduler(other.native_id or 0) == os.SCHED_BATCH)
+        assert os.sched_getscheduler(threading.get_native_id()) == os.SCHED_OTHER
         assert not following.done()
         following.cancel()
 
-    try:
-        run(look())
-    finally:
-        end.set()
-        other.join(5)
+    run(look())
 
 
+@pytest.mark.usefixtures("other")
 def test_a_sandbox_that_forbids_it_stops_nothing(run: Run[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(precedence, "_LOOK", 0.01)
     monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
-    end = threading.Event()
-    other = threading.Thread(target=end.wait)
-    other.start()
 
     async def look() -> None:
         async with asyncio.timeout(5):
             await precedence.follow()
 
-    try:
-        run(look())
-    finally:
-        end.set()
-        other.join(5)
+    run(look())
