@@ -122,8 +122,8 @@ class Provider(Server, ABC):
         except (json.JSONDecodeError, UnicodeDecodeError):
             await self.fail(reply, self.refused(Refused("body", "We could not parse the JSON body of your request.")))
             return
-        request.accepted = True
         script = self.plays(request) if self.plays else self.by_model.get(self.model_of(request), self.says)
+        request.accepted = True  # from now on a test may have others told something else
         if script.fault is not None:
             await act(script.fault, self, script, request, reply)
         elif self.wants_stream(request):

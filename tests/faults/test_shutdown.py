@@ -46,7 +46,7 @@ def listen(gateway: Gateway, fake: Provider) -> Listening:
     before = len(fake.requests)
     listening = Listening(gateway)
     listening.start()
-    wait_for(lambda: len(fake.requests) > before)
+    wait_for(lambda: len(fake.requests) > before and fake.last.accepted)
     return listening
 
 
