@@ -55,10 +55,9 @@ class Shards:
                 wanted = qdrant.CountRequest(filter=_of(organisation, user))
                 return talk.Done(sum(shard.count(wanted) for shard in self._shards.values()))
             case talk.Search():
-                found = self._search(request)
-                if request.bare:
-                    return talk.bare([(key.to_bytes(16), score, near) for key, score, near in found])
-                return talk.Hits(self._told(talk.among(request), found))
+                return talk.Hits(self._search(request))
+            case talk.Nearest():
+                return self._nearest(request)
             case talk.Upsert(organisation, user, points):
                 return self._upsert(organisation, user, points)
             case talk.Delete(organisation, user, ids, marks):
@@ -108,50 +107,39 @@ class Shards:
         self._dirty = True
         return talk.Done()
 
-    def _search(self, asked: talk.Search) -> list[tuple[int, float, float]]:
-        length = talk.among(asked)
-        if not length:
-            return talk.joined(_by_words(shard, asked) for shard in self._shards.values())
-        shard = self._shards.get(length)
+    def _search(self, asked: talk.Search) -> list[talk.Hit]:
+        shard = self._shards.get(talk.length(asked.text))
         if shard is None:
             return []
-        by_words = _by_words(shard, asked) if asked.words.indices else []
-        if not asked.text:
-            return [(key, score, 0.0) for key, score in by_words]
+        mine = _of(asked.organisation, asked.user, asked.where)
         near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
-        by_text = _found(shard, near, _of(asked.organisation, asked.user, asked.where), asked.limit)
-        if asked.words.indices:
-            return talk.fused(by_text, by_words)
-        return [(key, score, score) for key, score in by_text]
+        found: list[Any] = shard.query(qdrant.QueryRequest(asked.limit, query=near, filter=mine, with_payload=True))
+        return [talk.hit(point.score, point.payload) for point in found]
 
-    def _told(self, length: int, found: list[tuple[int, float, float]]) -> list[talk.Hit]:
-        if not found:
-            return []
-        keys: list[int | UUID | str] = [UUID(int=key) for key, _, _ in found]
-        read: list[Any] = self._shards[length].retrieve(keys, with_payload=True, with_vector=False)
-        said = {record.id.int: record.payload for record in read}
-        return [talk.hit(score, said[key], near) for key, score, near in found]
+    def _nearest(self, asked: talk.Nearest) -> talk.Found:
+        length, mine = talk.among(asked), _of(asked.organisation, asked.user)
+        shards = [shard for of, shard in self._shards.items() if not length or of == length]
+        by_text: list[talk.Scored] = []
+        by_words: list[talk.Scored] = []
+        for shard in shards:
+            if asked.text:
+                near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
+                by_text += _scored(shard, qdrant.QueryRequest(asked.limit, query=near, filter=mine, with_payload=False))
+            if asked.words.indices:
+                by_words += _scored(shard, _by_words(asked, mine))
+        return talk.found(by_text, talk.joined(by_words) if len(shards) > 1 else by_words)
 
 
-def _by_words(shard: qdrant.EdgeShard, asked: talk.Search) -> list[talk.Scored[int]]:
-    own = _of(asked.organisation, asked.user)
+def _by_words(asked: talk.Nearest, mine: qdrant.Filter) -> qdrant.QueryRequest:
     # How rare a word is must not depend on what others have written: it would tell of it.
-    corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=own))
-    query = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
-    mine = _of(asked.organisation, asked.user, asked.where) if asked.where else own
-    return _found(shard, query, mine, asked.limit, corpus)
+    corpus = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=mine))
+    near = qdrant.Query.Nearest(_sparse(asked.words), using=talk.WORDS)
+    return qdrant.QueryRequest(asked.limit, query=near, params=corpus, filter=mine, with_payload=False)
 
 
-def _found(
-    shard: qdrant.EdgeShard,
-    query: qdrant.Query,
-    mine: qdrant.Filter,
-    limit: int,
-    params: qdrant.SearchParams | None = None,
-) -> list[talk.Scored[int]]:
-    asked = qdrant.QueryRequest(limit, query=query, params=params, filter=mine, with_payload=False)
+def _scored(shard: qdrant.EdgeShard, asked: qdrant.QueryRequest) -> list[talk.Scored]:
     found: list[Any] = shard.query(asked)
-    return [(point.id.int, point.score) for point in found]  # a UUID, as what Python counts and compares quickly
+    return [(point.id.bytes, point.score) for point in found]
 
 
 def _config(dimensions: int) -> qdrant.EdgeConfig:

@@ -90,7 +90,9 @@ class Server:
                 counts = [await self._client.count(name, mine, exact=True) for name in await self._ours()]
                 return talk.Done(sum(one.count for one in counts))
             case talk.Search():
-                return await self._search(request)
+                return talk.Hits(await self._search(request))
+            case talk.Nearest():
+                return await self._nearest(request)
             case talk.Upsert(organisation, user, points):
                 await self._upsert(organisation, user, points)
             case talk.Delete(organisation, user, ids, marks):
@@ -118,29 +120,33 @@ class Server:
         found = [one.name for one in (await self._client.get_collections()).collections]
         return [name for name in found if _COLLECTION.fullmatch(name)]
 
-    async def _search(self, asked: talk.Search) -> talk.Reply:
-        length = talk.among(asked)
-        names = [_collection(length)] if length else await self._ours()
-        if length and length not in self._lengths and not await self._client.collection_exists(names[0]):
-            names = []
-        elif length:
-            self._lengths.add(length)
-        ways = _ways(asked)
-        if not names or not ways:
-            return talk.Bare() if asked.bare else talk.Hits([])
-        several = [await self._client.query_batch_points(name, ways) for name in names]
-        points = [answer.points for answers in several for answer in answers]
-        said = {point.id: point.payload for some in points for point in some}
-        scored = [[(point.id, point.score) for point in some] for some in points]
-        if not asked.text:
-            found = talk.joined(scored)
-        elif len(scored) == 2:
-            found = talk.fused(*scored)
-        else:
-            found = [(key, score, score) for key, score in scored[0]]
-        if asked.bare:
-            return talk.bare([(UUID(str(key)).bytes, score, near) for key, score, near in found])
-        return talk.Hits([talk.hit(score, said[key], near) for key, score, near in found])
+    async def _search(self, asked: talk.Search) -> list[talk.Hit]:
+        names = await self._among(talk.length(asked.text))
+        if not names:
+            return []
+        way = _by_text(asked.text)
+        way.filter, way.limit, way.with_payload = _of(asked.organisation, asked.user, asked.where), asked.limit, True
+        (answer,) = await self._client.query_batch_points(names[0], [way])
+        return [talk.hit(point.score, point.payload) for point in answer.points]
+
+    async def _nearest(self, asked: talk.Nearest) -> talk.Found:
+        by: dict[str | None, list[talk.Scored]] = {talk.TEXT: [], talk.WORDS: []}
+        names, ways = await self._among(talk.among(asked)), _ways(asked)
+        for name in names if ways else ():
+            answers = await self._client.query_batch_points(name, ways)
+            for way, answer in zip(ways, answers, strict=True):
+                by[way.using] += [(UUID(str(point.id)).bytes, point.score) for point in answer.points]
+        return talk.found(by[talk.TEXT], talk.joined(by[talk.WORDS]))
+
+    async def _among(self, length: int) -> list[str]:
+        """The collections of vectors of this length, where there is one; 0 is any."""
+        if not length:
+            return await self._ours()
+        name = _collection(length)
+        if length not in self._lengths and not await self._client.collection_exists(name):
+            return []
+        self._lengths.add(length)
+        return [name]
 
     async def _see_to_collection(self, length: int) -> None:
         name = _collection(length)
@@ -177,21 +183,22 @@ def _collection(length: int) -> str:
     return COLLECTION if length == talk.DIMENSIONS else f"{COLLECTION}-{length}"
 
 
-def _ways(asked: talk.Search) -> list[models.QueryRequest]:
+def _ways(asked: talk.Nearest) -> list[models.QueryRequest]:
     """The searches that a question is made of: by text, by words."""
-    ways = []
-    if asked.text:
-        query: Any = talk.floats(asked.text)
-        ways.append(models.QueryRequest(query=query, using=talk.TEXT))
+    mine = _of(asked.organisation, asked.user)
+    ways = [_by_text(asked.text)] if asked.text else []
     if asked.words.indices:
         # How rare a word is must not depend on what others have written: it would tell of it.
-        corpus = models.IdfCorpusParams(corpus=_of(asked.organisation, asked.user))
-        params = models.SearchParams(idf=corpus)
+        params = models.SearchParams(idf=models.IdfCorpusParams(corpus=mine))
         ways.append(models.QueryRequest(query=_sparse(asked.words), using=talk.WORDS, params=params))
     for way in ways:
-        way.filter = _of(asked.organisation, asked.user, asked.where)
-        way.limit, way.with_payload = asked.limit, not asked.bare
+        way.filter, way.limit, way.with_payload = mine, asked.limit, False
     return ways
+
+
+def _by_text(text: bytes) -> models.QueryRequest:
+    query: Any = talk.floats(text)
+    return models.QueryRequest(query=query, using=talk.TEXT)
 
 
 def _of(organisation: str, user: str, where: dict[str, str] | None = None) -> models.Filter:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -19,7 +17,6 @@ from msgspec import Struct
 DIMENSIONS: Final = 256  # of the embedding that comes with the gateway
 LEAST, MOST = 256, 4096  # that a model may have
 TEXT: Final = "text"  # the name of the dense vector
-TEXT_SHARE: Final = 0.3  # of the score, where a text is looked for by its words too
 WORDS: Final = "words"  # the name of the sparse one, weighed by how rare a word is among the same user's texts
 ORGANISATION: Final = "organisation"
 USER: Final = "user"
@@ -69,7 +66,7 @@ class Point(Struct, frozen=True):
     text: bytes
     words: Words = Words((), ())
     data: dict[str, Any] = {}
-    mark: int | None = None  # instead of its id, what it is stored by; 64 bits that come back with a bare search
+    mark: int | None = None  # instead of its id, what it is stored by; 64 bits that come back from Nearest
 
 
 class Hit(Struct, frozen=True):
@@ -80,7 +77,6 @@ class Hit(Struct, frozen=True):
     organisation: str
     user: str
     data: dict[str, Any]
-    near: float = 0.0  # the cosine of the texts, where it is among the nearest by text
 
 
 class Ping(Struct, tag=True):
@@ -96,19 +92,27 @@ class Upsert(Struct, tag=True):
 
 
 class Search(Struct, tag=True):
-    """The nearest by text, by words, or by both; `where` names values that `data` must have.
+    """The nearest by text, with what they say of themselves; `where` names values that `data` must have."""
 
-    `limit` is of each kind: by both, twice as many may be found. Where there is no text, `dimensions` says among which
-    points: those of another length are another model's. Where nobody knows which are the latest it is 0: among all.
+    organisation: str
+    user: str
+    text: bytes
+    where: dict[str, str] = {}
+    limit: int = 10
+
+
+class Nearest(Struct, tag=True):
+    """The marked points that are nearest by text and by words, so many of each kind.
+
+    Where there is no text, `dimensions` says among which points: those of another length are another model's. Where
+    nobody knows which are the latest it is 0: among all.
     """
 
     organisation: str
     user: str
-    text: bytes = b""
-    words: Words = Words((), ())
-    where: dict[str, str] = {}
-    limit: int = 10
-    bare: bool = False  # only names and scores: to read what a point says of itself takes longer than to find it
+    text: bytes
+    words: Words
+    limit: int
     dimensions: int = DIMENSIONS
 
 
@@ -142,17 +146,18 @@ class Done(Struct, tag=True):
 
 
 class Hits(Struct, tag=True):
-    """What was found, the best first."""
+    """What a Search has found, the best first."""
 
     hits: list[Hit]
 
 
-class Bare(Struct, tag=True):
-    """What a bare search has found, the best first, in columns: to make objects of it takes longer than to find it."""
+class Found(Struct, tag=True):
+    """What a Nearest has found, in columns: to read what points say, or to make objects, takes longer than to find."""
 
-    keys: bytes = b""  # 16 bytes each
-    scores: bytes = b""  # float64, little-endian
-    near: bytes = b""  # the same: the cosines where the text was near, else 0
+    text_keys: bytes = b""  # 16 bytes each
+    text_scores: bytes = b""  # the cosines: float64, little-endian
+    words_keys: bytes = b""
+    words_scores: bytes = b""  # how much of the words it has, weighed by how rare they are
 
 
 class Refused(Struct, tag=True):
@@ -161,12 +166,10 @@ class Refused(Struct, tag=True):
     text: str
 
 
-K = TypeVar("K")
-Scored = tuple[K, float]
-_score = itemgetter(1)
+Scored = tuple[bytes, float]  # the key of a point, and its score
 
-Request = Ping | Upsert | Search | Delete | Forget | Count
-Reply = Done | Hits | Bare | Refused
+Request = Ping | Upsert | Search | Nearest | Delete | Forget | Count
+Reply = Done | Hits | Found | Refused
 
 
 def key(organisation: str, user: str, name: str) -> str:
@@ -206,41 +209,22 @@ def payload(organisation: str, user: str, point: Point) -> dict[str, Any]:
     return whose if point.mark is not None else whose | {USER: user, "id": point.id, "data": point.data}
 
 
-def bare(found: Sequence[tuple[bytes, float, float]]) -> Bare:
-    """Keys, scores and cosines in columns."""
-    if not found:
-        return Bare()
-    keys, scores, near = zip(*found, strict=True)
-    numbers = struct.Struct(f"<{len(found)}d")
-    return Bare(b"".join(keys), numbers.pack(*scores), numbers.pack(*near))
+def found(by_text: Sequence[Scored], by_words: Sequence[Scored]) -> Found:
+    """What two searches have found, in columns."""
+    return Found(*_columns(by_text), *_columns(by_words))
 
 
-def hit(score: float, said: dict[str, Any] | None, near: float = 0.0) -> Hit:
+def _columns(scored: Sequence[Scored]) -> tuple[bytes, bytes]:
+    if not scored:
+        return b"", b""
+    keys, scores = zip(*scored, strict=True)
+    return b"".join(keys), struct.pack(f"<{len(scores)}d", *scores)
+
+
+def hit(score: float, said: dict[str, Any] | None) -> Hit:
     """A point that was found, from what it says of itself."""
-    found = said or {}
-    return Hit(
-        found.get("id", ""), score, found.get(ORGANISATION, ""), found.get(USER, ""), found.get("data", {}), near
-    )
-
-
-def fused(by_text: Sequence[Scored[K]], by_words: Sequence[Scored[K]]) -> list[tuple[K, float, float]]:
-    """What two searches have found, the best first, by key: the score, and the cosine where the text was near.
-
-    The score is the weighted sum of both, each brought to 0..1. Ranks alone (RRF) would lose how much better one is
-    than the next: 8 points of recall.
-    """
-    share = 1.0 if not by_words else TEXT_SHARE if by_text else 0.0
-    scores: dict[K, float] = {}
-    near = dict(by_text)
-    if near:
-        low, high = min(near.values()), max(near.values())
-        scale = share / (high - low) if high > low else 0.0
-        scores = {key: (score - low) * scale if scale else share for key, score in by_text}
-    high = max((score for _, score in by_words), default=0.0)
-    for key, score in by_words:
-        scores[key] = scores.get(key, 0.0) + (1 - share) * (score / high if high > 0 else 1.0)
-    best = sorted(scores.items(), key=_score, reverse=True)
-    return [(key, score, near.get(key, 0.0)) for key, score in best]
+    told = said or {}
+    return Hit(told.get("id", ""), score, told.get(ORGANISATION, ""), told.get(USER, ""), told.get("data", {}))
 
 
 def length(text: bytes) -> int:
@@ -250,17 +234,17 @@ def length(text: bytes) -> int:
     return len(text) // 4
 
 
-def among(asked: Search) -> int:
+def among(asked: Nearest) -> int:
     """The length of the points that are looked through; 0 for any."""
     return length(asked.text) if asked.text else asked.dimensions
 
 
-def joined(several: Iterable[Sequence[Scored[K]]]) -> list[tuple[K, float, float]]:
-    """What several searches by words have found, the best first, each point once."""
-    best: dict[K, float] = {}
-    for key, score in chain.from_iterable(several):
+def joined(scored: Iterable[Scored]) -> list[Scored]:
+    """What several searches by words have found, each point once."""
+    best: dict[bytes, float] = {}
+    for key, score in scored:
         best[key] = max(score, best.get(key, score))
-    return [(key, score, 0.0) for key, score in sorted(best.items(), key=_score, reverse=True)]
+    return list(best.items())
 
 
 def floats(text: bytes) -> list[float]:

@@ -60,6 +60,11 @@ class Provider(Server, ABC):
     def last(self) -> Request:
         return self.requests[-1]
 
+    @property
+    def accepted(self) -> int:
+        """How many requests will be answered as scripted, whatever is scripted from now on."""
+        return sum(request.accepted for request in self.requests)
+
     # what a wire says
 
     @abstractmethod
@@ -123,7 +128,7 @@ class Provider(Server, ABC):
             await self.fail(reply, self.refused(Refused("body", "We could not parse the JSON body of your request.")))
             return
         script = self.plays(request) if self.plays else self.by_model.get(self.model_of(request), self.says)
-        request.accepted = True  # from now on a test may have others told something else
+        request.accepted = True
         if script.fault is not None:
             await act(script.fault, self, script, request, reply)
         elif self.wants_stream(request):

@@ -32,7 +32,7 @@ class Request:
     body: bytes
     came: float = field(default_factory=time.monotonic)
     closed_early: float | None = None  # when the client left before the answer was whole
-    accepted: bool = False  # a provider has found nothing wrong with it, its key for one
+    accepted: bool = False  # a provider takes it, key and all, and what it will say is chosen
     answered: bool = False
 
     @property

@@ -110,9 +110,9 @@ def test_a_key_that_is_changed_is_the_next_requests_and_what_runs_finishes(
     fake.script(pieces=tuple(f"piece{k} " for k in range(20)), delay=0.1)
     told: list[Told] = []
     running = threading.Thread(target=lambda: told.append(stream(gateway, OPENAI.model)))
-    before = len(fake.requests)
+    before = fake.accepted
     running.start()
-    wait_for(lambda: len(fake.requests) > before and fake.last.accepted)
+    wait_for(lambda: fake.accepted > before)
     try:
         fake.key = new  # the provider takes the new one alone from now on
         httpx.put(f"{origin}/{made['id']}", headers=headers, json={"api_key": new}).raise_for_status()

@@ -43,10 +43,10 @@ class Listening(threading.Thread):
 
 def listen(gateway: Gateway, fake: Provider) -> Listening:
     """Starts a client and waits until the provider speaks to it."""
-    before = len(fake.requests)
+    before = fake.accepted
     listening = Listening(gateway)
     listening.start()
-    wait_for(lambda: len(fake.requests) > before and fake.last.accepted)
+    wait_for(lambda: fake.accepted > before)
     return listening
 
 

@@ -20,7 +20,6 @@ from gateway.stages.memory import notes, person
 from gateway.stages.memory.ranking import rank
 from gateway.stages.memory.worth import facts, statements
 from gateway.stores.vectors import Marks
-from gateway.stores.vectors_talk import fused
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 OLD = datetime(2001, 1, 1, tzinfo=UTC)
@@ -192,16 +191,6 @@ def order(*some: tuple[int, float, float]) -> list[int]:
     near = {mark: near for mark, _, near in some}
     assert ranked.near.tolist() == [near[mark] for mark in ranked.marks.tolist()]
     return [place(mark) for mark in ranked.marks.tolist()]
-
-
-def test_scores_are_added_and_not_ranks() -> None:
-    """By rank, b and c would be alike; by score, b is far behind."""
-    some = fused([("a", 0.9), ("b", 0.2), ("c", 0.1)], [("c", 9.0), ("b", 1.0)])
-    assert [key for key, _, _ in some] == ["c", "a", "b"]
-    assert {key: near for key, _, near in some} == {"a": 0.9, "b": 0.2, "c": 0.1}
-    assert fused([], [("a", 2.0), ("b", 1.0)]) == [("a", 1.0, 0.0), ("b", 0.5, 0.0)]
-    assert fused([("a", 0.5)], []) == [("a", 1.0, 0.5)]
-    assert fused([], []) == []
 
 
 def test_what_stands_beside_something_relevant_comes_before_what_does_not() -> None:

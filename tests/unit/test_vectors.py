@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient
 from gateway.core.ids import uuid7
 from gateway.core.secret import Secret
 from gateway.stores import vectors_talk as talk
-from gateway.stores.vectors import Backend, Vectors, vector
+from gateway.stores.vectors import Backend, Marks, Vectors, vector
 from gateway.stores.vectors_link import Link
 from gateway.stores.vectors_server import Server
 from gateway.stores.vectors_talk import Hit, Point, Words
@@ -33,6 +33,11 @@ def backend(kind: str, socket: str) -> Backend:
     return Link(socket) if kind == "engine" else Server("", Secret(""), AsyncQdrantClient(":memory:"))
 
 
+def best(found: Marks) -> list[int]:
+    """The marks, the best first."""
+    return [mark for _, mark in sorted(zip(found.scores.tolist(), found.marks.tolist(), strict=True), reverse=True)]
+
+
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_the_nearest_text_comes_first(run: Run[Any], vectors_socket: str, anybody: str, kind: str) -> None:
     async def scene() -> list[Hit]:
@@ -48,31 +53,31 @@ def test_the_nearest_text_comes_first(run: Run[Any], vectors_socket: str, anybod
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_a_rare_word_counts_more_than_a_common_one(run: Run[Any], vectors_socket: str, anybody: str, kind: str) -> None:
-    async def scene() -> list[Hit]:
+    async def scene() -> list[int]:
         async with Vectors(backend(kind, vectors_socket)) as vectors:
             ann = vectors.of(anybody, "ann")
-            common = [Point(f"common{k}", NEAR, Words((1,), (1.0,))) for k in range(9)]
-            await ann.upsert([*common, Point("rare", FAR, Words((2,), (1.0,)))])
-            return await ann.search(words=Words((1, 2), (1.0, 1.0)), limit=2)
+            common = [Point(f"common{k}", NEAR, Words((1,), (1.0,)), mark=k) for k in range(9)]
+            await ann.upsert([*common, Point("rare", FAR, Words((2,), (1.0,)), mark=9)])
+            return best(await ann.marks(b"", Words((1, 2), (1.0, 1.0)), 2))
 
-    assert run(scene())[0].id == "rare"
+    assert run(scene())[0] == 9
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_what_both_rankings_like_comes_first(run: Run[Any], vectors_socket: str, anybody: str, kind: str) -> None:
-    async def scene() -> list[Hit]:
+    async def scene() -> list[int]:
         async with Vectors(backend(kind, vectors_socket)) as vectors:
             ann = vectors.of(anybody, "ann")
             await ann.upsert(
                 [
-                    Point("meaning", text(1, 0.2, 0), Words((7,), (1.0,))),
-                    Point("both", text(1, 0.3, 0), Words((2,), (1.0,))),
-                    Point("neither", FAR, Words((9,), (1.0,))),
+                    Point("meaning", text(1, 0.2, 0), Words((7,), (1.0,)), mark=1),
+                    Point("both", text(1, 0.3, 0), Words((2,), (1.0,)), mark=2),
+                    Point("neither", FAR, Words((9,), (1.0,)), mark=3),
                 ]
             )
-            return await ann.search(text(1, 0.2, 0), Words((2,), (1.0,)))
+            return best(await ann.marks(text(1, 0.2, 0), Words((2,), (1.0,)), 10))
 
-    assert run(scene())[0].id == "both"
+    assert run(scene()) == [2, 1, 3]
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
@@ -97,7 +102,8 @@ def test_nobody_finds_counts_overwrites_or_deletes_what_is_anothers(
             ann = vectors.of(anybody, "ann")
             await ann.upsert([Point("same id", NEAR, Words((1,), (1.0,)), {"said": "ann's"})])
             for other in (vectors.of(anybody, "bob"), vectors.of(uuid7(), "ann"), vectors.of("ann", anybody)):
-                assert await other.search(NEAR, Words((1,), (1.0,))) == []
+                assert await other.search(NEAR) == []
+                assert best(await other.marks(NEAR, Words((1,), (1.0,)), 5)) == []
                 assert await other.count() == 0
                 await other.upsert([Point("same id", FAR, data={"said": "mine"})])
                 await other.delete(["same id"])
@@ -117,17 +123,20 @@ def test_the_rank_of_a_word_does_not_tell_what_others_have_written(
     if kind == "server":
         pytest.skip("Qdrant's local mode, which stands in for a server here, takes its statistics from all points")
 
-    async def scene() -> tuple[float, float]:
+    async def scene() -> tuple[list[float], list[float]]:
         async with Vectors(backend(kind, vectors_socket)) as vectors:
             ann, bob = vectors.of(anybody, "ann"), vectors.of(anybody, "bob")
-            await ann.upsert([Point("a", NEAR, Words((1,), (1.0,))), Point("b", NEAR, Words((2,), (1.0,)))])
-            (before,) = await ann.search(words=Words((1,), (1.0,)))
-            await bob.upsert([Point(f"{k}", NEAR, Words((1,), (1.0,))) for k in range(50)])
-            (after,) = await ann.search(words=Words((1,), (1.0,)))
-            return before.score, after.score
+            said = [Words((1,), (1.0,)), Words((2,), (1.0,)), Words((1,), (1.0,))]
+            await ann.upsert([Point(f"{k}", NEAR, words, mark=k) for k, words in enumerate(said)])
+            both = Words((1, 2), (1.0, 1.0))
+            before = await ann.marks(b"", both, 5)
+            await bob.upsert([Point(f"{k}", NEAR, Words((1,), (1.0,)), mark=k) for k in range(50)])
+            after = await ann.marks(b"", both, 5)
+            return before.scores.tolist(), after.scores.tolist()
 
     before, after = run(scene())
     assert before == after
+    assert before[0] == before[2] < before[1] == 1.0
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
@@ -156,9 +165,9 @@ def test_a_mark_is_found_and_deleted_by_whoever_it_belongs_to(
             await ann.upsert([Point("a", NEAR, Words((1,), (1.0,)), mark=2**63 - 1), Point("b", FAR, mark=0)])
             await bob.upsert([Point("a", FAR, Words((1,), (1.0,)), mark=2**63 - 1)])
             found = await ann.marks(NEAR, Words((1,), (1.0,)), 5)
-            assert found.marks.tolist() == [2**63 - 1, 0]
-            assert found.scores[0] == pytest.approx(1.0)
-            assert found.near[0] > 0.9 > found.near[1]
+            assert best(found) == [2**63 - 1, 0]
+            assert found.scores.tolist() == pytest.approx([0.0, 1.0])
+            assert found.near[1] > 0.9 > found.near[0]
             await bob.delete(marks=[0, 2**63 - 1])
             assert await bob.count() == 0
             assert await ann.count() == 2
@@ -182,6 +191,38 @@ def test_words_are_found_whichever_model_has_read_the_text(
             assert sorted((await ann.marks(b"", words, 5, dimensions=384)).marks.tolist()) == [2, 3]
 
     run(scene())
+
+
+@pytest.mark.parametrize(
+    ("by_text", "by_words", "marks", "scores", "near"),
+    [
+        # By rank, 2 and 3 would be alike; by score, 2 is far behind.
+        ({1: 0.9, 2: 0.2, 3: 0.1}, {3: 9.0, 2: 1.0}, [1, 2, 3], [0.3, 0.0375 + 0.7 / 9, 0.7], [0.9, 0.2, 0.1]),
+        ({}, {1: 2.0, 2: 1.0}, [1, 2], [1.0, 0.5], [0.0, 0.0]),
+        ({5: 0.5}, {}, [5], [1.0], [0.5]),
+        ({5: 0.5}, {4: 3.0}, [4, 5], [0.7, 0.3], [0.0, 0.5]),
+        ({}, {}, [], [], []),
+    ],
+)
+def test_scores_are_added_and_not_ranks(
+    run: Run[Any],
+    by_text: dict[int, float],
+    by_words: dict[int, float],
+    marks: list[int],
+    scores: list[float],
+    near: list[float],
+) -> None:
+    def scored(some: dict[int, float]) -> list[talk.Scored]:
+        return [(talk.scope("acme", "ann") + mark.to_bytes(8), score) for mark, score in some.items()]
+
+    class Knowing(Careless):
+        async def ask(self, request: talk.Request) -> talk.Reply:
+            return talk.found(scored(by_text), scored(by_words))
+
+    found: Marks = run(Vectors(Knowing()).of("acme", "ann").marks(NEAR, Words((1,), (1.0,)), 5))
+    assert found.marks.tolist() == marks
+    assert found.scores.tolist() == pytest.approx(scores)
+    assert found.near.tolist() == near
 
 
 @pytest.mark.parametrize(("organisation", "user"), [("", "ann"), ("acme", ""), ("", "")])
@@ -225,12 +266,11 @@ def test_a_word_goes_by_another_number_with_every_user(run: Run[Any]) -> None:
         for whose in (("acme", "ann"), ("acme", "bob"), ("evil", "ann")):
             scoped = vectors.of(*whose)
             await scoped.upsert([Point("a", NEAR, words)])
-            await scoped.search(NEAR, words)
             await scoped.marks(NEAR, words, 5)
 
     run(scene())
     told = [one.points[0].words if isinstance(one, talk.Upsert) else one.words for one in heard]  # type: ignore[union-attr]
-    assert told[0::3] == told[1::3] == told[2::3]
+    assert told[0::2] == told[1::2]
     assert len({index for words in told for index in words.indices}) == 9
     assert all(words.values == (1.0, 2.0, 3.0) and max(words.indices) < 2**32 for words in told)
 

@@ -12,7 +12,7 @@ import uvloop
 from gateway.core.ids import uuid7
 from gateway.stores import vectors_talk as talk
 from gateway.stores.vectors import vector
-from gateway.stores.vectors_talk import Hit, Hits, Reply, Request, Search
+from gateway.stores.vectors_talk import Hit, Hits, Nearest, Reply, Request
 from tests.unit.wire_rig import Run
 
 
@@ -61,6 +61,6 @@ class Careless:
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(self.delay)
         whose = [("acme", "ann"), ("acme", "bob"), ("evil", "ann"), ("", "")]
-        if isinstance(request, Search) and request.bare:
-            return talk.bare([(talk.scope(*one) + bytes(8), 1.0, 1.0) for one in whose])
+        if isinstance(request, Nearest):
+            return talk.found([(talk.scope(*one) + bytes(8), 1.0) for one in whose], [])
         return Hits([Hit(f"{organisation} {user}", 1.0, organisation, user, {}) for organisation, user in whose])

@@ -110,7 +110,6 @@ class Recollection:
         self._told: OrderedDict[bytes, Sequence[str]] = OrderedDict()  # what one turn was told, for its next steps
         self._choices: OrderedDict[tuple[str, str], tuple[Mode, float]] = OrderedDict()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
-        self._late: set[asyncio.Task[list[notes.Note]]] = set()
 
     async def recall(self, scope: Scope, request: ChatRequest, tokens: int, words: str | None = None) -> Recalled:
         """The request with what its user said before that matters now, in so many tokens; late or never is without.
@@ -127,17 +126,11 @@ class Recollection:
 
     async def _recalled(self, scope: Scope, request: ChatRequest, text: str, tokens: int) -> Recalled:
         heard = _Heard()
-        task = asyncio.ensure_future(self._matching(scope, request, text, tokens, heard))
-        await asyncio.wait([task], timeout=DEADLINE)
-        if not task.done():
-            self._late.add(task)
-            task.cancel()
-            task.add_done_callback(self._over)
-            return Recalled(request, degraded=(MEMORY,))
         try:
-            fitting = task.result()
-        except (Unavailable, Error) as error:
-            log.debug("nothing was recalled: %s", error)
+            async with asyncio.timeout(DEADLINE):
+                fitting = await self._matching(scope, request, text, tokens, heard)
+        except (TimeoutError, Unavailable, Error) as error:
+            log.debug("nothing was recalled: %s", error or "it was late")
             let_go(error)
             return Recalled(request, degraded=(MEMORY,))
         degraded = tuple(sorted(heard.lacking))
@@ -262,13 +255,6 @@ class Recollection:
         except (Unavailable, Error) as error:
             self._counts.skipped("away")
             log.warning("a turn was not remembered: %s", type(error).__name__)
-
-    def _over(self, task: asyncio.Task[list[notes.Note]]) -> None:
-        """A recall that nobody waited for is over."""
-        self._late.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("a late recall failed: %s", type(error).__name__)
-            let_go(error)
 
 
 def _put(known: OrderedDict[K, V], key: K, value: V) -> None:
