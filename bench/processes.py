@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 _PATIENCE = 20.0  # s that a process has to end by itself before it is killed
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -40,26 +40,55 @@ def busy(core: int) -> float:
     return (user + nice + system + steal) / _TICK
 
 
-def quietly(measure: Callable[[], T], noisy: Callable[[float], None]) -> tuple[T, float]:
-    """Measure, again where the host of this virtual machine took much of it meanwhile; the quietest, and that share.
+class Readings(Generic[T]):
+    """Readings of one thing, taken again where the host of this virtual machine took much of it meanwhile.
 
-    Ten percent that the host takes come in pieces of some ten milliseconds each, and are in every p99.
+    Ten percent that the host takes come in pieces of some ten milliseconds each, and are in every p99. `noisy` hears
+    the share of a reading that will be taken again.
     """
-    found: list[tuple[float, T]] = []
-    while not found or (found[-1][0] > _QUIET and len(found) < _TRIES):
-        if found:
-            noisy(found[-1][0])
-        what, share = shared(measure)
-        found.append((share, what))
-    share, what = min(found, key=itemgetter(0))
-    return what, share
+
+    def __init__(self, noisy: Callable[[float], None]) -> None:
+        self._noisy = noisy
+        self._found: list[tuple[float, T]] = []
+        self._began = 0.0, 0.0
+
+    def wanted(self) -> bool:
+        """Whether a reading is to be taken, which begins now."""
+        if self._found:
+            share = self._found[-1][0]
+            if share <= _QUIET or len(self._found) == _TRIES:
+                return False
+            self._noisy(share)
+        self._began = _taken(), time.monotonic()
+        return True
+
+    def add(self, what: T) -> None:
+        """What the reading that was begun has shown."""
+        self._found.append((_share(*self._began), what))
+
+    @property
+    def quietest(self) -> tuple[T, float]:
+        """What was seen while the host took least, and that share."""
+        share, what = min(self._found, key=itemgetter(0))
+        return what, share
+
+
+def quietly(measure: Callable[[], T], noisy: Callable[[float], None]) -> tuple[T, float]:
+    """Take one reading, again where the host took much; the quietest, and the share that the host took."""
+    readings = Readings[T](noisy)
+    while readings.wanted():
+        readings.add(measure())
+    return readings.quietest
 
 
 def shared(measure: Callable[[], T]) -> tuple[T, float]:
     """Measure, and the share of the machine that its host took meanwhile."""
-    before, began = _taken(), time.monotonic()
-    what = measure()
-    return what, (_taken() - before) / (time.monotonic() - began) / (os.cpu_count() or 1)
+    began = _taken(), time.monotonic()
+    return measure(), _share(*began)
+
+
+def _share(before: float, began: float) -> float:
+    return (_taken() - before) / (time.monotonic() - began) / (os.cpu_count() or 1)
 
 
 def _taken() -> float:

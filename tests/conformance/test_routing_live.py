@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import valkey
 
 from policies.library import HERE
 from tests.conformance.test_routing import DEBUG, TOOL, asked, decided, decision, get, user
@@ -53,6 +54,12 @@ def version(gateway: Gateway) -> str:
 def samples(gateway: Gateway) -> dict[str, float]:
     lines = get(gateway, "/metrics").text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+
+
+def listening(gateway: Gateway) -> set[bytes]:
+    """The workers of all gateways that hear the others."""
+    with valkey.Valkey.from_url(gateway.stores["VALKEY_URL"]) as client:
+        return set(client.pubsub_channels("syntra:worker:*"))
 
 
 # Documents.
@@ -221,9 +228,11 @@ def test_a_request_with_tools_is_counted_by_where_it_went(two: Gateway, provider
 
 
 def test_a_tool_loop_stays_with_its_model_whichever_worker_a_step_comes_to(
-    start_gateway: StartGateway, providers: Fakes
+    start_gateway: StartGateway, two: Gateway, providers: Fakes
 ) -> None:
+    others = listening(two)
     gateway = start_gateway("openai kimi", "--workers", "2")
+    assert wait_for(lambda: len(listening(gateway) - others) == 2)  # it serves when one of them has come up
     for fake in providers.values():
         fake.script(tool_calls=(ToolCall("call_1", "look_up", "{}"),))
     turn = user("Look up which port the service listens on, and why it does not start; tool loop two.")
