@@ -76,6 +76,7 @@ class _Key(Struct, eq=False):
     paused: float = -1.0  # until
     asking: bool = False
     size: int = SIZES[0]
+    used: list[int] = []  # of each limit, as Valkey has counted it last: allowances are counted in as if used
     allowances: list[_Allowance] = field(default_factory=list)
 
 
@@ -116,7 +117,7 @@ class Allowances:
             key.size = min(SIZES[1], key.size * 2)
         if sum(each.requests for each in key.allowances) <= key.size // _LOW and one.until - now > 1 - _LATE:
             self._ask(key, tokens, cost)
-        said = _said(one)
+        said = structs.replace(one.said, used=_used(key))
         if not account.leasing:
             if not one.requests:
                 self._end(key, one)
@@ -138,7 +139,10 @@ class Allowances:
             key = self._keys[name] = _Key(account)
         now = asyncio.get_running_loop().time()
         often, key.asked = now - key.asked < _OFTEN, now
-        if said.why == ADMITTED and often and said.now % 1 < _LATE and len(key.allowances) < 2:
+        if said.why != ADMITTED:
+            return
+        key.used = said.used
+        if often and said.now % 1 < _LATE and len(key.allowances) < 2:
             self._ask(key, tokens, cost)
 
     def _ask(self, key: _Key, tokens: int, cost: int) -> None:
@@ -180,6 +184,7 @@ class Allowances:
         self._leases.hold(lease)
         one = _Allowance(lease, said, now, until, size, tokens, cost)
         one.timer = loop.call_at(one.until, self._end, key, one)
+        key.used = said.used
         key.allowances.append(one)
 
     def _ended(self, key: _Key, one: _Allowance, lease: Lease, tokens: int, cost: int) -> None:
@@ -204,12 +209,13 @@ class Allowances:
             self._end(key, one)
 
 
-def _said(one: _Allowance) -> Verdict:
-    """What the limits say to a request that is let in: what is left of its allowance is not used."""
-    used = [*one.said.used]
-    for at in (0, COUNT):
-        used[at + REQUESTS_PER_MINUTE] -= one.requests
-        used[at + REQUESTS_PER_DAY] -= one.requests
-        used[at + TOKENS_PER_MINUTE] -= one.tokens
-        used[at + TOKENS_PER_DAY] -= one.tokens
-    return structs.replace(one.said, used=used)
+def _used(key: _Key) -> list[int]:
+    """What is used of each limit: what is left of the key's allowances is not."""
+    used = [*key.used]
+    for one in key.allowances:
+        for at in (0, COUNT):
+            used[at + REQUESTS_PER_MINUTE] -= one.requests
+            used[at + REQUESTS_PER_DAY] -= one.requests
+            used[at + TOKENS_PER_MINUTE] -= one.tokens
+            used[at + TOKENS_PER_DAY] -= one.tokens
+    return used

@@ -41,7 +41,9 @@ async def counting(url: str, ttl: float = 60.0) -> AsyncIterator[tuple[Worker, C
         yield one, by
 
 
-async def busy(one: Worker, caller: Caller, many: int, tokens: int = 9, cost: Picodollars = CENT) -> list[Admitted]:
+async def busy(
+    one: Worker, caller: Caller, many: int, tokens: int = 9, cost: Picodollars = CENT, pause: float = 0.001
+) -> list[Admitted]:
     """So many requests after each other, as fast as a client can; each over before the next begins."""
     found = []
     for _ in range(many):
@@ -50,7 +52,7 @@ async def busy(one: Worker, caller: Caller, many: int, tokens: int = 9, cost: Pi
             break
         admitted.settle(tokens, cost)
         found.append(admitted)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(pause)
     return found
 
 
@@ -96,10 +98,13 @@ def test_what_is_counted_in_the_end_is_what_was_used(
     run(story())
 
 
-def test_the_headers_tell_each_request_what_is_left_after_it(run: Run[Any], valkey_engine: ValkeyEngine) -> None:
+@pytest.mark.parametrize("pause", [0.001, 0], ids=["after its allowance", "before the allowance has come"])
+def test_the_headers_tell_each_request_what_is_left_after_it(
+    pause: float, run: Run[Any], valkey_engine: ValkeyEngine
+) -> None:
     async def story() -> None:
         async with counting(valkey_engine.url) as (one, by):
-            told = [dict(admitted.headers) for admitted in await busy(one, limited(Limits(10**6)), 100)]
+            told = [dict(admitted.headers) for admitted in await busy(one, limited(Limits(10**6)), 100, pause=pause)]
             assert by["allowance"]
             for used, headers in enumerate(told, 1):  # what another worker may still use is told as used
                 left = int(headers[b"x-ratelimit-remaining-requests"])
