@@ -246,7 +246,7 @@ class Kept:
     async def told(self, marks: Sequence[int]) -> dict[int, Memory]:
         """Those with these marks that are in force, by mark; within 250 ms."""
         places = f"{{{','.join([str(place(mark)) for mark in marks])}}}"
-        told = await self._postgres.soon(self._postgres.value(_TOLD, self.organisation, self.person, places))
+        told = await self._postgres.value(_TOLD, self.organisation, self.person, places)
         found = {one.mark: one for one in _read(told)} if told else {}
         return {mark: found[mark] for mark in marks if mark in found}
 

@@ -233,7 +233,8 @@ def _shares(
     else:
         share = 0.0
     if len(by_words):
-        by_words = by_words * ((1 - share) / by_words.max())
+        high = by_words.max()
+        by_words = by_words * ((1 - share) / high) if high > 0 else np.full(len(by_words), 1 - share)
     return by_text, by_words
 
 

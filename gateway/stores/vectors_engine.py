@@ -112,8 +112,7 @@ class Shards:
         if shard is None:
             return []
         mine = _of(asked.organisation, asked.user, asked.where)
-        near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
-        found: list[Any] = shard.query(qdrant.QueryRequest(asked.limit, query=near, filter=mine, with_payload=True))
+        found: list[Any] = shard.query(_by_text(asked, mine, with_payload=True))
         return [talk.hit(point.score, point.payload) for point in found]
 
     def _nearest(self, asked: talk.Nearest) -> talk.Found:
@@ -123,11 +122,15 @@ class Shards:
         by_words: list[talk.Scored] = []
         for shard in shards:
             if asked.text:
-                near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
-                by_text += _scored(shard, qdrant.QueryRequest(asked.limit, query=near, filter=mine, with_payload=False))
+                by_text += _scored(shard, _by_text(asked, mine, with_payload=False))
             if asked.words.indices:
                 by_words += _scored(shard, _by_words(asked, mine))
         return talk.found(by_text, talk.joined(by_words) if len(shards) > 1 else by_words)
+
+
+def _by_text(asked: talk.Search | talk.Nearest, mine: qdrant.Filter, *, with_payload: bool) -> qdrant.QueryRequest:
+    near = qdrant.Query.Nearest(talk.floats(asked.text), using=talk.TEXT)
+    return qdrant.QueryRequest(asked.limit, query=near, filter=mine, with_payload=with_payload)
 
 
 def _by_words(asked: talk.Nearest, mine: qdrant.Filter) -> qdrant.QueryRequest:

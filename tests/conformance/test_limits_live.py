@@ -185,7 +185,7 @@ def test_two_hundred_at_once_over_four_workers_spend_no_more_than_the_budget_for
     told = asyncio.run(_at_once(gateway, made["key"], json.dumps(chat).encode(), 200))
     assert set(told) <= {(status, alone) for status in (200, 402, 429) for alone in (False, True)}
     served = told[200, False] + told[200, True]
-    # Where Valkey was slow a worker has let in its own share, and says so (docs/adr/0014-limits-and-budgets.md).
+    # Where Valkey was slow a worker has let in its own share, and says so (docs/adr/0014-limits-and-leases.md).
     most = 50 + told[200, True]
     assert 0 < served <= most
 
