@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,13 +115,10 @@ class Encoder:
         self._scales = scales
         self.dimensions = table.shape[1]
 
-    @classmethod
-    @cache
-    def load(cls, home: Path = HOME) -> Self:
+    @staticmethod
+    def load(home: Path = HOME) -> Encoder:
         """The encoder of this folder, loaded once in a process; the table is mapped, so workers share its memory."""
-        pieces = Pieces((home / "vocabulary.txt").read_text("utf-8").split("\n"))
-        table = np.load(home / "embedding.npy", mmap_mode="r", allow_pickle=False)
-        return cls(pieces, np.asarray(table), np.load(home / "scales.npy", allow_pickle=False))
+        return _loaded(home)
 
     def pieces(self, words: Sequence[str]) -> Integers:
         """The numbers of the pieces of these words; what is in no vocabulary is left out."""
@@ -142,6 +139,13 @@ class Encoder:
     def encode_all(self, texts: Sequence[str]) -> Floats:
         """One row a text."""
         return np.stack([self.encode(text) for text in texts]) if texts else np.zeros((0, self.dimensions), np.float32)
+
+
+@cache  # here, where the folder is always named: `load()` and `load(HOME)` would be two, of 5 MB each and as many words
+def _loaded(home: Path) -> Encoder:
+    pieces = Pieces((home / "vocabulary.txt").read_text("utf-8").split("\n"))
+    table = np.load(home / "embedding.npy", mmap_mode="r", allow_pickle=False)
+    return Encoder(pieces, np.asarray(table), np.load(home / "scales.npy", allow_pickle=False))
 
 
 def write(home: Path, vocabulary: Sequence[str], vectors: Floats) -> None:

@@ -15,7 +15,7 @@ from gateway.core.language import language
 from gateway.core.reading import INTENTS, Reading
 from gateway.core.words import split
 from gateway.stores.classifier import Classifier
-from gateway.stores.embedding import Encoder
+from gateway.stores.embedding import HOME, Encoder
 from tests.laps import laps
 
 CHATTER = Path(__file__).parents[1] / "quality" / "chatter.txt"
@@ -248,6 +248,11 @@ def test_what_was_seen_comes_with_the_reading() -> None:
     assert reading == read(text)
     assert sight.vector.tolist() == Encoder.load().encode(text).tolist()
     assert not classifier().read_with_vector(" ")[1].vector.any()
+
+
+def test_what_reads_and_what_recalls_share_one_embedding() -> None:
+    assert Encoder.load() is Encoder.load(HOME)
+    assert classifier()._encoder is Encoder.load()
 
 
 def test_an_added_intent_without_examples_changes_nothing() -> None:
