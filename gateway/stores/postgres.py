@@ -17,6 +17,7 @@ from typing import Any, Final, LiteralString, Self, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError
 from psycopg.abc import Buffer
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.string import StrDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -112,9 +113,9 @@ class Postgres:
         """Disconnect."""
         for task in (*self._abandoned, *filter(None, [self._looking])):
             task.cancel()
+        await self._pool.close(timeout=1.0)  # first: what is asked at this moment keeps nothing at hand afterwards
         if self._at_hand is not None:
             await self._pool.putconn(self._at_hand)
-        await self._pool.close(timeout=1.0)
 
     @property
     def state(self) -> str:
@@ -166,11 +167,10 @@ class Postgres:
     async def _asked(self, connection: AsyncConnection[DictRow], query: bytes, told: Sequence[Buffer | None]) -> bytes:
         try:
             return await answered(connection, query, told)
-        except BaseException:  # its answer may be still to come, and be taken for that to another question
-            connection.pgconn.finish()
-            raise
         finally:
-            if self._at_hand is None and not connection.closed:
+            if connection.info.transaction_status != TransactionStatus.IDLE:  # its answer may be still to come,
+                connection.pgconn.finish()  # and be taken for that to another question
+            if self._at_hand is None and not (connection.closed or self._pool.closed):
                 self._at_hand = connection
             else:
                 await self._pool.putconn(connection)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from psycopg.abc import Buffer
 from psycopg.errors import error_from_result
-from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
@@ -17,16 +16,13 @@ from psycopg.rows import DictRow
 async def answered(connection: AsyncConnection[DictRow], query: bytes, values: Sequence[Buffer | None]) -> bytes:
     """The one value that a query gives, as PostgreSQL writes it; b"" for null. Raises Error.
 
-    Nobody else may use the connection meanwhile, nor anybody afterwards where this was cancelled. psycopg's own wait
-    takes an event, a timer and a task: with the pool's way to a connection, a tenth of a recall.
+    Nobody else may use the connection meanwhile, nor anybody afterwards while it is not idle: where this was cancelled,
+    its answer is still to come. psycopg's own wait takes an event, a timer and a task: with the pool's way to a
+    connection, a tenth of a recall. It may also keep who leaves for five seconds, where the server stands still.
     """
     server = connection.pgconn
     server.send_query_params(query, values)
-    if server.flush():  # more than the socket takes at once
-        results = await connection.wait(execute(server))
-    else:
-        results = await _heard(server)
-    result = results[-1]  # what comes before it, comes of a server that says more than it was asked
+    result = (await _heard(server))[-1]  # what comes before it, comes of a server that says more than it was asked
     if result.status != ExecStatus.TUPLES_OK:
         raise error_from_result(result)
     return result.get_value(0, 0) or b""
@@ -38,11 +34,13 @@ async def _heard(server: PGconn) -> list[PGresult]:
     results: list[PGresult] = []
     socket = server.socket
 
-    def came() -> None:
+    def goes_on() -> None:
         if whole.done():  # cancelled, and its reader is still to go
             return
         try:
             server.consume_input()
+            if not server.flush():  # all of it has been said
+                loop.remove_writer(socket)
             while not server.is_busy():
                 result = server.get_result()
                 if result is None:  # the server waits for the next question
@@ -51,12 +49,18 @@ async def _heard(server: PGconn) -> list[PGresult]:
                     return
                 results.append(result)
         except Exception as error:  # noqa: BLE001  # whatever it is, who waits shall hear it, not the loop
-            loop.remove_reader(socket)  # at once: libpq has closed it, and the next to be opened has its number
+            quiet()  # at once: libpq has closed it, and the next to be opened has its number
             whole.set_exception(error)
 
-    loop.add_reader(socket, came)
+    def quiet() -> None:
+        loop.remove_reader(socket)
+        loop.remove_writer(socket)
+
+    if server.flush():  # more than the socket takes at once
+        loop.add_writer(socket, goes_on)
+    loop.add_reader(socket, goes_on)
     try:
         return await whole
     except asyncio.CancelledError:
-        loop.remove_reader(socket)
+        quiet()
         raise

@@ -75,9 +75,10 @@ def test_what_is_no_question_is_refused_and_the_next_is_answered(engine: fakes.P
         async with asked(engine) as postgres:
             with pytest.raises(DataError, match="NUL"):
                 await postgres.value(ECHO, "ann\0bob")
+            before = await postgres.value(WHO)
             with pytest.raises(DivisionByZero):
                 await postgres.value(b"select 1 / $1::int", "0")
-            assert await postgres.value(ECHO, "next") == b"next"
+            assert await postgres.value(WHO) == before  # what was wrong was the question, not the connection
 
     asyncio.run(scene())
 
@@ -109,6 +110,40 @@ def test_who_leaves_is_not_waited_for_and_their_answer_is_nobody_elses(engine: f
             assert leaving.cancelled()
             assert await postgres.value(ECHO, "next") == b"next"
             assert time.monotonic() - began < 2
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("size", [10, 9_000_000])
+def test_who_leaves_a_server_that_stands_still_is_not_kept(engine: fakes.Postgres, size: int) -> None:
+    async def scene() -> None:
+        async with asked(engine) as postgres:
+            engine.pause()
+            try:
+                leaving = asyncio.create_task(postgres.value(ECHO, "z" * size))
+                await asyncio.sleep(0.05)
+                began = time.monotonic()
+                leaving.cancel()
+                await asyncio.wait([leaving])
+                assert leaving.cancelled()
+                assert time.monotonic() - began < 1  # psycopg waits for five
+            finally:
+                engine.resume()
+            assert await postgres.value(ECHO, "next") == b"next"
+
+    asyncio.run(scene())
+
+
+def test_a_question_that_is_asked_while_all_ends_leaves_no_connection_open(engine: fakes.Postgres) -> None:
+    async def scene() -> None:
+        async with asked(engine) as postgres:
+            own = int(await postgres.value(WHO))
+            last = asyncio.create_task(postgres.value(SLOW, "0.1"))
+            await asyncio.sleep(0.05)
+        assert await last == b""
+        with psycopg.connect(engine.url) as superuser:
+            there = superuser.execute("select count(*) from pg_stat_activity where pid = %s", (own,))
+            assert there.fetchone() == (0,)
 
     asyncio.run(scene())
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.core.chat import parse
@@ -28,8 +29,10 @@ from gateway.stores.valkey_place import place
 from gateway.stores.vectors import Vectors
 from gateway.stores.vectors_link import Link
 from gateway.upstream.share import Circle
+from tests.fakes import postgres as fakes
 from tests.fakes.circles import circles
 from tests.fakes.doors import visit
+from tests.fakes.tenants import set_up
 from tests.unit.fallback_rig import Scene
 from tests.unit.test_fallback_moves import late
 
@@ -191,6 +194,27 @@ def test_a_database_that_is_away_leaves_no_connection_in_circles(monkeypatch: py
     with circles() as found:
         asyncio.run(scene())
     assert not found
+
+
+def test_a_question_that_is_broken_off_leaves_nothing_in_circles() -> None:
+    async def scene(engine: fakes.Postgres) -> None:
+        async with Postgres(set_up(engine.database("broken"))) as postgres:
+            own = int(await postgres.value(b"select pg_backend_pid()"))
+            asked = asyncio.create_task(postgres.value(b"select pg_sleep(10)"))
+            await asyncio.sleep(0.05)
+            with circles() as found:
+                await asyncio.to_thread(end, engine, own)
+                await asyncio.wait([asked])
+                assert isinstance(asked.exception(), Unavailable)
+                del asked
+            assert not found
+
+    def end(engine: fakes.Postgres, process: int) -> None:
+        with psycopg.connect(engine.url, autocommit=True) as superuser:
+            superuser.execute("select pg_terminate_backend(%s, 5000)", (process,))
+
+    with fakes.postgres() as engine:
+        asyncio.run(scene(engine))
 
 
 def test_a_recall_that_is_not_answered_leaves_nothing_in_circles() -> None:
