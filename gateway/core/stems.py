@@ -19,7 +19,7 @@ _SATURATION: Final = 0.9  # k1: how soon saying a word again says nothing more
 _LENGTH: Final = 0.3  # b: how much a long text loses
 _USUAL: Final = 12.0  # words that are about something in a text of usual length
 
-_REMEMBERED: Final = 20_000  # words whose stems are kept
+_REMEMBERED: Final = 4_096  # words whose stems are kept, a few more than anybody uses every day
 _EARLY, _LATE = 8000, 4000  # characters of a long text that are looked at
 
 COMMON: Final = frozenset(
