@@ -57,6 +57,13 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     return Slope(value, math.sqrt(rest / max(1, count - 2) / spread))
 
 
+def tenths(points: Sequence[tuple[float, float]]) -> list[float]:
+    """The mean amount in each tenth of (seconds, amount), or each point where there are fewer than ten."""
+    count = min(10, len(points))
+    parts = [points[at * len(points) // count : (at + 1) * len(points) // count] for at in range(count)]
+    return [sum(amount for _, amount in part) / len(part) for part in parts]
+
+
 class Watch(threading.Thread):
     """Looks at the gateway's memory and sockets until told to stop."""
 
@@ -121,6 +128,7 @@ def soak(weather: Weather, rate: float, seconds: float, console: Console) -> lis
             f"≤ {MOST_MB_AN_HOUR:g}",
             len(points) > 2 and not an_hour.is_above(MOST_MB_AN_HOUR),
         ),
+        ("in every tenth of the time, MB", " ".join(f"{one / _MB:.1f}" for one in tenths(points)), "", True),
         ("sockets of the gateway", f"{sockets} before, {after} after", "no more by 16", after <= sockets + 16),
         ("requests in flight", f"{flying:g}", "0", flying == 0),
         ("places and leases held", f"{leased}", "0", leased == 0),

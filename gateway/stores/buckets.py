@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 BUCKETS: Final = 1 << 18
 STEM: Final = 5  # characters; what is longer is also known by its beginning, so that inflected forms meet
 LONGEST: Final = 100  # characters of a word that is remembered
-REMEMBERED: Final = 20_000  # words whose hashes are kept, some 200 bytes each; then they are learned anew
+REMEMBERED: Final = 8_192  # words whose hashes are kept, some 200 bytes each; then they are learned anew
 
 _BOTH: Final = struct.Struct("=2I")
 _SHIFT: Final = 32 - 18

@@ -23,7 +23,7 @@ HOME: Final = Path(__file__).parents[1] / "data"
 STEP: Final = 127  # int8 holds -127..127 steps of a row's own scale
 ALL: Final = slice(None)
 LONGEST: Final = 100  # characters; a longer word is no word, as BERT has it
-REMEMBERED: Final = 20_000  # words whose pieces are kept; then they are learned anew
+REMEMBERED: Final = 8_192  # words whose pieces are kept; then they are learned anew
 _OFTEN: Final = 500  # places of the vocabulary in which every word is common
 INNER: Final = "##"  # begins a piece that does not begin a word
 

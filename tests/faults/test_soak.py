@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bench.soak import MOST_MB_AN_HOUR, Slope, slope
+from bench.soak import MOST_MB_AN_HOUR, Slope, slope, tenths
 
 MB = 1024 * 1024
 
@@ -29,6 +29,12 @@ def test_a_slope_is_found_and_noise_is_not() -> None:
 def test_a_leak_of_a_kilobyte_a_request_is_found_within_minutes() -> None:
     """A hundred requests a second with a kilobyte left of each are 350 MB an hour."""
     assert memory(growth=350, noise=2, minutes=3).is_above(MOST_MB_AN_HOUR)
+
+
+def test_a_tenth_is_the_mean_of_its_readings() -> None:
+    assert tenths([(k, float(k)) for k in range(25)])[:3] == [0.5, 3, 5.5]
+    assert tenths([(0, 7.0), (5, 8.0)]) == [7, 8]
+    assert tenths([]) == []
 
 
 def test_a_line_is_a_line() -> None:
