@@ -196,17 +196,22 @@ def test_a_database_that_is_away_leaves_no_connection_in_circles(monkeypatch: py
     assert not found
 
 
-def test_a_question_that_is_broken_off_leaves_nothing_in_circles() -> None:
+def test_a_question_that_is_late_or_broken_off_leaves_nothing_in_circles(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(engine: fakes.Postgres) -> None:
         async with Postgres(set_up(engine.database("broken"))) as postgres:
             own = int(await postgres.value(b"select pg_backend_pid()"))
-            asked = asyncio.create_task(postgres.value(b"select pg_sleep(10)"))
+            monkeypatch.setattr("gateway.stores.postgres.DEADLINE", 20.0)
+            asked = asyncio.create_task(unanswered(postgres.value(b"select pg_sleep(10)")))
             await asyncio.sleep(0.05)
             with circles() as found:
                 await asyncio.to_thread(end, engine, own)
-                await asyncio.wait([asked])
-                assert isinstance(asked.exception(), Unavailable)
-                del asked
+                await asked
+            assert not found
+        async with Postgres(set_up(engine.database("late"))) as postgres:
+            await postgres.value(b"select 1")
+            monkeypatch.setattr("gateway.stores.postgres.DEADLINE", 0.02)
+            with circles() as found:
+                await unanswered(postgres.value(b"select pg_sleep(10)"))
             assert not found
 
     def end(engine: fakes.Postgres, process: int) -> None:
