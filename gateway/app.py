@@ -180,6 +180,7 @@ def create(chosen: settings.Settings, environ: Mapping[str, str]) -> Litestar:
             loop.create_task(metrics.follow()),
             loop.create_task(lines.follow()),
             loop.create_task(precedence.follow()),
+            loop.create_task(heap.follow()),
         ]
         heap.settle()
         try:

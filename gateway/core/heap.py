@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 _GC: Final = (50_000, 20, 100)  # a stream makes no cycles; with 1,000 of them open, Python's own thresholds cost 2 %
 _BIG: Final = 256 * 1024  # bytes
 _MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD of <malloc.h>
+_EVERY: Final = 10.0  # s between two times at which free pages are given back
 
 
 def settle() -> None:
@@ -29,3 +31,15 @@ def _give_big_blocks_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other libraries than glibc have none, and no such bound
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _BIG)
+
+
+async def follow() -> None:
+    """Give the pages that are free back to the system, again and again; for ever, where glibc is the allocator.
+
+    By itself it gives back only the end of its heap. What a busy moment needed stayed, a little more after each: half an
+    hour at an even load grew by a megabyte. It takes 0.5 ms where 3 of 30 MB are free.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None:
+        await asyncio.sleep(_EVERY)
+        trim(0)

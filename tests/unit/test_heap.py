@@ -33,3 +33,35 @@ print(told().arena - before)
 def test_a_big_block_lies_by_itself_whatever_was_freed_before(how: str, *, grows: bool) -> None:
     shown = subprocess.run([sys.executable, "-c", BIG_AND_SMALL, how], capture_output=True, text=True, check=True)
     assert (int(shown.stdout) >= 1 << 20) is grows
+
+
+BUSY_ONCE = """
+import asyncio
+from pathlib import Path
+from gateway.core import heap
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+async def follow():
+    heap._EVERY = 0.01
+    try:
+        async with asyncio.timeout(0.2):
+            await heap.follow()
+    except TimeoutError:
+        pass
+
+heap.settle()
+busy = [bytearray(b"x" * 16_000) for _ in range(2_000)]
+last = bytearray(b"x" * 16_000)  # glibc gives back the end of its heap alone, and this is there
+del busy
+before = resident()
+asyncio.run(follow())
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc's heap")
+def test_what_a_busy_moment_needed_is_given_back() -> None:
+    shown = subprocess.run([sys.executable, "-c", BUSY_ONCE], capture_output=True, text=True, check=True)
+    assert int(shown.stdout) > 20_000_000
