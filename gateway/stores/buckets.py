@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.core.learned import Learned
+
 BUCKETS: Final = 1 << 18
 STEM: Final = 5  # characters; what is longer is also known by its beginning, so that inflected forms meet
-LONGEST: Final = 100  # characters of a word that is remembered
-REMEMBERED: Final = 8_192  # words whose hashes are kept, some 200 bytes each; then they are learned anew
 
 _BOTH: Final = struct.Struct("=2I")
 _SHIFT: Final = 32 - 18
@@ -24,18 +24,13 @@ _PART: Final = re.compile(r"[぀-ヿ一-鿿가-힣]|[^\W\d_぀-ヿ一-鿿가-힣
 _WIDE: Final = re.compile(r"[぀-ヿ一-鿿]")
 
 
-class _Hashes(dict[str, bytes]):
+class _Hashes(Learned):
     """For every word the hashes of its parts and of their stems: "abc12" has two parts, "abc" and a number."""
 
-    def __missing__(self, word: str) -> bytes:
+    def learn(self, word: str) -> bytes:
         plain = word.isalpha() and word.isascii()
         parts = [word] if plain else ["0" if part[0].isdigit() else part for part in _PART.findall(word)]
-        found = b"".join([_hashed(part) for part in parts])
-        if len(self) >= REMEMBERED:
-            self.clear()
-        if len(word) <= LONGEST:
-            self[word] = found
-        return found
+        return b"".join([_hashed(part) for part in parts])
 
 
 def _hashed(part: str) -> bytes:

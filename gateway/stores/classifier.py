@@ -192,6 +192,8 @@ class Classifier:
         self._encoder = encoder
         self._first, self._second = first, second
         self._ordinary = ordinary
+        # BLAS touches half a megabyte at its first large product: here, not at the first unsure prompt of the day.
+        second.scores(look(encoder, "first " * (FIRST + LAST)))
         added = {name: texts for name, texts in (extra or {}).items() if texts}
         self._names = list(added)
         self._centres = np.array([self._centre(texts) for texts in added.values()], np.float32)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.core.learned import Learned
 from gateway.core.words import ACCENTS, split
 
 Floats = NDArray[np.float32]
@@ -23,7 +24,6 @@ HOME: Final = Path(__file__).parents[1] / "data"
 STEP: Final = 127  # int8 holds -127..127 steps of a row's own scale
 ALL: Final = slice(None)
 LONGEST: Final = 100  # characters; a longer word is no word, as BERT has it
-REMEMBERED: Final = 8_192  # words whose pieces are kept; then they are learned anew
 _OFTEN: Final = 500  # places of the vocabulary in which every word is common
 INNER: Final = "##"  # begins a piece that does not begin a word
 
@@ -32,7 +32,7 @@ _ACCENT: Final = re.compile(f"[{ACCENTS}]+")
 _PART: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
-class Pieces(dict[str, bytes]):
+class Pieces(Learned):
     """BERT's uncased WordPiece: for every word the numbers of the longest pieces of a fixed vocabulary, packed.
 
     A word that cannot be put together has none.
@@ -46,17 +46,12 @@ class Pieces(dict[str, bytes]):
             begin = piece[: 4 if piece.startswith(INNER) else 2]
             self._longest[begin] = max(len(piece), self._longest.get(begin, 0))
 
-    def __missing__(self, word: str) -> bytes:
+    def learn(self, word: str) -> bytes:
         if word.isascii():
             pieces = (self._ids[word],) if word in self._ids else self._split(word)
         else:
             pieces = [piece for part in _PART.findall(_plain(word)) for piece in self._split(part)]
-        found = array("q", pieces).tobytes()
-        if len(self) >= REMEMBERED:
-            self.clear()
-        if len(word) <= LONGEST:
-            self[word] = found
-        return found
+        return array("q", pieces).tobytes()
 
     def place(self, word: str) -> int:
         """Where a word stands in the vocabulary; behind it where it is none of it."""

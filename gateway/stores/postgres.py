@@ -168,7 +168,7 @@ class Postgres:
         try:
             return await answered(connection, query, told)
         finally:
-            if connection.info.transaction_status != TransactionStatus.IDLE:  # its answer may be still to come,
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:  # its answer may be still to come,
                 connection.pgconn.finish()  # and be taken for that to another question
             if self._at_hand is None and not (connection.closed or self._pool.closed):
                 self._at_hand = connection

@@ -15,6 +15,7 @@ from gateway.core.ids import uuid7
 from gateway.stores import postgres as store
 from gateway.stores.breaker import Unavailable
 from tests.fakes import postgres as fakes
+from tests.fakes.server import wait_for
 from tests.fakes.tenants import set_up
 
 WHO = b"select pg_backend_pid()"
@@ -141,9 +142,9 @@ def test_a_question_that_is_asked_while_all_ends_leaves_no_connection_open(engin
             last = asyncio.create_task(postgres.value(SLOW, "0.1"))
             await asyncio.sleep(0.05)
         assert await last == b""
-        with psycopg.connect(engine.url) as superuser:
-            there = superuser.execute("select count(*) from pg_stat_activity where pid = %s", (own,))
-            assert there.fetchone() == (0,)
+        with psycopg.connect(engine.url, autocommit=True) as superuser:
+            there = "select from pg_stat_activity where pid = %s"
+            wait_for(lambda: superuser.execute(there, (own,)).rowcount == 0)
 
     asyncio.run(scene())
 
