@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.request import urlopen
 
 from bench.processes import Running, busy, pinned, quietly
 from tests.fakes.ports import free_port
@@ -143,7 +144,7 @@ class Stand:
 
     def _streams(self, target: Target, model: str, count: int) -> tuple[Reading, int]:
         command = [str(BIN / "streams"), target.url + CHAT, target.key, model, str(count)]
-        most = 0
+        most, calls = 0, self._calls()
         with (
             self._watch(target) as noise,
             subprocess.Popen(pinned(command, self._core), stdout=subprocess.PIPE, text=True) as process,
@@ -156,7 +157,14 @@ class Stand:
             finally:
                 process.kill()
             output = process.stdout.read() if process.stdout else ""
+        if (calls := self._calls() - calls) < count:
+            raise StandError(f"{count} streams were {calls} calls: what was measured is listening, not streaming")
         return reading(output) | noise, most
+
+    def _calls(self) -> int:
+        """What the upstream has been asked until now."""
+        with urlopen(f"{self.raw.url}/stats") as reply:  # noqa: S310  # our own instrument
+            return int(json.load(reply)["calls"])
 
     def python(self, *arguments: str) -> str:
         """The output of Python on the gateway's core."""

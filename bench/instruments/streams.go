@@ -65,9 +65,10 @@ func stamps(line []byte, chunks []chunk) []chunk {
 	}
 }
 
-// read gives the chunks of one stream.
-func read(client *http.Client, url, key, model string, count int) ([]chunk, error) {
-	body := fmt.Sprintf(`{"model":%q,"stream":true,"messages":[{"role":"user","content":"Write a short hello"}]}`, model)
+// read gives the chunks of one stream, which nobody else asks for: the same ones would be one call that all listen to.
+func read(client *http.Client, url, key, model string, number, count int) ([]chunk, error) {
+	const form = `{"model":%q,"stream":true,"messages":[{"role":"user","content":"Write a short hello %d"}]}`
+	body := fmt.Sprintf(form, model, number)
 	q, err := http.NewRequest("POST", url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -138,9 +139,9 @@ func main() {
 	for k := 0; k < count; k++ {
 		time.Sleep(time.Until(start.Add(time.Duration(ramp * float64(k) / float64(count) * float64(time.Second)))))
 		wait.Add(1)
-		go func() {
+		go func(number int) {
 			defer wait.Done()
-			came, err := read(client, url, key, model, chunks)
+			came, err := read(client, url, key, model, number, chunks)
 			lock.Lock()
 			defer lock.Unlock()
 			if err != nil {
@@ -149,7 +150,7 @@ func main() {
 				return
 			}
 			streams = append(streams, came)
-		}()
+		}(k)
 	}
 	wait.Wait()
 	if chunks < 2 || len(streams) == 0 {
