@@ -20,6 +20,7 @@ from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
 from gateway.core.errors import SyntraError, UpstreamError
 from gateway.core.ids import uuid7
+from gateway.core.milliseconds import milliseconds
 from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.records.settle import Settle
@@ -176,7 +177,7 @@ class Hired:
         if self.settle is None or not organisation:
             return
         seconds = time.monotonic() - began
-        attempt.duration_ms = round(seconds * 1e3, 3)
+        attempt.duration_ms = milliseconds(seconds)
         decision = Decision(uuid7(), organisation, "", self.name, _SURFACE, "")
         decision.attempts.append(attempt)
         if error is None:

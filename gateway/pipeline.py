@@ -25,6 +25,7 @@ from gateway.core.errors import AllCooling, ContextTooLong, NotAllowed, NothingF
 from gateway.core.freshness import ANY, Freshness
 from gateway.core.ids import uuid7
 from gateway.core.memories import Mode, least
+from gateway.core.milliseconds import milliseconds
 from gateway.expectation import expected, room_for_notes
 from gateway.fitting import Fitted, fitted
 from gateway.leaning import Leaning
@@ -157,7 +158,7 @@ async def answer(
         request = await _recall(services, services.memory, course, request, room)
     wishes.step("searching" if route.searches(facts) else "asking")
     spoken = services.persona.apply(caller, request, wanted=wishes.persona)
-    decision.outcome.overhead_ms = round((time.perf_counter() - wishes.began) * 1e3, 3)
+    decision.outcome.overhead_ms = milliseconds(time.perf_counter() - wishes.began)
     tried = partial(_tried, decision, services.prices)
     sharing = policy.names.organisation(caller.name).sharing
     company = circle(caller, spoken, wishes.freshness, sharing, partial(_without_cache, decision), wishes.user)

@@ -16,6 +16,7 @@ from gateway.core.events import Chunk, Text, Usage, encode_usage
 from gateway.core.ids import uuid7
 from gateway.core.kept import Replayed
 from gateway.core.let_go import let_go
+from gateway.core.milliseconds import milliseconds
 from gateway.records import billing
 from gateway.records.decision import Attempt, Decision
 from gateway.stages.clean import Clean
@@ -130,7 +131,7 @@ class Reply:
         self._spoke = time.monotonic()
         self._began = self._spoke - begun.ttft
         self._used = Usage()
-        ttft = round(begun.ttft * 1e3, 3)
+        ttft = milliseconds(begun.ttft)
         odd = _other_model(begun)
         self._attempt = Attempt(begun.candidate.name, ttft_ms=ttft, odd=odd, cache=self._share.cache)
         self.decision.attempts.append(self._attempt)
@@ -193,7 +194,7 @@ class Reply:
             self._count()
             writing = time.monotonic() - self._spoke
             if self._tells_speed and self._held <= _MOST_HELD * writing:
-                self._attempt.writing_ms = round(writing * 1e3, 3)
+                self._attempt.writing_ms = milliseconds(writing)
             if self._debug:
                 told = {"cost_usd": outcome.cost_usd, "model": outcome.model}
             if pieced is not None and pieced.segments and outcome.usage is not None:
@@ -212,7 +213,7 @@ class Reply:
 
     def close(self) -> None:
         """Count what has come, if the end has not."""
-        self._attempt.duration_ms = round((time.monotonic() - self._began) * 1e3, 3)
+        self._attempt.duration_ms = milliseconds(time.monotonic() - self._began)
         if self._attempt.usage is None:
             self._count()
 

@@ -20,6 +20,7 @@ from gateway.core.caller import Caller
 from gateway.core.closing import Closing
 from gateway.core.ends import ANSWERED
 from gateway.core.ids import uuid7
+from gateway.core.milliseconds import milliseconds
 from gateway.http.intake import Head
 from gateway.pipeline import Course, Services, Wishes, admit, settle
 from gateway.records.decision import Attempt, Decision, Outcome
@@ -94,7 +95,7 @@ class Repeats:
         if services.admission.concerns(caller):
             await admit(services, course, caller, certain.route, 0)  # 402, 429
         seen, outcome = known.decision.outcome, decision.outcome
-        took = round((time.monotonic() - began) * 1e3, 3)
+        took = milliseconds(time.monotonic() - began)
         decision.attempts.append(Attempt(seen.model, ttft_ms=took, duration_ms=took, cache=HIT))
         outcome.ended, outcome.model, outcome.usage, outcome.finish = ANSWERED, seen.model, seen.usage, seen.finish
         outcome.ttft_ms, outcome.cache = took, HIT

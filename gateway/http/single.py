@@ -13,6 +13,7 @@ from gateway.core.deadline import Deadline
 from gateway.core.ends import ANSWERED
 from gateway.core.errors import NothingFits, Paced, SyntraError, UpstreamBusy
 from gateway.core.ids import uuid7
+from gateway.core.milliseconds import milliseconds
 from gateway.core.money import Picodollars
 from gateway.http.intake import Head
 from gateway.http.visit import Headers, Visit
@@ -105,7 +106,7 @@ class Single:
 
     def count(self, attempt: Attempt, *, ended: bool = True) -> None:
         """What an attempt has come to; not `ended` where its answer was not heard to its end."""
-        attempt.duration_ms = round((time.monotonic() - self._began) * 1e3, 3)
+        attempt.duration_ms = milliseconds(time.monotonic() - self._began)
         self.decision.attempts.append(attempt)
         outcome = self.decision.outcome
         outcome.model, outcome.usage, outcome.cost = attempt.model, attempt.usage, billing.total(self.decision.attempts)

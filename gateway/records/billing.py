@@ -9,6 +9,7 @@ from msgspec import structs
 
 from gateway.core.ends import ANSWERED, UNASKED
 from gateway.core.events import Usage
+from gateway.core.milliseconds import milliseconds
 from gateway.core.money import Picodollars
 from gateway.records.decision import Attempt, Decision, Outcome
 from gateway.records.ledger import Row, started
@@ -38,7 +39,7 @@ def count(attempt: Attempt, counted: Counted, prices: Prices) -> None:
 def in_vain(tried: Tried, prices: Prices) -> Attempt:
     """An attempt that brought nothing: it costs what its provider may have read, if it may have been at work."""
     outcome = tried.ended if tried.error is None else tried.error.kind
-    attempt = Attempt(tried.candidate.name, outcome, duration_ms=round(tried.seconds * 1e3, 3), cache=tried.cache)
+    attempt = Attempt(tried.candidate.name, outcome, duration_ms=milliseconds(tried.seconds), cache=tried.cache)
     if tried.counted is not None:
         count(attempt, tried.counted, prices)
     elif tried.prompt:

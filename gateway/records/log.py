@@ -36,6 +36,7 @@ from typing import Any, Final, Literal, TextIO
 import msgspec
 from msgspec import Struct
 
+from gateway.core.milliseconds import milliseconds
 from gateway.core.precedence import in_thread
 
 Kind = Literal["json", "text"]
@@ -277,7 +278,7 @@ def _json(one: _Waiting) -> bytes:
         request_id,
         surface,
         status,
-        round(seconds * 1e3, 3),
+        milliseconds(seconds),
         organisation,
         provider,
         name,

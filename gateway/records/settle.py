@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.ends import ANSWERED, LEFT
 from gateway.core.errors import StoreAway, SyntraError
+from gateway.core.milliseconds import milliseconds
 from gateway.core.money import Picodollars
 from gateway.core.pace import Lengths, Pace
 from gateway.records import billing
@@ -44,7 +45,7 @@ class Settle:
         Nothing of the decision may change any more, except what only replies tell.
         """
         outcome = decision.outcome
-        outcome.duration_ms = round(seconds * 1e3, 3)
+        outcome.duration_ms = milliseconds(seconds)
         if not outcome.ended:
             outcome.ended = _ended(error)
         decision.asked = decision.asked[: billing.MOST_NAME]
