@@ -163,7 +163,7 @@ class Keeper:
         self._ids: dict[tuple[int, object], str] = {}
         self._artefacts = Artefacts(issuer, calls={}, details=[])
         self._words: list[str] = []
-        self._text: list[str] = []
+        self._text = bytearray()  # a thousand pieces would each take seven times what they say
         self._room = _MOST_TEXT
         self._first_call = ""
 
@@ -175,7 +175,7 @@ class Keeper:
                 if self._room >= 0 and not said.index:
                     content = said.delta.content
                     self._room -= len(content)
-                    self._text.append(content)
+                    self._text += content.encode("utf-8", "surrogatepass")
             else:
                 for choice in chunk.choices:
                     self._take(choice)
@@ -185,7 +185,7 @@ class Keeper:
         if self._keep is not None and choice.index == 0:
             if delta.content and self._room >= 0:
                 self._room -= len(delta.content)
-                self._text.append(delta.content)
+                self._text += delta.content.encode("utf-8", "surrogatepass")
             if (
                 delta.reasoning_content is not None
                 or delta.extra is not UNSET
@@ -246,7 +246,7 @@ class Keeper:
         self._artefacts.words = "".join(self._words)
         found = is_kept(self._first_call) if self._first_call else self._room >= 0
         if keep is not None and self._artefacts and found:
-            keep(self._artefacts, "".join(self._text), self._first_call)
+            keep(self._artefacts, self._text.decode("utf-8", "surrogatepass"), self._first_call)
 
 
 def _forget(asked: asyncio.Task[dict[int, Artefacts]]) -> None:
