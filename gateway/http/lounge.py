@@ -43,7 +43,7 @@ class Lounge:
         server = multiprocessing.parent_process()  # as it was when we began: it may be gone by now
         self._parent = server.pid if server is not None else os.getppid()
         self._visits: set[Visit] = set()
-        self._unwatched: list[Visit] = []
+        self._unwatched: set[Visit] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._late = 0  # glances in a row that came late
         self._empty: asyncio.Event | None = None  # while somebody waits for it
@@ -63,14 +63,15 @@ class Lounge:
         return self._late >= _OFTEN
 
     def leave(self, visit: Visit) -> None:
-        """It has its reply, or has gone."""
+        """It has its reply, or has gone; nothing holds it from now on: the next is made of what is still in the cache."""
         self._visits.discard(visit)
+        self._unwatched.discard(visit)
         if self._empty is not None and not self._visits:
             self._empty.set()
 
     def watch_soon(self, visit: Visit) -> None:
         """From the next glance on, the visit is watched."""
-        self._unwatched.append(visit)
+        self._unwatched.add(visit)
 
     def open(self) -> None:
         """Begin to look after the visits, and to listen for the end; needs the running loop."""
@@ -146,7 +147,7 @@ class Lounge:
             due = loop.time() + _GLANCE
             await asyncio.sleep(_GLANCE)
             self._late = self._late + 1 if loop.time() - due > _LATE else 0
-            unwatched, self._unwatched = self._unwatched, []
+            unwatched, self._unwatched = self._unwatched, set()
             for visit in unwatched:
                 visit.watch()
 

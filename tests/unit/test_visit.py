@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
+import weakref
 
 import pytest
 
@@ -49,3 +51,22 @@ def test_the_first_words_of_a_stream_are_written_before_the_loop_goes_on(monkeyp
 
     asyncio.run(run())
     assert happened == ["written", "written", "turn given up", "written", "written"]  # head, words, words, end
+
+
+def test_a_visit_that_is_over_is_held_by_nobody() -> None:
+    lounge = Lounge(1)
+
+    async def serve(there: Visit, _: Head) -> None:
+        lounge.watch_soon(there)
+        await there.whole(200, (), b"{}")
+
+    async def run() -> weakref.ref[Visit]:
+        over = visit(lounge, lambda _: None)
+        await over.run(serve)
+        return weakref.ref(over)
+
+    gc.disable()  # it is to go at once, while what it is made of is warm, and not when circles are looked for
+    try:
+        assert asyncio.run(run())() is None
+    finally:
+        gc.enable()
