@@ -63,7 +63,7 @@ class Lounge:
         return self._late >= _OFTEN
 
     def leave(self, visit: Visit) -> None:
-        """It has its reply, or has gone; nothing holds it from now on: the next is made of what is still in the cache."""
+        """It has its reply, or has gone; nothing holds it from now on, so that the next is made of warm memory."""
         self._visits.discard(visit)
         self._unwatched.discard(visit)
         if self._empty is not None and not self._visits:
