@@ -71,7 +71,7 @@ def assert_told_in_band(told: Told, begins: str) -> None:
 def assert_nothing_leaked(told: Told, fake: Provider) -> None:
     """No prose, no key, no address of the provider."""
     everything = told.body.decode() + str(dict(told.headers))
-    for secret in (PROSE, "gpu-node-17", fake.key, fake.key[-12:], str(fake.port)):
+    for secret in (PROSE, "gpu-node-17", fake.key, fake.key[-12:], f":{fake.port}"):
         assert secret not in everything
 
 
