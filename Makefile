@@ -15,7 +15,10 @@
 # make minilm  what SYNTRA_EMBEDDING=minilm needs, into .venv
 # make lock    write the lock files anew
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# A distribution's Python is built with optimizations, so it serves an eighth more, and gets its updates; what pyenv
+# builds has neither by itself. Where it cannot make a .venv, since Debian packs that apart, the PATH is asked.
+SYSTEM := /usr/bin/python3.11
+PYTHON ?= $(shell $(SYSTEM) -c 'import ensurepip' 2>/dev/null && echo $(SYSTEM) || command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 

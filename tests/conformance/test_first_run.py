@@ -105,6 +105,21 @@ def test_the_readme_names_make_targets_that_exist() -> None:
         assert f"\n{target}:" in makefile, target
 
 
+@pytest.mark.parametrize(("system", "taken"), [("import ensurepip", "system"), ("import nothing_of_it", "path")])
+def test_make_takes_the_python_of_the_distribution_where_it_can_make_a_venv(
+    system: str, taken: str, tmp_path: Path
+) -> None:
+    pythons = {"system": tmp_path / "system", "path": tmp_path / "bin" / "python3.11"}
+    pythons["path"].parent.mkdir()
+    for python, code in zip(pythons.values(), (system, "pass"), strict=True):
+        python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}'\n", "utf-8")
+        python.chmod(0o755)
+    command = ["make", "-f", str(ROOT / "Makefile"), "-n", f"SYSTEM={pythons['system']}", ".venv/pyvenv.cfg"]
+    environ = {"PATH": f"{pythons['path'].parent}{os.pathsep}{os.environ['PATH']}"}
+    shown = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True).stdout
+    assert f"{pythons[taken]} -m venv .venv" in shown
+
+
 def test_every_test_that_a_page_names_exists() -> None:
     for page in (ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
         for path in re.findall(r"`(tests/[\w/.]+)[`:]", page.read_text("utf-8")):
