@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 from rich.console import Console
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import stand
 from bench.processes import Running
+from bench.stand import Told, told
 from gateway.core.ids import uuid7
 from tests.fakes.ports import free_port
 from tests.fakes.postgres import Postgres, postgres
@@ -35,8 +36,6 @@ _PATIENCE = {
     "SYNTRA_TOTAL_SECONDS": "20",
 }
 _UP = 60.0  # s for a gateway to come up
-
-Told = dict[str, Any]
 
 
 class Weather:
@@ -92,7 +91,7 @@ class Weather:
 
     def stats(self) -> dict[str, Told]:
         """What each provider has seen."""
-        return {name: _json(f"{origin}/stats") for name, origin in self.upstreams.items()}
+        return {name: told(f"{origin}/stats") for name, origin in self.upstreams.items()}
 
     def calls(self) -> int:
         """How many all of them have seen."""
@@ -143,7 +142,7 @@ class Weather:
         running = Running(command, self.folder / f"{name}.log")
         stack.callback(running.stop)
         origin = f"http://127.0.0.1:{port}"
-        _until(lambda: bool(_json(f"{origin}/stats")), 10, running)
+        _until(lambda: bool(told(f"{origin}/stats")), 10, running)
         return origin
 
     def _gateway(self, stack: ExitStack) -> Running:
@@ -158,7 +157,7 @@ class Weather:
         command += ["--data-dir", str(self.folder / "data"), "--workers", str(self._workers)]
         running = Running(command, self.folder / "gateway.log", {**environ, **self._environ})
         stack.callback(running.stop)
-        _until(lambda: bool(_json(f"{self.url}/health/ready")), _UP, running)
+        _until(lambda: bool(told(f"{self.url}/health/ready")), _UP, running)
         return running
 
 
@@ -223,15 +222,6 @@ def _policy(more: str = "") -> str:
     kept = "\n".join(line for line in head.splitlines() if not line.startswith(own))
     models = json.dumps([f"{name}/*" for name in PROVIDERS])
     return f'{kept}\nmodels = {models}\nafter_first_word = "continue"\n{more}{mark}{tables}'
-
-
-def _json(url: str) -> Told:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310
-            found: Told = json.load(reply)
-    except OSError:
-        return {}
-    return found
 
 
 def _until(holds: Callable[[], bool], seconds: float, running: Running) -> None:

@@ -147,9 +147,9 @@ class Lounge:
             due = loop.time() + _GLANCE
             await asyncio.sleep(_GLANCE)
             self._late = self._late + 1 if loop.time() - due > _LATE else 0
-            unwatched, self._unwatched = self._unwatched, set()
-            for visit in unwatched:
+            for visit in self._unwatched:
                 visit.watch()
+            self._unwatched.clear()
 
     async def _tend(self) -> None:
         loop = asyncio.get_running_loop()

@@ -172,10 +172,8 @@ class Keeper:
         for chunk in batch:
             if type(chunk) is Text:
                 said = chunk.choices[0]
-                if self._room >= 0 and not said.index:
-                    content = said.delta.content
-                    self._room -= len(content)
-                    self._text += content.encode("utf-8", "surrogatepass")
+                if not said.index:
+                    self._hear(said.delta.content)
             else:
                 for choice in chunk.choices:
                     self._take(choice)
@@ -183,9 +181,8 @@ class Keeper:
     def _take(self, choice: Choice) -> None:
         delta = choice.delta
         if self._keep is not None and choice.index == 0:
-            if delta.content and self._room >= 0:
-                self._room -= len(delta.content)
-                self._text += delta.content.encode("utf-8", "surrogatepass")
+            if delta.content:
+                self._hear(delta.content)
             if (
                 delta.reasoning_content is not None
                 or delta.extra is not UNSET
@@ -198,6 +195,11 @@ class Keeper:
                 self._name(choice, piece)
         if choice.finish_reason is not None and choice.index == 0:
             self._finish()
+
+    def _hear(self, words: str) -> None:
+        if self._room >= 0:
+            self._room -= len(words)
+            self._text += words.encode("utf-8", "surrogatepass")
 
     def forget(self) -> None:
         """Another goes on with this answer: no single issuer wants to see it again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -192,8 +193,6 @@ class Classifier:
         self._encoder = encoder
         self._first, self._second = first, second
         self._ordinary = ordinary
-        # BLAS touches half a megabyte at its first large product: here, not at the first unsure prompt of the day.
-        second.scores(look(encoder, "first " * (FIRST + LAST)))
         added = {name: texts for name, texts in (extra or {}).items() if texts}
         self._names = list(added)
         self._centres = np.array([self._centre(texts) for texts in added.values()], np.float32)
@@ -201,9 +200,7 @@ class Classifier:
     @classmethod
     def load(cls, home: Path = HOME, extra: Mapping[str, Sequence[str]] | None = None) -> Self:
         """The classifier whose weights lie in this folder; `extra` adds intents by their examples."""
-        first = Linear(Weights.load(home / "intents.npz"), Weights.load(home / "fresh.npz"))
-        second, ordinary = Network.load(home / "second.npz"), Ordinary.load(home / "ordinary.npz")
-        return cls(Encoder.load(home), first, second, ordinary, extra)
+        return cls(*_loaded(home), extra)
 
     def read(self, text: str) -> Reading:
         """What is asked in this text, how surely, how hard it is, and whether it needs facts of today."""
@@ -242,3 +239,12 @@ class Classifier:
         second = float(np.partition(near, -2)[-2]) if len(near) > 1 else 0.0
         clear = near[best] >= NARROW and near[best] - second >= MARGIN
         return (self._names[best], min(1.0, 1 - NARROW / 2 / float(near[best]))) if clear else None
+
+
+@cache  # an organisation's documents change what is added to it, never the weights
+def _loaded(home: Path) -> tuple[Encoder, Linear, Network, Ordinary]:
+    encoder, second = Encoder.load(home), Network.load(home / "second.npz")
+    # BLAS touches half a megabyte at its first large product: here, not at the first unsure prompt of the day.
+    second.scores(look(encoder, "first " * (FIRST + LAST)))
+    first = Linear(Weights.load(home / "intents.npz"), Weights.load(home / "fresh.npz"))
+    return encoder, first, second, Ordinary.load(home / "ordinary.npz")
