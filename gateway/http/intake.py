@@ -186,8 +186,10 @@ async def read_body(head: Head, receive: Receive, *, forms: bool = False) -> byt
         message = await receive()
         if message["type"] != "http.request":
             raise Left
-        block, more = message["body"], message["more_body"]
+        block = message["body"]
         size += len(block)
+        # Granian says only with the next block that this was the last, and that is a round through its threads.
+        more = message["more_body"] and size != head.length
         if size > BODY_LIMIT:
             raise _too_large()
         blocks.append(block)

@@ -223,3 +223,15 @@ def test_a_body_in_any_pieces_is_the_body_or_its_sender_has_left(
     else:
         assert not leaves
         assert body == b"".join(blocks)
+
+
+@settings(max_examples=50, deadline=None)
+@given(blocks=st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=5))
+def test_after_the_length_that_a_head_has_told_nothing_is_waited_for(blocks: list[bytes]) -> None:
+    coming = iter(blocks)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": next(coming), "more_body": True}
+
+    head = Head("r", None, json=True, form=False, length=len(b"".join(blocks)))
+    assert asyncio.run(read_body(head, cast("Receive", receive))) == b"".join(blocks)
