@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,8 +22,6 @@ log = logging.getLogger("syntra")
 
 _BRIEF: Final = 0.001  # s that the loop waits for a thread of ours that reckons; Python's own 5 ms would be felt
 _LOOK: Final = 1.0  # s between two looks for threads
-_BEHIND: Final = 5  # nice: a third of the loop's share, where both want the same core
-_OFTEN: Final = (0.1, 1.0)  # s; of whoever is not root Linux hears of ten sessions a second
 _THREADS: Final = Path("/proc/self/task")
 
 _T = TypeVar("_T")
@@ -44,24 +41,6 @@ async def follow() -> None:
                         os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))
     except (AttributeError, OSError) as error:  # no Linux, or a sandbox that forbids it
         log.debug("threads interrupt the loop: %s", error)
-
-
-def behind(process: int, name: str) -> None:
-    """Have a process of this name come behind the loop; needs the running loop.
-
-    A backend of PostgreSQL is a session of its own, and between sessions Linux shares a core out equally, whatever the
-    processes in them are worth: so it is told of both.
-    """
-    home = Path(f"/proc/{process}")
-    try:
-        if (home / "comm").read_text("utf-8").rstrip() == name:  # else its number is that of another machine
-            os.setpriority(os.PRIO_PROCESS, process, _BEHIND)
-            (home / "autogroup").write_text(str(_BEHIND), "ascii")
-    except BlockingIOError:
-        later = random.uniform(*_OFTEN)  # noqa: S311  # workers shall not come all at once
-        asyncio.get_running_loop().call_later(later, behind, process, name)
-    except OSError as error:  # it has gone, is somebody else's, or this is no Linux
-        log.debug("a process does not come behind the loop: %s", error)
 
 
 async def in_thread(work: Callable[[], _T], pool: Executor | None = None) -> _T:

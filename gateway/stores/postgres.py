@@ -23,7 +23,6 @@ from psycopg.types.string import StrDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.core.let_go import let_go
-from gateway.core.precedence import behind
 from gateway.stores.breaker import LATE, Breaker, Unavailable
 from gateway.stores.postgres_place import PostgresPlace
 from gateway.stores.postgres_question import answered
@@ -88,7 +87,7 @@ class Postgres:
             max_size=_MOST_CONNECTIONS,
             open=False,
             kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": None},
-            configure=self._configure,
+            configure=_check_humble,
             check=_check_open,
             reconnect_timeout=5.0,
             name="syntra",
@@ -117,11 +116,6 @@ class Postgres:
         await self._pool.close(timeout=1.0)  # first: what is asked at this moment keeps nothing at hand afterwards
         if self._at_hand is not None:
             await self._pool.putconn(self._at_hand)
-
-    async def _configure(self, connection: AsyncConnection[DictRow]) -> None:
-        await _check_humble(connection)
-        if self.place.embedded:
-            behind(connection.info.backend_pid, "postgres")
 
     @property
     def state(self) -> str:

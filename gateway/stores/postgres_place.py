@@ -12,7 +12,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from gateway.core.secret import Secret
 
 SERVING: Final = "syntra_app"
-_EMBEDDED: Final = "embedded"
 _FOREIGN: Final = ("postgresql+psycopg://", "postgresql+asyncpg://", "postgresql+psycopg2://", "postgres://")
 _CONTEXT: Final = b"syntra_app's password"
 
@@ -34,11 +33,6 @@ class PostgresPlace(Struct, frozen=True):
     host: str
     database: str
 
-    @property
-    def embedded(self) -> bool:
-        """Whether it is on this machine, behind a socket of the file system."""
-        return self.host == _EMBEDDED
-
     def __str__(self) -> str:
         return f"{self.host}/{self.database}"
 
@@ -58,7 +52,7 @@ def place(url: str) -> PostgresPlace:
         raise PostgresPlaceError("the URL names no user: postgresql://user:password@host:5432/database")
     parts.setdefault("dbname", parts["user"])
     host = str(parts.get("host") or parts.get("hostaddr") or "local socket")
-    shown = _EMBEDDED if host.startswith("/") else host
+    shown = "embedded" if host.startswith("/") else host
     if parts["user"] == SERVING:
         return PostgresPlace(None, _secret(parts), Secret(str(parts.get("password", ""))), shown, str(parts["dbname"]))
     password = _derived(str(parts.get("password", "")))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -45,18 +43,6 @@ def test_one_question_after_the_other_goes_over_one_connection(engine: fakes.Pos
             assert len({await postgres.value(WHO) for _ in range(5)}) == 1
             assert await postgres.value(b"select null") == b""
             assert len(await postgres.call("select 1")) == 1
-
-    asyncio.run(scene())
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux's groups of sessions")
-def test_on_one_machine_the_database_comes_behind_the_loop(engine: fakes.Postgres) -> None:
-    async def scene() -> None:
-        async with asked(engine) as postgres:
-            backend = int(await postgres.value(WHO))
-            told = await asyncio.to_thread(Path(f"/proc/{backend}/autogroup").read_text, "ascii")
-            assert told.endswith("nice 5\n")
-            assert os.getpriority(os.PRIO_PROCESS, backend) > os.getpriority(os.PRIO_PROCESS, 0)
 
     asyncio.run(scene())
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,61 +92,6 @@ def test_what_goes_wrong_in_a_thread_is_told(run: Run[Any]) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         run(in_thread(partial(int, "no number")))
     assert sys.getswitchinterval() == usual
-
-
-@pytest.fixture
-def engine() -> Iterator[subprocess.Popen[bytes]]:
-    """Somebody else's process, in a session of its own."""
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as running:
-        yield running
-        running.kill()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduler")
-@pytest.mark.parametrize(("name", "comes_behind"), [("sleep", True), ("postgres", False)])
-def test_a_process_comes_behind_the_loop_if_it_is_the_one_that_is_meant(
-    name: str, *, comes_behind: bool, run: Run[Any], engine: subprocess.Popen[bytes]
-) -> None:
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-
-    async def look() -> None:
-        await asyncio.to_thread(wait_for, lambda: Path(f"/proc/{engine.pid}/comm").read_text("utf-8") == "sleep\n")
-        precedence.behind(engine.pid, name)
-
-    run(look())
-    assert (os.getpriority(os.PRIO_PROCESS, engine.pid) > own) is comes_behind
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduler")
-def test_who_is_told_to_ask_again_does(
-    run: Run[Any], engine: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(precedence, "_OFTEN", (0.0, 0.01))
-    asked: list[int] = []
-
-    def busy(_: int, process: int, __: int) -> None:
-        asked.append(process)
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(os, "setpriority", busy)
-
-    async def look() -> None:
-        await asyncio.to_thread(wait_for, lambda: Path(f"/proc/{engine.pid}/comm").read_text("utf-8") == "sleep\n")
-        precedence.behind(engine.pid, "sleep")
-        assert await asyncio.to_thread(wait_for, lambda: len(asked) > 2)
-        monkeypatch.undo()
-
-    run(look())
-    assert set(asked) == {engine.pid}
-
-
-def test_a_process_that_has_gone_stops_nothing(run: Run[Any], engine: subprocess.Popen[bytes]) -> None:
-    async def look() -> None:
-        engine.kill()
-        engine.wait()
-        precedence.behind(engine.pid, "sleep")
-
-    run(look())
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux's scheduler")
