@@ -159,7 +159,7 @@ def python_of(uid: int) -> str:
         "-c",
         "import os, sys; [os.listdir(path) for path in sys.argv[1:]]",
         str(ROOT),
-        *site.getsitepackages(),
+        *filter(os.path.isdir, site.getsitepackages()),  # Debian names some that are not there
     ]
     if (
         not found
