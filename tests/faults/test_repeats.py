@@ -106,6 +106,7 @@ def test_what_is_kept_no_more_is_asked_for(gateway: Gateway, providers: Fakes, s
     providers["openai"].script(pieces=("Something", " new."))
     told = certain(gateway)
     assert (cached(told), told.text) == ("miss", "Something new.")
+    assert wait_for(lambda: cached(certain(gateway)) == "hit")  # kept a moment later, and not in the next test
 
 
 def test_a_newer_answer_takes_the_place_of_the_older(gateway: Gateway, providers: Fakes, store: valkey.Valkey) -> None:
